@@ -1,0 +1,35 @@
+# The commands of the house. Each installs what it needs first; a second run with nothing changed takes seconds.
+.PHONY: help build test demo bench format clean install asan tsan
+JOBS ?= $(shell nproc)
+
+help:  ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install:
+	@tools/install.sh build
+
+build: install  ## Build build/millrace (release)
+	@cmake --preset release -DMILLRACE_TESTS=OFF > build.log.tmp 2>&1 || { cat build.log.tmp; rm -f build.log.tmp; exit 1; }; rm -f build.log.tmp
+	@cmake --build build -j $(JOBS)
+
+test:  ## Build and run every test
+	@tools/install.sh test
+	@cmake --preset release -DMILLRACE_TESTS=ON > build.log.tmp 2>&1 || { cat build.log.tmp; rm -f build.log.tmp; exit 1; }; rm -f build.log.tmp
+	@cmake --build build -j $(JOBS)
+	@ctest --test-dir build --output-on-failure -j $(JOBS)
+
+demo: build  ## Run the bank: books flow in, reports stay up to date
+	@examples/bank/run.sh
+
+bench: build  ## Measure; prints a table and JSON
+	@bench/run.sh
+
+asan tsan:  ## Build and run the unit tests under a sanitizer
+	@tools/install.sh test
+	@cmake --preset $@ >/dev/null && cmake --build build-$@ -j $(JOBS) && ctest --test-dir build-$@ -L unit --output-on-failure -j $(JOBS)
+
+format:  ## Format the sources
+	@git ls-files 'src/*.h' 'src/*.cc' | xargs clang-format -i
+
+clean:  ## Remove what was built
+	@rm -rf build build-asan build-tsan build-dev

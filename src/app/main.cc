@@ -1,0 +1,3 @@
+#include "base/error.h"
+
+int main() { return 0; }

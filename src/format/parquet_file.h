@@ -1,0 +1,78 @@
+// parquet_file.h - data files of a table: Parquet through DuckDB's own reader and writer.
+//
+// Columns carry Paimon's field ids and physical types (docs/format.md#data-files). This header hides
+// DuckDB's Parquet headers, which put an ambiguous LogicalType in scope: only parquet_file.cc has them.
+#pragma once
+
+#include "io/file_system.h"
+#include "meta/data_type.h"
+
+namespace duckdb {
+class DatabaseInstance;
+}
+
+namespace millrace {
+
+/// A physical column of a file: name, Paimon type (nullability included), field id.
+struct FileColumn {
+  std::string name;
+  DataType type;
+  int field_id = -1;
+};
+
+/// The key-value layout of a primary-key table: _KEY_*, _SEQUENCE_NUMBER, _VALUE_KIND, all columns.
+/// `key` indexes into `fields`.
+std::vector<FileColumn> KeyValueColumns(const std::vector<DataField>& fields,
+                                        const std::vector<idx_t>& key);
+
+struct ParquetWriteOptions {
+  std::string compression = "zstd";
+  int zstd_level = 1;
+  int64_t row_group_rows = 122'880;
+};
+
+/// Writes one file; rows of any number of chunks. Not visible in metadata until a commit names it.
+/// Threads: one at a time. Throws: Error(kIo).
+class ParquetFileWriter {
+ public:
+  ParquetFileWriter(duckdb::DatabaseInstance& database, FileSystem& files, std::string path,
+                    std::vector<FileColumn> columns, ParquetWriteOptions options = {});
+  ~ParquetFileWriter();
+  void Write(DataChunk& chunk);
+  /// Bytes so far, buffered rows estimated: for rolling.
+  int64_t EstimatedSize() const;
+  /// Footer, sync, close; the exact size of the file.
+  int64_t Finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// A comparison that whole row groups can be pruned by: column index into the wanted columns.
+struct FilePredicate {
+  idx_t column;
+  enum class Op : uint8_t { kEqual, kLess, kLessEqual, kGreater, kGreaterEqual } op;
+  Value constant;
+};
+
+/// Reads one file, front to back, wanted columns only.
+/// Threads: one at a time. Throws: Error(kCorrupt) naming the file; Error(kNotFound).
+class ParquetFileReader {
+ public:
+  /// `columns` are found by name; one that the file lacks is read as NULL. Values come in the DuckDB
+  /// type of the column's `type`, cast when the file's physical type differs.
+  ParquetFileReader(duckdb::DatabaseInstance& database, FileSystem& files, std::string path,
+                    std::vector<FileColumn> columns, std::vector<FilePredicate> prune = {});
+  ~ParquetFileReader();
+  /// Fills `chunk` (initialised with Types()); false at the end. Row groups that cannot match are skipped.
+  bool Next(DataChunk& chunk);
+  const duckdb::vector<LogicalType>& Types() const;
+  int64_t RowCount() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace millrace

@@ -1,0 +1,37 @@
+// schema.h - schema/schema-N of a table. Bytes on disk: docs/format.md#schema (TableSchema.java).
+#pragma once
+
+#include "meta/table_definition.h"
+
+namespace millrace {
+
+struct TableSchema {
+  int64_t id = 0;
+  std::vector<DataField> fields;
+  int highest_field_id = -1;
+  std::vector<std::string> partition_keys;
+  std::vector<std::string> primary_keys;
+  Options options;
+  std::string comment;
+  int64_t time_ms = 0;
+  bool operator==(const TableSchema&) const = default;
+
+  std::optional<idx_t> FindField(const std::string& name) const;
+  /// Primary key minus partition columns, in key order ("trimmed primary key"); indexes into fields.
+  std::vector<idx_t> TrimmedPrimaryKey() const;
+  std::vector<idx_t> PartitionColumns() const;
+  /// Columns that choose the bucket: `bucket-key`, else the trimmed primary key.
+  std::vector<idx_t> BucketKey() const;
+  duckdb::vector<LogicalType> DuckTypes() const;
+  duckdb::vector<std::string> Names() const;
+};
+
+/// Gives field ids (top level first, nested depth first: ReassignFieldId.java), forces key columns NOT
+/// NULL, checks keys and options. Throws: Error(kInvalid) naming the column or option.
+TableSchema MakeSchema(const TableDefinition& definition, int64_t time_ms);
+
+std::string SchemaToJson(const TableSchema& schema);
+/// `file` only names the culprit. Throws: Error(kCorrupt).
+TableSchema SchemaFromJson(std::string_view json, const std::string& file);
+
+}  // namespace millrace

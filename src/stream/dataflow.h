@@ -1,0 +1,69 @@
+// dataflow.h - a query compiled to incremental operators: the change of its inputs -> the change of its output.
+//
+// Parsed, bound and optimised once by DuckDB (rules that read statistics or prepare batch execution are
+// off), then compiled. After every EndStep the accumulated output equals the batch result over the
+// inputs pushed so far (docs/ARCHITECTURE.md#one-semantics). Operators: docs/internals/operators.md.
+#pragma once
+
+#include "stream/source.h"
+
+namespace duckdb {
+class ClientContext;
+class LogicalOperator;
+}  // namespace duckdb
+
+namespace millrace {
+
+/// Operator state as named byte strings; the checkpoint owns where they lie. Our own versioned formats.
+class StateStore {
+ public:
+  virtual ~StateStore() = default;
+  virtual void Put(const std::string& key, std::string bytes) = 0;
+  /// nullopt when there is none.
+  virtual std::optional<std::string> Get(const std::string& key) = 0;
+};
+
+struct DataflowOptions {
+  /// Key columns of the sink (indexes into the output), empty if it has none. Where the query's own unique
+  /// key differs, the dataflow keeps the live rows per key and shows the greatest.
+  std::vector<idx_t> sink_key;
+  /// The sink needs -U rows / order: otherwise they may be left out of upserts.
+  bool sink_needs_old_rows = true;
+};
+
+/// A running query: owns its operators and their state, refers to no catalog entry.
+///
+/// Threads: owned by its job. Throws: Error(kData) with expression and row when evaluation fails;
+/// Error(kUnsupported) from Compile with the reason and the way out.
+class Dataflow {
+ public:
+  /// `duck_sql` is one query; its tables are found through the context's search path.
+  static std::unique_ptr<Dataflow> Compile(duckdb::ClientContext& context, const std::string& duck_sql,
+                                           const DataflowOptions& options);
+  virtual ~Dataflow() = default;
+
+  /// The tables it reads, one entry per distinct (table, options); columns are the union of what is used.
+  virtual const std::vector<SourceTable>& Inputs() const = 0;
+  virtual const duckdb::vector<std::string>& Names() const = 0;
+  virtual const duckdb::vector<LogicalType>& Types() const = 0;
+
+  /// Tells how far each input can be trusted, before the first Push; adds normalisers by primary key for
+  /// upsert inputs. Returns the type of the output.
+  virtual ChangelogType Start(const std::vector<ChangelogType>& input_types) = 0;
+  /// Changes of input `index`. Stateless paths emit to `out` at once, in order.
+  virtual void Push(idx_t index, ChangeChunk& chunk, const ChangeReceiver& out) = 0;
+  /// The step is complete: stateful operators emit, for each key -old then +new.
+  /// The first EndStep of a global aggregate emits its row even without input.
+  virtual void EndStep(const ChangeReceiver& out) = 0;
+
+  /// Between steps. Load: before the first Push, on a dataflow compiled from the same SQL.
+  virtual void Save(StateStore& store) = 0;
+  virtual void Load(StateStore& store) = 0;
+  /// Changes when state of one plan cannot serve another.
+  virtual std::string Fingerprint() const = 0;
+  /// One operator a line, inputs indented: rule, changelog type, state, limits.
+  virtual std::string Explain() const = 0;
+  virtual int64_t StateBytes() const = 0;
+};
+
+}  // namespace millrace

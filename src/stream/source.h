@@ -1,0 +1,54 @@
+// source.h - an input of a job: tables that change together, read in steps that end at consistent cuts.
+//
+// Balances and transactions are two tables; a prefix of each on its own does not balance. So one
+// Source serves all tables of a job that share a history (a database's change stream, a generator, a
+// commit group of lake tables), and every Read ends where all of them agree (docs/ARCHITECTURE.md#cuts).
+#pragma once
+
+#include "base/change_chunk.h"
+#include "meta/table_definition.h"
+
+namespace millrace {
+
+/// One table that a job reads from a source.
+struct SourceTable {
+  std::shared_ptr<const TableDefinition> definition;  // With the options of the query's hint merged in.
+  std::vector<idx_t> columns;  // Physical columns wanted, in the order of the chunks.
+};
+
+enum class SourceStatus : uint8_t {
+  kProgress,  // Moved on, perhaps without rows; there may be more at once.
+  kIdle,      // Nothing new now.
+  kEnd,       // A bounded source has been read to its end (rows may have come with it).
+};
+
+struct ReadLimit {
+  idx_t max_rows = 100'000;           // A wish: a transaction is never cut.
+  std::optional<std::string> until;   // Replay: read exactly to this Position().
+};
+
+/// Reads the tables of one history. Deterministic: from equal positions, `until` gives equal rows in
+/// equal order; recovery stands on it.
+///
+/// Threads: owned by its job. Throws: Error naming file/offset and field; the position stays at the
+/// last whole Read.
+class Source {
+ public:
+  virtual ~Source() = default;
+  /// What the stream of table `index` may be trusted with.
+  virtual ChangelogType Changelog(idx_t index) const = 0;
+  virtual bool IsBounded() const = 0;
+  /// Reads one step. `receive(table index, chunk)`: chunks hold the wanted columns.
+  virtual SourceStatus Read(const ReadLimit& limit,
+                            const std::function<void(idx_t, ChangeChunk&)>& receive) = 0;
+  /// Where the next Read starts: opaque text, stored in checkpoints and the step journal.
+  virtual std::string Position() const = 0;
+  /// Goes to a position that an equal source has told.
+  virtual void Seek(const std::string& position) = 0;
+  /// When the newest row read came into being (Unix ms; 0 = unknown): for lag.
+  virtual int64_t EventTimeMs() const { return 0; }
+  /// Records skipped by `ignore-parse-errors`.
+  virtual int64_t SkippedRecords() const { return 0; }
+};
+
+}  // namespace millrace

@@ -1,0 +1,151 @@
+// table.h - one Paimon table as a C++ object: open, write, commit, scan, follow.
+//
+// The store's front door for catalog, stream and programs without SQL. Snapshots are the only truth;
+// everything here may be called by several processes on one table (docs/internals/commit.md).
+#pragma once
+
+#include "base/change_chunk.h"
+#include "io/clock.h"
+#include "io/file_system.h"
+#include "io/random.h"
+#include "meta/manifest.h"
+#include "meta/schema.h"
+#include "meta/snapshot.h"
+
+namespace duckdb {
+class DatabaseInstance;
+}
+
+namespace millrace {
+
+/// What a table needs from outside; all outlive it.
+struct TableContext {
+  FileSystem& files;
+  Clock& clock;
+  Random& random;
+  duckdb::DatabaseInstance& database;
+};
+
+/// `column op constant`, used to prune (the caller evaluates its filter itself): column of the schema.
+struct ColumnPredicate {
+  idx_t column;
+  enum class Op : uint8_t { kEqual, kLess, kLessEqual, kGreater, kGreaterEqual } op;
+  Value constant;
+};
+
+struct ScanOptions {
+  std::optional<int64_t> snapshot_id;       // Default: the latest.
+  std::vector<idx_t> columns;               // Schema columns wanted, in this order; may be empty.
+  std::vector<ColumnPredicate> predicates;  // All hold (AND).
+};
+
+/// A unit of parallel reading: one bucket's files (or a share of them), merged on read.
+struct Split {
+  RowBytes partition;
+  int bucket = 0;
+  std::vector<DataFileMeta> files;
+  bool raw = false;  // No merge needed: files do not overlap and hold no deletes.
+};
+
+/// Reads the live rows of one split.
+/// Threads: one at a time. Throws: Error(kCorrupt) naming the file.
+class SplitReader {
+ public:
+  virtual ~SplitReader() = default;
+  /// Fills `chunk` with wanted columns; false at the end.
+  virtual bool Next(DataChunk& chunk) = 0;
+};
+
+/// The new and removed files of one bucket: what a writer hands to the committer.
+struct BucketChange {
+  RowBytes partition;
+  int bucket = 0;
+  int total_buckets = 0;
+  std::vector<DataFileMeta> new_files;
+  std::vector<DataFileMeta> changelog_files;
+  std::vector<DataFileMeta> compact_before;
+  std::vector<DataFileMeta> compact_after;
+};
+
+/// Everything of one commit, as text for checkpoints (JSON).
+struct Committable {
+  std::vector<BucketChange> buckets;
+  std::map<int, int64_t> log_offsets;
+  std::optional<int64_t> watermark;
+  std::map<std::string, std::string> properties;
+  bool Empty() const;
+  std::string ToJson() const;
+  static Committable FromJson(std::string_view json);
+};
+
+class Table;
+
+/// Routes rows to (partition, bucket), buffers and sorts them, flushes runs, compacts.
+/// Threads: one at a time. Throws: Error(kData) for a row that the table cannot hold, naming the column.
+class TableWriter {
+ public:
+  virtual ~TableWriter() = default;
+  /// Chunks hold all columns of the schema. Append-only tables refuse other kinds than +I.
+  virtual void Write(ChangeChunk& chunk) = 0;
+  /// Flushes everything to files and says what to commit. The writer goes on after it.
+  virtual Committable PrepareCommit() = 0;
+  /// All runs of all touched buckets to the top level, at the next PrepareCommit.
+  virtual void CompactFully() = 0;
+};
+
+/// What one snapshot changed, for streaming reads.
+struct SnapshotChanges {
+  int64_t snapshot_id = 0;
+  int64_t time_ms = 0;
+  std::vector<Split> splits;    // Delta or changelog files; read with ReadChanges.
+};
+
+/// An opened table at its latest schema.
+/// Threads: safe (immutable). Throws: Error(kNotFound, kCorrupt, kIo) naming table and file.
+class Table {
+ public:
+  /// `dynamic` options override the schema's.
+  static std::shared_ptr<const Table> Open(TableContext context, const std::string& folder,
+                                           const Options& dynamic = {});
+  /// Writes schema-0. Error(kExists).
+  static std::shared_ptr<const Table> Create(TableContext context, const std::string& folder,
+                                             const TableDefinition& definition);
+  static bool Exists(FileSystem& files, const std::string& folder);
+
+  const TableSchema& schema() const;
+  const Options& options() const;      // Schema options with the dynamic ones over them.
+  const std::string& folder() const;
+  bool HasPrimaryKey() const;
+  TableContext context() const;
+
+  std::optional<Snapshot> LatestSnapshot() const;
+  std::optional<Snapshot> FindSnapshot(int64_t id) const;
+  std::optional<int64_t> EarliestSnapshotId() const;
+
+  /// Live files as splits, pruned by partition, bucket, key range and statistics.
+  std::vector<Split> PlanScan(const ScanOptions& options) const;
+  std::unique_ptr<SplitReader> ReadSplit(const Split& split, const ScanOptions& options) const;
+
+  /// The row kinds that a streaming read of this table can be trusted with.
+  ChangelogType StreamType() const;
+  /// What snapshot `id` changed; nullopt when it does not exist yet. Error(kNotFound) when expired.
+  std::optional<SnapshotChanges> PlanChanges(int64_t id) const;
+  /// Rows of a split of PlanChanges, in commit order (key, then sequence), with their kinds.
+  void ReadChanges(const Split& split, const std::vector<idx_t>& columns,
+                   const ChangeReceiver& receive) const;
+
+  /// `commit_user` is stable over restarts of one job. `memory_bytes`: write buffer (0: option).
+  std::unique_ptr<TableWriter> NewWriter(const std::string& commit_user) const;
+  /// Publishes as one or two snapshots (APPEND, COMPACT). Idempotent by (user, identifier, kind):
+  /// a repeat returns the snapshot that is there. Retries lost races; true conflicts: Error(kConflict).
+  /// Returns the id of the last snapshot of this commit; nullopt when there was nothing to commit.
+  std::optional<int64_t> Commit(const Committable& committable, const std::string& commit_user,
+                                int64_t identifier) const;
+
+ private:
+  struct State;
+  explicit Table(std::shared_ptr<State> state);
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace millrace

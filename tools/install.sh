@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Installs what the build and the tests need: Debian packages, DuckDB's library and headers, a Python venv.
+#   tools/install.sh [build|test]     'test' adds what only the tests use
+# DuckDB goes to ${MILLRACE_CACHE:-~/.cache/millrace}, shared by all checkouts; nothing is fetched twice.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+what=${1:-build}
+cache=${MILLRACE_CACHE:-$HOME/.cache/millrace}
+version=1.5.6
+case $(uname -m) in
+  x86_64) arch=x64 ;;
+  aarch64) arch=arm64 ;;
+  *) echo "install: no DuckDB library for $(uname -m); set DUCKDB_DIR to a folder with include/ and libduckdb.so" >&2; exit 1 ;;
+esac
+
+packages=(g++ cmake ninja-build ccache nlohmann-json3-dev libcli11-dev libzstd-dev libfmt-dev libedit-dev npm python3-pip python3-venv)
+[ "$what" = test ] && packages+=(doctest-dev expect)
+missing=()
+for p in "${packages[@]}"; do
+  case $p in  # Tools that are often there without the Debian package.
+    npm) command -v npm >/dev/null && continue ;;
+    python3-pip) python3 -m pip --version >/dev/null 2>&1 && continue ;;
+    python3-venv) python3 -c 'import ensurepip' >/dev/null 2>&1 && continue ;;
+  esac
+  dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing+=("$p")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  sudo=; [ "$(id -u)" = 0 ] || sudo="sudo -n"
+  if ! { $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >/tmp/millrace-apt.$$ 2>&1; then
+    tail -n 5 /tmp/millrace-apt.$$ >&2; rm -f /tmp/millrace-apt.$$
+    echo "install: please install these Debian packages: ${missing[*]}" >&2
+    exit 1
+  fi
+  rm -f /tmp/millrace-apt.$$
+fi
+
+duckdb=${DUCKDB_DIR:-$cache/duckdb-$version-$arch}
+if [ ! -e "$duckdb/.done" ] && [ -z "${DUCKDB_DIR:-}" ]; then
+  echo "install: fetching DuckDB $version into $duckdb"
+  work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
+  (cd "$work" && npm pack --silent "@duckdb/node-bindings-linux-$arch@$version-r.1" >/dev/null && tar xzf duckdb-node-bindings-*.tgz)
+  # pip builds metadata for a source distribution, hence the build isolation it makes by itself.
+  (cd "$work" && python3 -m pip download -q --disable-pip-version-check --no-deps --no-binary duckdb "duckdb==$version" && tar xzf "duckdb-$version.tar.gz")
+  rm -rf "$duckdb"; mkdir -p "$duckdb/include/third_party"
+  source="$work/duckdb-$version/external/duckdb"
+  cp "$work/package/libduckdb.so" "$duckdb/"
+  cp -r "$source/src/include/." "$duckdb/include/"
+  cp -r "$source/extension/parquet/include" "$duckdb/include/parquet_extension"
+  for p in parquet thrift fsst fastpforlib re2 utf8proc mbedtls zstd concurrentqueue; do
+    cp -r "$source/third_party/$p" "$duckdb/include/third_party/"
+  done
+  cp "$source/LICENSE" "$duckdb/"
+  touch "$duckdb/.done"
+fi
+
+if [ "$what" = test ]; then
+  venv=$cache/venv
+  if [ ! -e "$venv/.pypaimon-2.1.0" ]; then
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install -q --disable-pip-version-check pypaimon==2.1.0
+    touch "$venv/.pypaimon-2.1.0"
+  fi
+fi
