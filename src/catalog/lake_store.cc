@@ -1,0 +1,252 @@
+// lake_store.cc - a warehouse folder as a catalog: <warehouse>/<database>.db/<table> (FileSystemCatalog.java).
+//
+// Paimon's file system catalog knows no views; ours lie beside it, in <warehouse>/.millrace/views.
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "catalog/catalog_store.h"
+
+namespace millrace {
+
+namespace {
+
+// A schema cannot hold computed columns or a watermark: they travel in its options, as Flink's Paimon catalog does
+// with its own `schema.` keys, and are taken out of the options again when the definition is read.
+constexpr const char* kComputedKey = "millrace.computed-columns";
+constexpr const char* kWatermarkKey = "millrace.watermark";
+
+nlohmann::json ComputedToJson(const TableDefinition& definition) {
+  nlohmann::json computed = nlohmann::json::array();
+  for (idx_t i = 0; i < definition.columns.size(); i++) {
+    const ColumnDefinition& column = definition.columns[i];
+    if (!column.computed) continue;
+    computed.push_back({{"position", i}, {"name", column.name}, {"expression", *column.computed},
+                        {"comment", column.comment}});
+  }
+  return computed;
+}
+
+class LakeStore : public CatalogStore {
+ public:
+  LakeStore(TableContext context, std::string name, Options options, std::string warehouse)
+      : context_(context),
+        name_(std::move(name)),
+        options_(std::move(options)),
+        warehouse_(std::move(warehouse)) {}
+
+  const std::string& Name() const override { return name_; }
+  std::string Warehouse() const override { return warehouse_; }
+  const Options& CreatedWith() const override { return options_; }
+
+  std::vector<std::string> Databases() const override {
+    std::vector<std::string> databases;
+    for (const FileEntry& entry : context_.files.List(warehouse_)) {
+      if (entry.is_folder && entry.name.size() > 3 && entry.name.ends_with(".db")) {
+        databases.push_back(entry.name.substr(0, entry.name.size() - 3));
+      }
+    }
+    return databases;
+  }
+
+  bool HasDatabase(const std::string& database) const override {
+    return context_.files.Exists(Folder(database));
+  }
+
+  void CreateDatabase(const std::string& database, bool if_not_exists) override {
+    if (HasDatabase(database)) {
+      if (if_not_exists) return;
+      Throw(ErrorCode::kExists, "Creating database '{}': it exists already in catalog '{}'",
+            database, name_);
+    }
+    context_.files.MakeFolder(Folder(database));
+  }
+
+  void DropDatabase(const std::string& database, bool if_exists, bool cascade) override {
+    if (!HasDatabase(database)) {
+      if (if_exists) return;
+      Throw(ErrorCode::kNotFound, "Dropping database '{}': catalog '{}' has none of that name{}",
+            database, name_, DidYouMean(database, Databases()));
+    }
+    if (!cascade && !Tables(database).empty()) {
+      Throw(ErrorCode::kInvalid, "Dropping database '{}': it is not empty; add CASCADE", database);
+    }
+    context_.files.DeleteFolder(Folder(database));
+    context_.files.DeleteFolder(JoinPath(ViewsFolder(), database));
+  }
+
+  std::vector<std::string> Tables(const std::string& database) const override {
+    NeedDatabase(database);
+    std::vector<std::string> tables;
+    for (const FileEntry& entry : context_.files.List(Folder(database))) {
+      if (entry.is_folder && Table::Exists(context_.files, TableFolder(database, entry.name))) {
+        tables.push_back(entry.name);
+      }
+    }
+    return tables;
+  }
+
+  std::shared_ptr<const TableDefinition> FindTable(const std::string& database,
+                                                   const std::string& name) const override {
+    std::string folder = TableFolder(database, name);
+    if (name.find('/') != std::string::npos || !Table::Exists(context_.files, folder)) return nullptr;
+    std::shared_ptr<const Table> table = Table::Open(context_, folder);
+    return std::make_shared<const TableDefinition>(
+        DefinitionFromSchema({name_, database, name}, table->schema()));
+  }
+
+  void CreateTable(const TableDefinition& definition, bool if_not_exists) override {
+    NeedDatabase(definition.path.database);
+    std::string folder = TableFolder(definition.path.database, definition.path.name);
+    if (Table::Exists(context_.files, folder)) {
+      if (if_not_exists) return;
+      Throw(ErrorCode::kExists, "Creating table '{}': it exists already", definition.path.ToString());
+    }
+    TableDefinition stored = definition;
+    nlohmann::json computed = ComputedToJson(definition);
+    if (!computed.empty()) stored.options[kComputedKey] = computed.dump();
+    if (definition.watermark) {
+      stored.options[kWatermarkKey] = nlohmann::json({{"column", definition.watermark->column},
+                                                      {"expression", definition.watermark->expression}})
+                                          .dump();
+    }
+    std::erase_if(stored.columns, [](const ColumnDefinition& c) { return c.computed.has_value(); });
+    stored.watermark.reset();
+    Table::Create(context_, folder, stored);
+  }
+
+  void DropTable(const std::string& database, const std::string& name, bool if_exists) override {
+    NeedDatabase(database);
+    std::string folder = TableFolder(database, name);
+    if (!Table::Exists(context_.files, folder)) {
+      if (if_exists) return;
+      Throw(ErrorCode::kNotFound, "Dropping table '{}.{}.{}': there is none{}", name_, database,
+            name, DidYouMean(name, Tables(database)));
+    }
+    context_.files.DeleteFolder(folder);
+  }
+
+  std::vector<std::string> Views(const std::string& database) const override {
+    NeedDatabase(database);
+    std::vector<std::string> views;
+    for (const FileEntry& entry : context_.files.List(JoinPath(ViewsFolder(), database))) {
+      if (entry.name.ends_with(".json")) views.push_back(entry.name.substr(0, entry.name.size() - 5));
+    }
+    return views;
+  }
+
+  std::shared_ptr<const ViewDefinition> FindView(const std::string& database,
+                                                 const std::string& name) const override {
+    std::string path = ViewPath(database, name);
+    if (name.find('/') != std::string::npos || !context_.files.Exists(path)) return nullptr;
+    nlohmann::json json = nlohmann::json::parse(context_.files.Read(path), nullptr, false);
+    if (json.is_discarded() || !json.contains("sql")) {
+      Throw(ErrorCode::kCorrupt, "Reading view '{}': '{}' is not a view definition", name, path);
+    }
+    ViewDefinition view;
+    view.path = {name_, database, name};
+    view.columns = json.value("columns", std::vector<std::string>());
+    view.duck_sql = json.value("sql", "");
+    view.original = json.value("original", "");
+    return std::make_shared<const ViewDefinition>(view);
+  }
+
+  void CreateView(const ViewDefinition& view, bool if_not_exists, bool or_replace) override {
+    NeedDatabase(view.path.database);
+    bool exists = FindView(view.path.database, view.path.name) != nullptr;
+    if ((exists && !or_replace) || FindTable(view.path.database, view.path.name)) {
+      if (if_not_exists) return;
+      Throw(ErrorCode::kExists, "Creating view '{}': it exists already", view.path.ToString());
+    }
+    nlohmann::json json = {{"columns", view.columns}, {"sql", view.duck_sql},
+                           {"original", view.original}};
+    context_.files.Overwrite(ViewPath(view.path.database, view.path.name), json.dump(2));
+  }
+
+  void DropView(const std::string& database, const std::string& name, bool if_exists) override {
+    if (!context_.files.Delete(ViewPath(database, name)) && !if_exists) {
+      Throw(ErrorCode::kNotFound, "Dropping view '{}.{}.{}': there is none{}", name_, database,
+            name, DidYouMean(name, Views(database)));
+    }
+  }
+
+ private:
+  std::string Folder(const std::string& database) const { return JoinPath(warehouse_, database + ".db"); }
+  std::string TableFolder(const std::string& database, const std::string& table) const {
+    return LakeTableFolder(warehouse_, database, table);
+  }
+  std::string ViewsFolder() const { return JoinPath(warehouse_, ".millrace/views"); }
+  std::string ViewPath(const std::string& database, const std::string& name) const {
+    return JoinPath(JoinPath(ViewsFolder(), database), name + ".json");
+  }
+  void NeedDatabase(const std::string& database) const {
+    if (HasDatabase(database)) return;
+    Throw(ErrorCode::kNotFound, "Catalog '{}' has no database '{}'{}", name_, database,
+          DidYouMean(database, Databases()));
+  }
+
+  const TableContext context_;
+  const std::string name_;
+  const Options options_;
+  const std::string warehouse_;
+};
+
+}  // namespace
+
+std::string LakeTableFolder(const std::string& warehouse, const std::string& database,
+                            const std::string& table) {
+  return JoinPath(JoinPath(warehouse, database + ".db"), table);
+}
+
+TableDefinition DefinitionFromSchema(const ObjectPath& path, const TableSchema& schema) {
+  TableDefinition definition;
+  definition.path = path;
+  for (const DataField& field : schema.fields) {
+    definition.columns.push_back({field.name, field.type, {}, {}, field.description});
+  }
+  definition.primary_key = schema.primary_keys;
+  definition.partition_keys = schema.partition_keys;
+  definition.options = schema.options;
+  definition.comment = schema.comment;
+  auto computed = definition.options.extract(kComputedKey);
+  if (!computed.empty()) {
+    nlohmann::json items = nlohmann::json::parse(computed.mapped(), nullptr, false);
+    if (!items.is_array()) items = nlohmann::json::array();
+    for (const nlohmann::json& item : items) {
+      ColumnDefinition column{item.value("name", ""), {}, item.value("expression", ""), {},
+                              item.value("comment", "")};
+      idx_t position = std::min<idx_t>(item.value("position", idx_t(0)), definition.columns.size());
+      definition.columns.insert(definition.columns.begin() + static_cast<int64_t>(position), column);
+    }
+  }
+  auto watermark = definition.options.extract(kWatermarkKey);
+  if (!watermark.empty()) {
+    nlohmann::json json = nlohmann::json::parse(watermark.mapped(), nullptr, false);
+    if (json.is_object()) {
+      definition.watermark = WatermarkDefinition{json.value("column", ""), json.value("expression", "")};
+    }
+  }
+  return definition;
+}
+
+std::shared_ptr<CatalogStore> MakeLakeStore(TableContext context, const std::string& name,
+                                            const Options& options) {
+  auto warehouse = options.find("warehouse");
+  if (warehouse == options.end() || warehouse->second.empty()) {
+    Throw(ErrorCode::kInvalid, "Creating catalog '{}': option 'warehouse' (a folder) is missing", name);
+  }
+  std::string folder = warehouse->second;
+  if (folder.starts_with("file:")) {
+    folder = folder.substr(5);
+    while (folder.starts_with("//")) folder.erase(0, 1);
+  } else if (folder.find("://") != std::string::npos) {
+    Throw(ErrorCode::kUnsupported, "Creating catalog '{}': 'warehouse' = '{}' is not on a local disk; "
+          "only local folders (a path or file:///path) work so far", name, folder);
+  }
+  folder = std::filesystem::absolute(folder).lexically_normal().string();
+  while (folder.size() > 1 && folder.ends_with("/")) folder.pop_back();
+  context.files.MakeFolder(JoinPath(folder, "default.db"));
+  return std::make_shared<LakeStore>(context, name, options, folder);
+}
+
+}  // namespace millrace
