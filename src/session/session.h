@@ -62,7 +62,7 @@ struct Progress {
   int64_t rows_out = 0;
   int64_t lag_ms = -1;  // -1: unknown.
   double rows_per_second = 0;
-  std::string what;     // "job-1", "query" ...; empty when nothing runs.
+  std::string what;  // "job-1", "query" ...; empty when nothing runs.
 };
 
 /// Executes statements one after the other; owns its jobs.
@@ -78,20 +78,20 @@ class Session {
   virtual Progress CurrentProgress() = 0;
   /// "" when unset and without default.
   virtual std::string Setting(const std::string& key) const = 0;
-  /// After the last statement of a script: returns when all jobs have ended, which unbounded ones do
-  /// by CancelJobs only. Throws the Error of the first job that failed.
+  /// After the last statement of a script: returns when all jobs have ended, which unbounded ones
+  /// do by CancelJobs only. Throws the Error of the first job that failed.
   virtual void WaitForJobs() = 0;
   /// Asks all jobs to end with a last checkpoint; does not wait.
   virtual void CancelJobs() = 0;
 
   // For tests (test/slt).
-  /// Returns after every job and open streaming result has read all that its sources had at the time
-  /// of the call and delivered the steps: Fetch(chunk, 0) then gives all rows and kNothing.
+  /// Returns after every job and open streaming result has read all that its sources had at the
+  /// time of the call and delivered the steps: Fetch(chunk, 0) then gives all rows and kNothing.
   virtual void SettleForTest() = 0;
   /// Every running job has completed a checkpoint on return.
   virtual void CheckpointForTest() = 0;
-  /// Abandons all jobs and results as kill -9 would: nothing is flushed, committed or deleted. After
-  /// it only the destructor may be called.
+  /// Abandons all jobs and results as kill -9 would: nothing is flushed, committed or deleted.
+  /// After it only the destructor may be called.
   virtual void CrashForTest() = 0;
 };
 
