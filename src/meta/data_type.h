@@ -16,6 +16,9 @@ enum class TypeRoot : uint8_t {
 
 inline constexpr int kMaxLength = 2147483647;  // VARCHAR(kMaxLength) is STRING, VARBINARY is BYTES.
 
+/// Alias of the DuckDB type that carries TIMESTAMP_LTZ(7-9): TIMESTAMP_NS under this name.
+inline constexpr const char* kTimestampLtzAlias = "TIMESTAMP_LTZ_NS";
+
 struct DataField;
 
 /// One type, nested types by value.
