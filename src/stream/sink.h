@@ -20,6 +20,11 @@ class Sink {
   virtual ~Sink() = default;
   /// What the sink can use: kUpsert sinks need no -U rows, kAppend ones refuse anything but +I.
   virtual ChangelogType Accepts() const = 0;
+  /// Told once, before the first Write: what the rows to come may be trusted with.
+  virtual void SetInputType(ChangelogType) {}
+  /// EndStep makes the step visible outside; then the job keeps a step journal. False for sinks that
+  /// show nothing before Commit.
+  virtual bool ShowsSteps() const { return true; }
   /// Columns in the order of the table's physical columns.
   virtual void Write(ChangeChunk& chunk) = 0;
   /// All of step `step` has been written; a sink that shows each step (print, log, a database) does it

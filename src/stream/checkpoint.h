@@ -1,0 +1,67 @@
+// checkpoint.h - what a job leaves on disk: checkpoints, and the journal of steps since the newest one.
+//
+// A checkpoint is a step boundary at which the cut, the operators' state and what sinks have prepared
+// are written together; its metadata file appears last and whole, and makes it exist. The journal says
+// with which cut each later step ended, before that step's output was visible anywhere: recovery replays
+// the same steps. Layout: docs/internals/jobs.md.
+#pragma once
+
+#include "io/file_lock.h"
+#include "io/file_system.h"
+#include "stream/dataflow.h"
+
+namespace millrace {
+
+/// One position per source, in the order of the job's sources.
+using Cut = std::vector<std::string>;
+
+struct Checkpoint {
+  int64_t id = 0;
+  int64_t step = 0;                       // The last step it includes.
+  Cut cut;
+  std::vector<std::string> fingerprints;  // One per pipeline.
+  std::vector<std::string> prepared;      // One per pipeline: Sink::Prepare.
+  std::string statement;                  // What the job runs, to tell a changed one.
+  bool finished = false;                  // Bounded inputs were read to their end.
+};
+
+struct JournalStep {
+  int64_t step = 0;
+  Cut cut;
+};
+
+/// The folder of one job, `<data>/jobs/<id>`.
+/// Threads: owned by its job. Throws: Error(kIo, kCorrupt) naming the file.
+class JobFolder {
+ public:
+  JobFolder(FileSystem& files, std::string folder);
+  ~JobFolder();
+
+  /// Takes the lease. Error(kConflict) when another process runs this job.
+  void Lock();
+  /// The newest whole checkpoint.
+  std::optional<Checkpoint> Latest() const;
+  /// Steps after checkpoint `id`; a torn last line is no step.
+  std::vector<JournalStep> Journal(int64_t id) const;
+
+  /// Where operators put their state of checkpoint `id`, before Publish.
+  std::unique_ptr<StateStore> State(int64_t id, idx_t pipeline) const;
+  /// Makes the checkpoint exist, starts its journal and forgets older ones.
+  void Publish(const Checkpoint& checkpoint);
+  /// Durable when it returns.
+  void AppendJournal(const JournalStep& step);
+  /// Forgets everything.
+  void Clear();
+
+ private:
+  std::string CheckpointFolder(int64_t id) const;
+  std::string JournalPath(int64_t id) const;
+
+  FileSystem& files_;
+  const std::string folder_;
+  std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<WritableFile> journal_;
+  int64_t newest_ = 0;
+};
+
+}  // namespace millrace

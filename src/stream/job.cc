@@ -1,0 +1,416 @@
+#include "stream/job.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "stream/lake_source.h"
+#include "table/commit_group.h"
+
+namespace millrace {
+
+namespace {
+
+constexpr int64_t kIdleWaitMs = 5;
+
+std::string OptionsKey(const TableDefinition& definition) {
+  std::string key = definition.path.ToString();
+  for (const auto& [name, value] : definition.options) key += "\n" + name + "=" + value;
+  return key;
+}
+
+}  // namespace
+
+const char* JobStateName(JobState state) {
+  constexpr const char* kNames[] = {"CREATED", "RUNNING", "FINISHED", "FAILED", "CANCELED"};
+  return kNames[static_cast<size_t>(state)];
+}
+
+/// An input of a pipeline that a source's table feeds, by a choice of its columns.
+struct Job::Consumer {
+  idx_t pipeline;
+  idx_t input;
+  std::vector<idx_t> columns;  // Into the source table's columns.
+  ChangeChunk view;            // References the source's vectors.
+};
+
+struct Job::SourceGroup {
+  std::vector<SourceTable> tables;
+  std::vector<std::vector<std::unique_ptr<Consumer>>> consumers;  // Per table.
+  std::unique_ptr<Source> source;
+  bool ended = false;
+};
+
+Job::Job(Environment& environment, const ConnectorRegistry& connectors,
+         std::vector<Pipeline> pipelines, JobOptions options)
+    : environment_(environment), options_(std::move(options)), pipelines_(std::move(pipelines)) {
+  BuildSources(connectors);
+  Start();
+}
+
+Job::~Job() = default;
+
+void Job::BuildSources(const ConnectorRegistry& connectors) {
+  std::map<std::string, SourceGroup*> by_key;
+  std::map<std::string, std::pair<SourceGroup*, idx_t>> table_of;
+  std::vector<std::string> keys;
+  // First the tables, each with the columns that anybody wants; then who wants which.
+  for (idx_t p = 0; p < pipelines_.size(); p++) {
+    const auto& inputs = pipelines_[p].flow->Inputs();
+    for (idx_t i = 0; i < inputs.size(); i++) {
+      const SourceTable& input = inputs[i];
+      std::string connector = input.definition->Connector();
+      std::string key = connector.empty() ? "lake"
+                                          : connector + "\n" + connectors.Get(connector).GroupKey(*input.definition);
+      SourceGroup*& group = by_key[key];
+      if (!group) {
+        groups_.push_back(std::make_unique<SourceGroup>());
+        keys.push_back(connector);
+        group = groups_.back().get();
+      }
+      auto [slot, is_new] = table_of.try_emplace(OptionsKey(*input.definition), group, group->tables.size());
+      if (is_new) {
+        group->tables.push_back({input.definition, {}});
+        group->consumers.emplace_back();
+      }
+      idx_t table = slot->second.second;
+      std::vector<idx_t>& wanted = group->tables[table].columns;
+      for (idx_t column : input.columns) {
+        if (std::find(wanted.begin(), wanted.end(), column) == wanted.end()) wanted.push_back(column);
+      }
+      auto consumer = std::make_unique<Consumer>();
+      consumer->pipeline = p;
+      consumer->input = i;
+      group->consumers[table].push_back(std::move(consumer));
+    }
+  }
+  for (idx_t g = 0; g < groups_.size(); g++) {
+    SourceGroup& group = *groups_[g];
+    for (idx_t t = 0; t < group.tables.size(); t++) {
+      const std::vector<idx_t>& wanted = group.tables[t].columns;
+      for (auto& slot : group.consumers[t]) {
+        Consumer& consumer = *slot;
+        const SourceTable& input = pipelines_[consumer.pipeline].flow->Inputs()[consumer.input];
+        duckdb::vector<LogicalType> types;
+        for (idx_t column : input.columns) {
+          consumer.columns.push_back(static_cast<idx_t>(
+              std::find(wanted.begin(), wanted.end(), column) - wanted.begin()));
+          types.push_back(input.definition->columns[column].type.ToDuck());
+        }
+        consumer.view.rows.InitializeEmpty(types);
+      }
+    }
+    if (keys[g].empty()) {
+      group.source = MakeLakeSource(TableContext{environment_.files, environment_.clock,
+                                                 environment_.random, environment_.database},
+                                    group.tables, options_.bounded);
+    } else {
+      group.source = connectors.Get(keys[g]).MakeSource(environment_, group.tables, options_.bounded);
+    }
+  }
+}
+
+void Job::Start() {
+  std::vector<std::vector<ChangelogType>> input_types(pipelines_.size());
+  for (idx_t p = 0; p < pipelines_.size(); p++) {
+    input_types[p].resize(pipelines_[p].flow->Inputs().size());
+  }
+  for (const auto& group : groups_) {
+    for (idx_t t = 0; t < group->tables.size(); t++) {
+      for (const auto& consumer : group->consumers[t]) {
+        input_types[consumer->pipeline][consumer->input] = group->source->Changelog(t);
+      }
+    }
+  }
+  for (idx_t p = 0; p < pipelines_.size(); p++) {
+    ChangelogType type = pipelines_[p].flow->Start(input_types[p]);
+    if (pipelines_[p].sink->Accepts() == ChangelogType::kAppend && type != ChangelogType::kAppend) {
+      Throw(ErrorCode::kInvalid, "Inserting into '{}': it takes new rows only, but the query's result "
+            "changes ({}); give the table a PRIMARY KEY, or choose a sink that takes updates",
+            pipelines_[p].target, ChangelogTypeName(type));
+    }
+    pipelines_[p].sink->SetInputType(type);
+    journaled_ = journaled_ || pipelines_[p].sink->ShowsSteps();
+  }
+  if (!options_.folder.empty()) {
+    folder_ = std::make_unique<JobFolder>(environment_.files, options_.folder);
+    folder_->Lock();
+  }
+  journaled_ = journaled_ && folder_ != nullptr;
+}
+
+void Job::Run() {
+  started_us_ = environment_.clock.MonotonicUs();
+  {
+    std::lock_guard lock(mutex_);
+    state_ = JobState::kRunning;
+  }
+  std::optional<Error> failure;
+  try {
+    Loop();
+  } catch (const std::exception& exception) {
+    failure = ErrorFrom(exception, ErrorCode::kData);
+  }
+  ended_us_ = environment_.clock.MonotonicUs();
+  for (Pipeline& pipeline : pipelines_) pipeline.sink.reset();
+  folder_.reset();
+  std::lock_guard lock(mutex_);
+  if (failure) {
+    state_ = JobState::kFailed;
+    failure_ = Error(failure->code(),
+                     fmt::format("Job '{}' stopped at step {}: {}", options_.name, step_, failure->text()));
+  } else {
+    state_ = cancelled_ ? JobState::kCancelled : JobState::kFinished;
+  }
+  changed_.notify_all();
+}
+
+void Job::Loop() {
+  if (folder_) {
+    auto checkpoint = folder_->Latest();
+    if (checkpoint && checkpoint->finished) {
+      CommitPrepared(*checkpoint);
+      return;
+    }
+  }
+  Restore();
+  last_checkpoint_us_ = environment_.clock.MonotonicUs();
+  bool first = step_ == 0;
+  while (!abandoned_) {
+    int64_t asked_idle, asked_checkpoint;
+    {
+      std::lock_guard lock(mutex_);
+      asked_idle = idle_asked_;
+      asked_checkpoint = checkpoints_asked_;
+    }
+    if (cancelled_) {
+      if (folder_ && dirty_ && !abandoned_) TakeCheckpoint(false);
+      return;
+    }
+    int64_t rows_before = rows_in_;
+    SourceStatus status = ReadStep(nullptr);
+    if (abandoned_) return;
+    bool moved = first || status == SourceStatus::kProgress || rows_in_ != rows_before;
+    if (moved) FinishStep(false);
+    first = false;
+    if (status == SourceStatus::kEnd) {
+      if (folder_ && !abandoned_) TakeCheckpoint(true);
+      return;
+    }
+    int64_t since_us = environment_.clock.MonotonicUs() - last_checkpoint_us_;
+    bool due = dirty_ && since_us >= options_.checkpoint_interval_ms * 1000;
+    if (folder_ && (due || asked_checkpoint > checkpoints_done_)) TakeCheckpoint(false);
+    std::unique_lock lock(mutex_);
+    checkpoints_done_ = std::max(checkpoints_done_, asked_checkpoint);
+    if (status == SourceStatus::kIdle) idle_done_ = std::max(idle_done_, asked_idle);
+    changed_.notify_all();
+    if (status == SourceStatus::kIdle && !cancelled_ && idle_asked_ == idle_done_ &&
+        checkpoints_asked_ == checkpoints_done_) {
+      changed_.wait_for(lock, std::chrono::milliseconds(kIdleWaitMs));
+    }
+  }
+}
+
+void Job::Restore() {
+  if (!folder_) return;
+  auto checkpoint = folder_->Latest();
+  if (checkpoint) {
+    if (checkpoint->statement != options_.statement) {
+      Throw(ErrorCode::kInvalid, "Resuming job '{}': its statement has changed. It was:\n{}\nand is:\n{}\n"
+            "Start over with --fresh, or SET another 'pipeline.name'",
+            options_.name, checkpoint->statement, options_.statement);
+    }
+    if (checkpoint->cut.size() != groups_.size() || checkpoint->prepared.size() != pipelines_.size()) {
+      Throw(ErrorCode::kInvalid, "Resuming job '{}': its tables have changed since checkpoint {}; start "
+            "over with --fresh", options_.name, checkpoint->id);
+    }
+    for (idx_t g = 0; g < groups_.size(); g++) groups_[g]->source->Seek(checkpoint->cut[g]);
+    for (idx_t p = 0; p < pipelines_.size(); p++) {
+      if (checkpoint->fingerprints[p] != pipelines_[p].flow->Fingerprint()) {
+        Throw(ErrorCode::kInvalid, "Resuming job '{}': the plan of the query into '{}' is another than "
+              "that of checkpoint {} (was a table or view changed?); start over with --fresh",
+              options_.name, pipelines_[p].target, checkpoint->id);
+      }
+      pipelines_[p].flow->Load(*folder_->State(checkpoint->id, p));
+    }
+    step_ = checkpoint->step;
+    checkpoint_id_ = checkpoint->id;
+    CommitPrepared(*checkpoint);
+  }
+  for (const JournalStep& step : folder_->Journal(checkpoint_id_)) {
+    if (step.step != step_ + 1) {
+      Throw(ErrorCode::kCorrupt, "Resuming job '{}': its journal goes from step {} to {}", options_.name,
+            step_, step.step);
+    }
+    ReadStep(&step.cut);
+    FinishStep(true);
+  }
+}
+
+SourceStatus Job::ReadStep(const Cut* until) {
+  idx_t live = 0;
+  for (const auto& group : groups_) live += group->ended ? 0 : 1;
+  bool progress = false, all_ended = true;
+  for (idx_t g = 0; g < groups_.size(); g++) {
+    SourceGroup& group = *groups_[g];
+    if (group.ended) continue;
+    ReadLimit limit;
+    limit.max_rows = std::max<idx_t>(1, options_.step_rows / std::max<idx_t>(1, live));
+    if (until) {
+      if ((*until)[g] == group.source->Position()) {
+        all_ended = false;
+        continue;
+      }
+      limit.until = (*until)[g];
+    }
+    SourceStatus status = group.source->Read(
+        limit, [&](idx_t table, ChangeChunk& chunk) { Deliver(group, table, chunk); });
+    group.ended = status == SourceStatus::kEnd && !until;
+    all_ended = all_ended && status == SourceStatus::kEnd;
+    progress = progress || status == SourceStatus::kProgress;
+    event_time_ms_ = std::max<int64_t>(event_time_ms_, group.source->EventTimeMs());
+    if (cancelled_ && options_.folder.empty()) break;
+  }
+  int64_t skipped = 0;
+  for (const auto& group : groups_) skipped += group->source->SkippedRecords();
+  skipped_ = skipped;
+  if (all_ended) return SourceStatus::kEnd;
+  return progress ? SourceStatus::kProgress : SourceStatus::kIdle;
+}
+
+void Job::Deliver(SourceGroup& group, idx_t table, ChangeChunk& chunk) {
+  if (abandoned_ || chunk.size() == 0) return;
+  rows_in_ += static_cast<int64_t>(chunk.size());
+  for (auto& slot : group.consumers[table]) {
+    Consumer& consumer = *slot;
+    for (idx_t c = 0; c < consumer.columns.size(); c++) {
+      consumer.view.rows.data[c].Reference(chunk.rows.data[consumer.columns[c]]);
+    }
+    consumer.view.rows.SetCardinality(chunk.size());
+    consumer.view.kinds = chunk.kinds;
+    pipelines_[consumer.pipeline].flow->Push(
+        consumer.input, consumer.view,
+        [&](ChangeChunk& out) { Emit(consumer.pipeline, out); });
+  }
+}
+
+void Job::Emit(idx_t pipeline, ChangeChunk& chunk) {
+  if (abandoned_ || chunk.size() == 0) return;
+  rows_out_ += static_cast<int64_t>(chunk.size());
+  pipelines_[pipeline].sink->Write(chunk);
+}
+
+void Job::FinishStep(bool replay) {
+  for (idx_t p = 0; p < pipelines_.size(); p++) {
+    pipelines_[p].flow->EndStep([&](ChangeChunk& out) { Emit(p, out); });
+  }
+  if (abandoned_) return;
+  step_++;
+  // The step's number and cut are durable before any of its output is visible.
+  if (journaled_ && !replay) folder_->AppendJournal({step_, CurrentCut()});
+  int64_t state = 0;
+  for (Pipeline& pipeline : pipelines_) {
+    pipeline.sink->EndStep(step_);
+    state += pipeline.flow->StateBytes();
+  }
+  state_bytes_ = state;
+  steps_ = step_;
+  dirty_ = true;
+}
+
+Cut Job::CurrentCut() const {
+  Cut cut;
+  for (const auto& group : groups_) cut.push_back(group->source->Position());
+  return cut;
+}
+
+void Job::TakeCheckpoint(bool finished) {
+  Checkpoint checkpoint;
+  checkpoint.id = checkpoint_id_ + 1;
+  checkpoint.step = step_;
+  checkpoint.cut = CurrentCut();
+  checkpoint.statement = options_.statement;
+  checkpoint.finished = finished;
+  for (idx_t p = 0; p < pipelines_.size(); p++) {
+    checkpoint.prepared.push_back(pipelines_[p].sink->Prepare(checkpoint.id));
+    checkpoint.fingerprints.push_back(pipelines_[p].flow->Fingerprint());
+    if (!finished) pipelines_[p].flow->Save(*folder_->State(checkpoint.id, p));
+  }
+  if (abandoned_) return;
+  folder_->Publish(checkpoint);
+  checkpoint_id_ = checkpoint.id;
+  CommitPrepared(checkpoint);
+  last_checkpoint_us_ = environment_.clock.MonotonicUs();
+  dirty_ = false;
+  checkpoints_++;
+}
+
+void Job::CommitPrepared(const Checkpoint& checkpoint) {
+  if (abandoned_) return;
+  CommitGroup group{options_.id, checkpoint.id, {}};
+  for (idx_t p = 0; p < pipelines_.size(); p++) {
+    auto published = pipelines_[p].sink->Commit(checkpoint.id, checkpoint.prepared[p]);
+    if (published) group.snapshots[published->table] = published->snapshot_id;
+  }
+  PublishCommitGroup(environment_.files, group);
+}
+
+void Job::Cancel() {
+  cancelled_ = true;
+  std::lock_guard lock(mutex_);
+  changed_.notify_all();
+}
+
+void Job::Abandon() {
+  abandoned_ = true;
+  Cancel();
+}
+
+bool Job::CheckpointNow() {
+  std::unique_lock lock(mutex_);
+  int64_t ticket = ++checkpoints_asked_;
+  changed_.notify_all();
+  changed_.wait(lock, [&] { return checkpoints_done_ >= ticket || state_ > JobState::kRunning; });
+  return checkpoints_done_ >= ticket;
+}
+
+bool Job::WaitUntilIdle() {
+  std::unique_lock lock(mutex_);
+  int64_t ticket = ++idle_asked_;
+  changed_.notify_all();
+  changed_.wait(lock, [&] { return idle_done_ >= ticket || state_ > JobState::kRunning; });
+  return state_ != JobState::kFailed;
+}
+
+void Job::Wait() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return state_ > JobState::kRunning; });
+}
+
+JobState Job::State() const {
+  std::lock_guard lock(mutex_);
+  return state_;
+}
+
+std::optional<Error> Job::Failure() const {
+  std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+JobStatistics Job::Statistics() const {
+  JobStatistics statistics;
+  statistics.steps = steps_;
+  statistics.checkpoints = checkpoints_;
+  statistics.rows_in = rows_in_;
+  statistics.rows_out = rows_out_;
+  statistics.state_bytes = state_bytes_;
+  statistics.skipped = skipped_;
+  if (event_time_ms_ > 0) {
+    statistics.lag_ms = std::max<int64_t>(0, environment_.clock.NowMs() - event_time_ms_);
+  }
+  int64_t end = ended_us_ > 0 ? ended_us_.load() : environment_.clock.MonotonicUs();
+  if (started_us_ > 0) statistics.seconds = static_cast<double>(end - started_us_) / 1e6;
+  return statistics;
+}
+
+}  // namespace millrace

@@ -1,0 +1,107 @@
+// job.h - a running statement: sources -> dataflows -> sinks, step by step, with checkpoints.
+//
+// Each step reads a stretch of every source up to a consistent cut, pushes it through all pipelines and lets the
+// sinks show it; a checkpoint publishes. kill -9 at any point loses and doubles nothing (docs/internals/jobs.md).
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+
+#include "base/error.h"
+#include "stream/checkpoint.h"
+#include "stream/connector.h"
+#include "stream/dataflow.h"
+#include "table/table.h"
+
+namespace millrace {
+
+/// One query of the job and where its output goes.
+struct Pipeline {
+  std::string target;              // For messages: the sink table.
+  std::unique_ptr<Dataflow> flow;
+  std::unique_ptr<Sink> sink;
+};
+
+struct JobOptions {
+  std::string id;                  // Folder-safe.
+  std::string name;                // For users.
+  std::string statement;           // As written.
+  std::string folder;              // Empty: nothing is kept (a SELECT).
+  bool bounded = false;            // Read what is there now and end.
+  int64_t checkpoint_interval_ms = 1000;
+  idx_t step_rows = 100'000;       // Aim of a step over all sources.
+};
+
+enum class JobState : uint8_t { kCreated, kRunning, kFinished, kFailed, kCancelled };
+const char* JobStateName(JobState state);
+
+struct JobStatistics {
+  int64_t steps = 0, checkpoints = 0, rows_in = 0, rows_out = 0, state_bytes = 0, skipped = 0;
+  int64_t lag_ms = -1;             // Now minus the newest row read; -1 = unknown.
+  double seconds = 0;
+};
+
+/// Threads: Run in one thread; Cancel, State, Statistics, Wait from any.
+/// Throws: the constructor, Error when sinks and queries do not fit; Run never (see Failure).
+class Job {
+ public:
+  Job(Environment& environment, const ConnectorRegistry& connectors, std::vector<Pipeline> pipelines,
+      JobOptions options);
+  ~Job();
+
+  /// Runs to the end of bounded inputs, to Cancel or to a failure.
+  void Run();
+  void Cancel();
+  /// Abandons the job as kill -9 would: nothing more is written. For tests of recovery.
+  void Abandon();
+  /// Asks for a checkpoint now and waits for it; false when the job has ended first.
+  bool CheckpointNow();
+  /// Waits until every source has been idle or at its end after this call; false when the job ended by failure.
+  bool WaitUntilIdle();
+  void Wait();
+
+  JobState State() const;
+  std::optional<Error> Failure() const;
+  JobStatistics Statistics() const;
+  const JobOptions& options() const { return options_; }
+
+ private:
+  struct SourceGroup;
+  struct Consumer;
+
+  void BuildSources(const ConnectorRegistry& connectors);
+  void Start();
+  void Restore();
+  void Loop();
+  /// Reads all sources (to `until` when replaying); what they told together.
+  SourceStatus ReadStep(const Cut* until);
+  void FinishStep(bool replay);
+  void TakeCheckpoint(bool finished);
+  void CommitPrepared(const Checkpoint& checkpoint);
+  Cut CurrentCut() const;
+  void Deliver(SourceGroup& group, idx_t table, ChangeChunk& chunk);
+  void Emit(idx_t pipeline, ChangeChunk& chunk);
+
+  Environment& environment_;
+  const JobOptions options_;
+  std::vector<Pipeline> pipelines_;
+  std::vector<std::unique_ptr<SourceGroup>> groups_;
+  std::unique_ptr<JobFolder> folder_;
+  bool journaled_ = false;
+  int64_t step_ = 0;
+  int64_t checkpoint_id_ = 0;
+  int64_t last_checkpoint_us_ = 0;
+  bool dirty_ = false;                  // A step has run since the last checkpoint.
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  JobState state_ = JobState::kCreated;
+  std::optional<Error> failure_;
+  int64_t checkpoints_asked_ = 0, checkpoints_done_ = 0, idle_asked_ = 0, idle_done_ = 0;
+  std::atomic<bool> cancelled_{false}, abandoned_{false};
+  std::atomic<int64_t> rows_in_{0}, rows_out_{0}, steps_{0}, checkpoints_{0}, state_bytes_{0},
+      event_time_ms_{0}, skipped_{0}, started_us_{0}, ended_us_{0};
+};
+
+}  // namespace millrace

@@ -1,0 +1,313 @@
+#include "stream/lake_source.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/error.h"
+#include "table/commit_group.h"
+#include "table/log/table_log.h"
+
+namespace millrace {
+
+namespace {
+
+constexpr int64_t kNotStarted = -1;
+
+// Where one table's reading stands.
+struct TablePosition {
+  int64_t snapshot = kNotStarted;  // The last snapshot read; 0 = started on an empty table.
+  int64_t log_offset = -1;         // Next batch of the log; -1 = the log is not read.
+  bool operator==(const TablePosition&) const = default;
+};
+
+struct LakeInput {
+  std::shared_ptr<const Table> table;
+  std::vector<idx_t> columns;
+  TablePosition position;
+  std::unique_ptr<LogReader> log;
+  bool has_log = false;
+  bool skip_full = false;                 // scan.mode = latest, from-snapshot: changes only.
+  std::optional<int64_t> start_snapshot;  // Of from-snapshot(-full), scan.snapshot-id.
+};
+
+std::string Option(const Table& table, const std::string& key) {
+  auto found = table.options().find(key);
+  return found == table.options().end() ? "" : found->second;
+}
+
+class LakeSource : public Source {
+ public:
+  LakeSource(TableContext context, const std::vector<SourceTable>& tables, bool bounded)
+      : context_(context), bounded_(bounded) {
+    for (const SourceTable& source : tables) {
+      LakeInput input;
+      input.table = OpenLakeTable(context_, *source.definition);
+      input.columns = source.columns;
+      ReadScanMode(input);
+      input.has_log = !bounded_ && Option(*input.table, "log.system") == "local" &&
+                      !input.start_snapshot;
+      inputs_.push_back(std::move(input));
+    }
+  }
+
+  ChangelogType Changelog(idx_t index) const override {
+    if (bounded_ || !inputs_[index].table->HasPrimaryKey()) return ChangelogType::kAppend;
+    return inputs_[index].table->StreamType();
+  }
+  bool IsBounded() const override { return bounded_; }
+  int64_t EventTimeMs() const override { return event_time_ms_; }
+
+  SourceStatus Read(const ReadLimit& limit,
+                    const std::function<void(idx_t, ChangeChunk&)>& receive) override {
+    std::vector<TablePosition> targets = limit.until ? Parse(*limit.until) : Targets();
+    bool moved = false;
+    for (idx_t i = 0; i < inputs_.size(); i++) {
+      if (targets[i] == inputs_[i].position) continue;
+      moved = true;
+      Advance(inputs_[i], targets[i], [&](ChangeChunk& chunk) { receive(i, chunk); });
+    }
+    if (bounded_) return SourceStatus::kEnd;
+    return moved ? SourceStatus::kProgress : SourceStatus::kIdle;
+  }
+
+  std::string Position() const override {
+    nlohmann::json json = nlohmann::json::array();
+    for (const LakeInput& input : inputs_) {
+      json.push_back({{"table", input.table->folder()},
+                      {"snapshot", input.position.snapshot},
+                      {"log", input.position.log_offset}});
+    }
+    return json.dump();
+  }
+
+  void Seek(const std::string& position) override {
+    std::vector<TablePosition> positions = Parse(position);
+    for (idx_t i = 0; i < inputs_.size(); i++) {
+      inputs_[i].position = positions[i];
+      inputs_[i].log.reset();
+    }
+  }
+
+ private:
+  void ReadScanMode(LakeInput& input) const {
+    std::string mode = Option(*input.table, "scan.mode");
+    std::string snapshot = Option(*input.table, "scan.snapshot-id");
+    if (!snapshot.empty()) {
+      char* end = nullptr;
+      input.start_snapshot = std::strtoll(snapshot.c_str(), &end, 10);
+      if (*end != 0 || *input.start_snapshot < 1) {
+        Throw(ErrorCode::kInvalid, "Reading table '{}': 'scan.snapshot-id' = '{}' is not a snapshot id",
+              input.table->folder(), snapshot);
+      }
+      if (mode.empty() || mode == "default") mode = bounded_ ? "from-snapshot-full" : "from-snapshot";
+    }
+    if (mode.empty() || mode == "default" || mode == "full" || mode == "latest-full") return;
+    if (mode == "latest" || mode == "from-snapshot") {
+      input.skip_full = !bounded_;
+    } else if (mode != "from-snapshot-full") {
+      Throw(ErrorCode::kUnsupported, "Reading table '{}': 'scan.mode' = '{}' is not supported; use "
+            "latest-full, latest, from-snapshot or from-snapshot-full", input.table->folder(), mode);
+    }
+    if (mode != "latest" && !input.start_snapshot) {
+      Throw(ErrorCode::kInvalid, "Reading table '{}': 'scan.mode' = '{}' needs 'scan.snapshot-id'",
+            input.table->folder(), mode);
+    }
+  }
+
+  std::vector<TablePosition> Parse(const std::string& position) const {
+    nlohmann::json json = nlohmann::json::parse(position, nullptr, false);
+    if (!json.is_array() || json.size() != inputs_.size()) {
+      Throw(ErrorCode::kCorrupt, "Resuming a lake source: '{}' is not a position of {} tables",
+            position, inputs_.size());
+    }
+    std::vector<TablePosition> positions;
+    for (const nlohmann::json& item : json) {
+      positions.push_back({item.at("snapshot").get<int64_t>(), item.at("log").get<int64_t>()});
+    }
+    return positions;
+  }
+
+  // How far every table may be read now: to its newest snapshot, except that snapshots of a commit group count only
+  // once the group is complete, and tables of one group stop at the same group.
+  std::vector<TablePosition> Targets() {
+    std::map<std::string, std::optional<CommitGroup>> newest;  // warehouse + job -> its newest group.
+    std::vector<TablePosition> targets;
+    for (LakeInput& input : inputs_) {
+      TablePosition target = input.position;
+      if (target.snapshot == kNotStarted) {
+        target.snapshot = FirstSnapshot(input, newest);
+        if (input.has_log) target.log_offset = LogOffsetOf(input, target.snapshot);
+      } else if (!input.has_log) {
+        target.snapshot = LastAdmitted(input, target.snapshot, newest);
+      }
+      targets.push_back(target);
+    }
+    LogTargets(targets);
+    return targets;
+  }
+
+  // The log's batches carry (job, step); tables that one job writes stop at the same step.
+  void LogTargets(std::vector<TablePosition>& targets) {
+    std::map<std::string, int64_t> last_step;  // Per job: the last step that all its tables have.
+    std::vector<std::vector<LogBatch>> batches(inputs_.size());
+    for (idx_t i = 0; i < inputs_.size(); i++) {
+      LakeInput& input = inputs_[i];
+      if (!input.has_log || input.position.log_offset < 0) continue;
+      std::unique_ptr<LogReader> ahead = OpenLog(input, input.position.log_offset);
+      std::map<std::string, int64_t> mine;
+      while (auto batch = ahead->Peek()) {
+        mine[batch->job] = batch->step;
+        batches[i].push_back(*batch);
+        ahead->Read({}, [](ChangeChunk&) {});
+      }
+      for (const auto& [job, step] : mine) {
+        auto [slot, is_new] = last_step.try_emplace(job, step);
+        if (!is_new) slot->second = std::min(slot->second, step);
+      }
+      for (const std::string& job : input_jobs_[i]) {
+        if (!mine.count(job)) last_step[job] = std::min(last_step.try_emplace(job, -1).first->second, int64_t(-1));
+      }
+      for (const auto& [job, step] : mine) input_jobs_[i].insert(job);
+    }
+    for (idx_t i = 0; i < inputs_.size(); i++) {
+      for (const LogBatch& batch : batches[i]) {
+        if (batch.step > last_step[batch.job]) break;
+        targets[i].log_offset = batch.next_offset;
+      }
+    }
+  }
+
+  std::unique_ptr<LogReader> OpenLog(const LakeInput& input, int64_t offset) const {
+    std::vector<DataType> types;
+    for (const DataField& field : input.table->schema().fields) types.push_back(field.type);
+    return std::make_unique<LogReader>(context_.files, input.table->folder(), std::move(types), offset);
+  }
+
+  int64_t FirstSnapshot(const LakeInput& input,
+                        std::map<std::string, std::optional<CommitGroup>>& newest) const {
+    if (input.start_snapshot) {
+      if (!input.table->FindSnapshot(*input.start_snapshot)) {
+        Throw(ErrorCode::kNotFound, "Reading table '{}': snapshot {} ('scan.snapshot-id') does not exist; "
+              "there are {} to {}", input.table->folder(), *input.start_snapshot,
+              input.table->EarliestSnapshotId().value_or(0),
+              input.table->LatestSnapshot() ? input.table->LatestSnapshot()->id : 0);
+      }
+      return input.skip_full ? *input.start_snapshot - 1 : *input.start_snapshot;
+    }
+    auto latest = input.table->LatestSnapshot();
+    int64_t id = latest ? latest->id : 0;
+    // Back from a group that is not complete yet, or newer than the one its other members are read at.
+    while (id > 0) {
+      auto snapshot = input.table->FindSnapshot(id);
+      if (!snapshot || Admitted(input, *snapshot, newest)) break;
+      id--;
+    }
+    return id;
+  }
+
+  int64_t LastAdmitted(const LakeInput& input, int64_t from,
+                       std::map<std::string, std::optional<CommitGroup>>& newest) const {
+    int64_t id = from;
+    while (auto next = input.table->FindSnapshot(id + 1)) {
+      if (!Admitted(input, *next, newest)) break;
+      id++;
+    }
+    if (id == from) {  // Nothing new, or expired under us: PlanChanges tells which.
+      auto latest = input.table->LatestSnapshot();
+      if (latest && latest->id > from && !input.table->FindSnapshot(from + 1)) {
+        (void)input.table->PlanChanges(from + 1);
+      }
+    }
+    return id;
+  }
+
+  bool Admitted(const LakeInput& input, const Snapshot& snapshot,
+                std::map<std::string, std::optional<CommitGroup>>& newest) const {
+    auto group = GroupOf(snapshot);
+    if (!group) return true;
+    std::string warehouse = WarehouseOf(input.table->folder());
+    auto [slot, is_new] = newest.try_emplace(warehouse + "\n" + group->first);
+    if (is_new) slot->second = LatestCommitGroup(context_.files, warehouse, group->first);
+    return slot->second && slot->second->checkpoint >= group->second;
+  }
+
+  // The log position that the files of `snapshot` include: from the newest snapshot that tells one.
+  int64_t LogOffsetOf(const LakeInput& input, int64_t snapshot) const {
+    for (int64_t id = snapshot; id > 0; id--) {
+      auto found = input.table->FindSnapshot(id);
+      if (!found) break;
+      auto offset = found->log_offsets.find(0);
+      if (offset != found->log_offsets.end()) return offset->second;
+    }
+    return 0;
+  }
+
+  void Advance(LakeInput& input, const TablePosition& target, const ChangeReceiver& receive) {
+    if (input.position.snapshot == kNotStarted) {
+      if (!input.skip_full && target.snapshot > 0) ReadFull(input, target.snapshot, receive);
+      if (input.has_log) input.position.log_offset = LogOffsetOf(input, target.snapshot);
+    } else {
+      for (int64_t id = input.position.snapshot + 1; id <= target.snapshot; id++) {
+        auto changes = input.table->PlanChanges(id);
+        if (!changes) Throw(ErrorCode::kNotFound, "Following table '{}': snapshot {} is gone", input.table->folder(), id);
+        event_time_ms_ = std::max(event_time_ms_, changes->time_ms);
+        for (const Split& split : changes->splits) {
+          input.table->ReadChanges(split, input.columns, receive);
+        }
+      }
+    }
+    input.position.snapshot = target.snapshot;
+    while (input.has_log && input.position.log_offset < target.log_offset) {
+      if (!input.log) input.log = OpenLog(input, input.position.log_offset);
+      LogBatch batch = input.log->Read(input.columns, receive);
+      event_time_ms_ = std::max(event_time_ms_, batch.time_ms);
+      input.position.log_offset = input.log->Offset();
+    }
+  }
+
+  void ReadFull(const LakeInput& input, int64_t snapshot, const ChangeReceiver& receive) {
+    ScanOptions options;
+    options.snapshot_id = snapshot;
+    options.columns = input.columns;
+    ChangeChunk chunk;
+    duckdb::vector<LogicalType> types;
+    for (idx_t column : input.columns) types.push_back(input.table->schema().DuckTypes()[column]);
+    chunk.Initialize(types);
+    for (const Split& split : input.table->PlanScan(options)) {
+      auto reader = input.table->ReadSplit(split, options);
+      while (true) {
+        chunk.Reset();
+        if (!reader->Next(chunk.rows)) break;
+        receive(chunk);
+      }
+    }
+    auto found = input.table->FindSnapshot(snapshot);
+    if (found) event_time_ms_ = std::max(event_time_ms_, found->time_ms);
+  }
+
+  const TableContext context_;
+  const bool bounded_;
+  std::vector<LakeInput> inputs_;
+  std::map<idx_t, std::set<std::string>> input_jobs_;
+  int64_t event_time_ms_ = 0;
+};
+
+}  // namespace
+
+std::shared_ptr<const Table> OpenLakeTable(TableContext context, const TableDefinition& definition) {
+  Options dynamic = definition.options;
+  auto path = dynamic.extract(kPathOption);
+  if (path.empty()) {
+    Throw(ErrorCode::kInvalid, "Table '{}' has neither a 'connector' nor a lake folder; create it in a "
+          "catalog of type 'paimon', or add 'connector'", definition.path.ToString());
+  }
+  return Table::Open(context, path.mapped(), dynamic);
+}
+
+std::unique_ptr<Source> MakeLakeSource(TableContext context, const std::vector<SourceTable>& tables,
+                                       bool bounded) {
+  return std::make_unique<LakeSource>(context, tables, bounded);
+}
+
+}  // namespace millrace
