@@ -1,3 +1,5 @@
 #include "base/error.h"
 
-int main() { return 0; }
+int main() {
+  return 0;
+}
