@@ -51,6 +51,7 @@ struct CompactOptions {
   MergeEngine engine = MergeEngine::kDeduplicate;
   /// Deletes may go: the output is at or above the highest non-empty level and is not level 0.
   bool drop_deletes = false;
+  int max_level = 5;      // Levels::MaxLevel(): files with deletes do not rise there as they are.
   RunWriteOptions write;  // Its level and source are set by the task.
 };
 

@@ -49,7 +49,7 @@ class Levels {
   const KeyOrder& order() const { return order_; }
 
  private:
-  void Insert(const DataFileMeta& file);
+  void SortLevel(int level);
   KeyOrder order_;
   std::vector<DataFileMeta> level0_;
   std::vector<SortedRun> levels_;  // levels_[i] is level i + 1.

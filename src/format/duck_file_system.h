@@ -1,0 +1,56 @@
+// duck_file_system.h - our FileSystem as DuckDB's Parquet code sees one.
+//
+// Parquet files go through io/FileSystem like everything else, so that faults can be injected and an object
+// store can come. One adapter serves one reader or writer: it keeps the file it opened.
+#pragma once
+
+#include "duckdb/common/file_system.hpp"
+#include "io/file_system.h"
+
+namespace millrace {
+
+/// Opens files for sequential writing and positional reading; everything else is refused.
+/// Threads: one at a time. Throws: what `files` throws, unchanged.
+class DuckFileSystem : public duckdb::FileSystem {
+ public:
+  /// `files` must outlive this object and all handles.
+  explicit DuckFileSystem(millrace::FileSystem& files) : files_(files) {}
+
+  using duckdb::FileSystem::OpenFile;
+  duckdb::unique_ptr<duckdb::FileHandle> OpenFile(
+      const std::string& path, duckdb::FileOpenFlags flags,
+      duckdb::optional_ptr<duckdb::FileOpener> opener = nullptr) override;
+  void Read(duckdb::FileHandle& handle, void* buffer, int64_t length, idx_t location) override;
+  int64_t Read(duckdb::FileHandle& handle, void* buffer, int64_t length) override;
+  void Write(duckdb::FileHandle& handle, void* buffer, int64_t length, idx_t location) override;
+  int64_t Write(duckdb::FileHandle& handle, void* buffer, int64_t length) override;
+  int64_t GetFileSize(duckdb::FileHandle& handle) override;
+  /// None: with neither time nor tag DuckDB's external file cache keeps nothing of these files.
+  duckdb::timestamp_t GetLastModifiedTime(duckdb::FileHandle&) override {
+    return duckdb::timestamp_t(0);
+  }
+  std::string GetVersionTag(duckdb::FileHandle&) override { return ""; }
+  duckdb::FileType GetFileType(duckdb::FileHandle&) override {
+    return duckdb::FileType::FILE_TYPE_REGULAR;
+  }
+  void FileSync(duckdb::FileHandle& handle) override;
+  void Seek(duckdb::FileHandle& handle, idx_t location) override;
+  idx_t SeekPosition(duckdb::FileHandle& handle) override;
+  bool CanSeek() override { return true; }
+  /// False makes the Parquet reader fetch whole column chunks, not page by page: fewer, larger reads.
+  bool OnDiskFile(duckdb::FileHandle&) override { return false; }
+  bool FileExists(const std::string& path, duckdb::optional_ptr<duckdb::FileOpener>) override {
+    return files_.Exists(path);
+  }
+  std::string GetName() const override { return "MillraceFileSystem"; }
+  /// Bytes of the file that was written last, exact after its Close.
+  int64_t written_bytes() const { return written_bytes_; }
+
+ private:
+  millrace::FileSystem& files_;
+  std::string opened_path_;
+  std::shared_ptr<RandomAccessFile> opened_;
+  int64_t written_bytes_ = 0;
+};
+
+}  // namespace millrace

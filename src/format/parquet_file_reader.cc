@@ -1,0 +1,211 @@
+// parquet_file_reader.cc - ParquetFileReader over DuckDB's ParquetReader.
+//
+// When every wanted column is there in its own type, chunks are decoded straight into the caller's;
+// otherwise into a chunk of the file's types, from which columns are referenced, cast or filled with NULL.
+#include <numeric>
+
+#include "base/error.h"
+#include "duckdb/common/vector_operations/vector_operations.hpp"
+#include "duckdb/main/client_data.hpp"
+#include "duckdb/main/connection.hpp"
+#include "duckdb/planner/filter/constant_filter.hpp"
+#include "format/duck_file_system.h"
+#include "format/parquet_file.h"
+#include "parquet_reader.hpp"
+
+namespace millrace {
+
+namespace {
+
+duckdb::ExpressionType Comparison(FilePredicate::Op op) {
+  switch (op) {
+    case FilePredicate::Op::kEqual: return duckdb::ExpressionType::COMPARE_EQUAL;
+    case FilePredicate::Op::kLess: return duckdb::ExpressionType::COMPARE_LESSTHAN;
+    case FilePredicate::Op::kLessEqual: return duckdb::ExpressionType::COMPARE_LESSTHANOREQUALTO;
+    case FilePredicate::Op::kGreater: return duckdb::ExpressionType::COMPARE_GREATERTHAN;
+    case FilePredicate::Op::kGreaterEqual:
+      return duckdb::ExpressionType::COMPARE_GREATERTHANOREQUALTO;
+  }
+  MILLRACE_CHECK(false);
+  return duckdb::ExpressionType::INVALID;
+}
+
+constexpr idx_t kMissing = duckdb::DConstants::INVALID_INDEX;
+
+}  // namespace
+
+struct ParquetFileReader::State {
+  State(duckdb::DatabaseInstance& database, FileSystem& files, std::string file_path)
+      : connection(database), path(std::move(file_path)) {
+    // The reader asks its context for the file system.
+    duckdb::ClientData::Get(*connection.context).client_file_system =
+        duckdb::make_uniq<DuckFileSystem>(files);
+  }
+
+  duckdb::Connection connection;
+  std::string path;
+  std::vector<FileColumn> columns;
+  duckdb::vector<LogicalType> types;
+  std::vector<idx_t> file_index;  // Per wanted column: its place in `file_chunk`, or kMissing.
+  bool direct = true;             // The caller's chunk has the file's types.
+  DataChunk file_chunk;
+  duckdb::unique_ptr<duckdb::ParquetReader> reader;
+  duckdb::ParquetReaderScanState scan;
+  int64_t rows_without_columns = 0;
+
+  template <typename Work>
+  auto Guard(Work work) {
+    try {
+      return work();
+    } catch (const Error&) {
+      throw;
+    } catch (const duckdb::OutOfMemoryException&) {
+      throw;
+    } catch (const std::exception& exception) {
+      Error error = ErrorFrom(exception, ErrorCode::kCorrupt);
+      if (error.code() == ErrorCode::kCancelled) throw error;
+      Throw(ErrorCode::kCorrupt, "Reading data file '{}': {}", path, error.text());
+    }
+  }
+
+  void Open(const std::vector<FilePredicate>& prune) {
+    auto& context = *connection.context;
+    reader = duckdb::make_uniq<duckdb::ParquetReader>(context, duckdb::OpenFileInfo(path),
+                                                      duckdb::ParquetOptions());
+    reader->parquet_options.can_have_nan = true;
+    duckdb::vector<LogicalType> file_types;
+    for (const FileColumn& column : columns) {
+      types.push_back(column.type.ToDuck());
+      idx_t found = Find(column.name);
+      if (found == kMissing) {
+        file_index.push_back(kMissing);
+        direct = false;
+        continue;
+      }
+      file_index.push_back(file_types.size());
+      file_types.push_back(reader->columns[found].type);
+      direct = direct && file_types.back() == types.back();
+      reader->column_ids.push_back(duckdb::MultiFileLocalColumnId(found));
+      reader->column_indexes.emplace_back(found);
+    }
+    std::vector<idx_t> groups = Groups(prune);
+    if (file_types.empty()) {
+      auto& metadata = *reader->GetFileMetadata();
+      for (idx_t group : groups) rows_without_columns += metadata.row_groups[group].num_rows;
+      return;
+    }
+    if (!direct) file_chunk.Initialize(duckdb::Allocator::DefaultAllocator(), file_types);
+    reader->InitializeScan(context, scan, duckdb::vector<idx_t>(groups.begin(), groups.end()));
+  }
+
+  idx_t Find(const std::string& name) const {
+    for (idx_t i = 0; i < reader->columns.size(); i++) {
+      if (reader->columns[i].name == name) return i;
+    }
+    return kMissing;
+  }
+
+  /// Row groups that may hold rows for which all of `prune` hold.
+  std::vector<idx_t> Groups(const std::vector<FilePredicate>& prune) {
+    std::vector<idx_t> groups;
+    for (idx_t group = 0; group < reader->NumRowGroups(); group++) {
+      bool wanted = true;
+      for (const FilePredicate& predicate : prune) {
+        wanted = wanted && MayMatch(predicate, group);
+      }
+      if (wanted) groups.push_back(group);
+    }
+    return groups;
+  }
+
+  bool MayMatch(const FilePredicate& predicate, idx_t group) {
+    MILLRACE_CHECK(predicate.column < columns.size());
+    idx_t found = Find(columns[predicate.column].name);
+    if (found == kMissing || predicate.constant.IsNull()) return true;
+    const LogicalType& type = reader->columns[found].type;
+    // Statistics of another type would need a monotonous cast.
+    if (type != types[predicate.column] || type.IsNested()) return true;
+    Value constant = predicate.constant;
+    if (!constant.DefaultTryCastAs(type)) return true;
+    auto& metadata = *reader->GetFileMetadata();
+    auto statistics = reader->root_schema->children[found].Stats(
+        metadata, reader->parquet_options, group, metadata.row_groups[group].columns);
+    if (!statistics) return true;
+    duckdb::ConstantFilter filter(Comparison(predicate.op), constant);
+    return filter.CheckStatistics(*statistics) != duckdb::FilterPropagateResult::FILTER_ALWAYS_FALSE;
+  }
+
+  bool Scan(DataChunk& chunk) {
+    while (true) {
+      auto result = reader->Scan(*connection.context, scan, chunk);
+      if (chunk.size() > 0) return true;
+      if (result.GetResultType() == duckdb::AsyncResultType::FINISHED) return false;
+    }
+  }
+
+  bool NextWithoutColumns(DataChunk& chunk) {
+    int64_t count = std::min<int64_t>(rows_without_columns, kChunkRows);
+    chunk.Reset();
+    for (Vector& vector : chunk.data) SetNull(vector);
+    chunk.SetCardinality(static_cast<idx_t>(count));
+    rows_without_columns -= count;
+    return count > 0;
+  }
+
+  static void SetNull(Vector& vector) {
+    vector.SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
+    duckdb::ConstantVector::SetNull(vector, true);
+  }
+
+  void Assemble(DataChunk& chunk) {
+    idx_t count = file_chunk.size();
+    chunk.Reset();
+    for (idx_t i = 0; i < columns.size(); i++) {
+      Vector& target = chunk.data[i];
+      if (file_index[i] == kMissing) {
+        SetNull(target);
+        continue;
+      }
+      Vector& source = file_chunk.data[file_index[i]];
+      if (source.GetType() == target.GetType()) {
+        target.Reference(source);
+      } else if (source.GetType().id() == target.GetType().id() && !source.GetType().IsNested() &&
+                 source.GetType().InternalType() == target.GetType().InternalType() &&
+                 source.GetType().id() != LogicalTypeId::DECIMAL) {
+        target.Reinterpret(source);  // An alias on the same bytes.
+      } else {
+        duckdb::VectorOperations::DefaultCast(source, target, count, true);
+      }
+    }
+    chunk.SetCardinality(count);
+  }
+};
+
+ParquetFileReader::ParquetFileReader(duckdb::DatabaseInstance& database, FileSystem& files,
+                                     std::string path, std::vector<FileColumn> columns,
+                                     std::vector<FilePredicate> prune)
+    : state_(std::make_unique<State>(database, files, std::move(path))) {
+  state_->columns = std::move(columns);
+  state_->Guard([&] { state_->Open(prune); });
+}
+
+ParquetFileReader::~ParquetFileReader() = default;
+
+bool ParquetFileReader::Next(DataChunk& chunk) {
+  State& state = *state_;
+  return state.Guard([&] {
+    if (!state.scan.root_reader) return state.NextWithoutColumns(chunk);
+    if (state.direct) return state.Scan(chunk);
+    if (!state.Scan(state.file_chunk)) return false;
+    state.Assemble(chunk);
+    return true;
+  });
+}
+
+const duckdb::vector<LogicalType>& ParquetFileReader::Types() const { return state_->types; }
+
+int64_t ParquetFileReader::RowCount() const {
+  return static_cast<int64_t>(state_->reader->NumRows());
+}
+
+}  // namespace millrace

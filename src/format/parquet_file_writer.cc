@@ -1,0 +1,298 @@
+// parquet_file_writer.cc - ParquetFileWriter over DuckDB's ParquetWriter.
+//
+// What DuckDB's writer cannot say by itself is set in its schema before the footer is written: the root's
+// name, REQUIRED for NOT NULL columns, TIME as int32 milliseconds, TIMESTAMP_LTZ(0-3) as adjusted to UTC.
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "duckdb/common/vector_operations/vector_operations.hpp"
+#include "duckdb/main/connection.hpp"
+#include "format/duck_file_system.h"
+#include "format/parquet_file.h"
+#include "parquet_writer.hpp"
+
+namespace millrace {
+
+namespace {
+
+// Explicit instantiation may name private members: the legal way to the writer's schema.
+template <typename Tag, typename Tag::Type member>
+struct Expose {
+  friend typename Tag::Type Member(Tag) { return member; }
+};
+struct MetadataTag {
+  using Type = duckdb_parquet::FileMetaData duckdb::ParquetWriter::*;
+  friend Type Member(MetadataTag);
+};
+struct ColumnWritersTag {
+  using Type = duckdb::vector<duckdb::unique_ptr<duckdb::ColumnWriter>> duckdb::ParquetWriter::*;
+  friend Type Member(ColumnWritersTag);
+};
+template struct Expose<MetadataTag, &duckdb::ParquetWriter::file_meta_data>;
+template struct Expose<ColumnWritersTag, &duckdb::ParquetWriter::column_writers>;
+
+constexpr int kElementIdBase = 536870911;  // SpecialFields.java: ids inside ARRAY and MAP.
+constexpr int kElementIdStep = 1024;
+constexpr int64_t kRowGroupBytesMax = 128 << 20;
+
+bool IsMillis(const DataType& type) {
+  return (type.root == TypeRoot::kTimestamp || type.root == TypeRoot::kTimestampLtz) &&
+         type.length <= 3;
+}
+
+/// The DuckDB type whose Parquet form is what Paimon stores.
+LogicalType StorageType(const DataType& type, const std::string& column, bool top = true) {
+  if (IsMillis(type)) return LogicalType(LogicalTypeId::TIMESTAMP_MS);
+  switch (type.root) {
+    case TypeRoot::kTime:
+      if (top) return LogicalType(LogicalTypeId::INTEGER);
+      Throw(ErrorCode::kUnsupported,
+            "Writing column '{}': TIME inside another type cannot be stored; use INT (milliseconds)",
+            column);
+    case TypeRoot::kArray:
+      return LogicalType::LIST(StorageType(type.children[0], column, false));
+    case TypeRoot::kMultiset:
+      return LogicalType::MAP(StorageType(type.children[0], column, false),
+                              LogicalType(LogicalTypeId::INTEGER));
+    case TypeRoot::kMap:
+      return LogicalType::MAP(StorageType(type.children[0], column, false),
+                              StorageType(type.children[1], column, false));
+    case TypeRoot::kRow: {
+      duckdb::child_list_t<LogicalType> members;
+      for (const DataField& field : type.fields) {
+        members.emplace_back(field.name, StorageType(field.type, column, false));
+      }
+      return LogicalType::STRUCT(std::move(members));
+    }
+    default: {
+      LogicalType duck = type.ToDuck();
+      return duck.HasAlias() ? LogicalType(duck.id()) : duck;
+    }
+  }
+}
+
+void AddFieldIds(duckdb::ChildFieldIDs& ids, const std::string& name, int id, const DataType& type,
+                 int outer_id, int depth);
+
+void AddChildIds(duckdb::FieldID& field, const DataType& type, int outer_id, int depth) {
+  int element = kElementIdBase + kElementIdStep * outer_id + depth + 1;
+  int key = kElementIdBase - kElementIdStep * outer_id - (depth + 1);
+  if (type.root == TypeRoot::kArray) {
+    AddFieldIds(field.child_field_ids, "element", element, type.children[0], outer_id, depth + 1);
+  } else if (type.root == TypeRoot::kMap || type.root == TypeRoot::kMultiset) {
+    AddFieldIds(field.child_field_ids, "key", key, type.children[0], outer_id, depth + 1);
+    DataType count;  // INT
+    AddFieldIds(field.child_field_ids, "value", element,
+                type.root == TypeRoot::kMap ? type.children[1] : count, outer_id, depth + 1);
+  } else if (type.root == TypeRoot::kRow) {
+    for (const DataField& member : type.fields) {
+      AddFieldIds(field.child_field_ids, member.name, member.id, member.type, member.id, 0);
+    }
+  }
+}
+
+void AddFieldIds(duckdb::ChildFieldIDs& ids, const std::string& name, int id, const DataType& type,
+                 int outer_id, int depth) {
+  duckdb::FieldID field = id >= 0 ? duckdb::FieldID(id) : duckdb::FieldID();
+  if (id >= 0) AddChildIds(field, type, outer_id, depth);
+  ids.ids->emplace(name, std::move(field));
+}
+
+duckdb_parquet::CompressionCodec::type Codec(const std::string& name) {
+  using duckdb_parquet::CompressionCodec;
+  if (name == "zstd") return CompressionCodec::ZSTD;
+  if (name == "snappy") return CompressionCodec::SNAPPY;
+  if (name == "gzip") return CompressionCodec::GZIP;
+  if (name == "lz4" || name == "lz4_raw") return CompressionCodec::LZ4_RAW;
+  if (name == "none" || name == "uncompressed") return CompressionCodec::UNCOMPRESSED;
+  Throw(ErrorCode::kInvalid,
+        "Option 'file.compression': '{}' is not known; use zstd, snappy, gzip, lz4 or none", name);
+}
+
+void MicrosToMillis(Vector& source, Vector& target, idx_t count) {
+  duckdb::UnaryExecutor::Execute<int64_t, int64_t>(source, target, count, [](int64_t micros) {
+    return micros / 1000 - (micros % 1000 < 0 ? 1 : 0);
+  });
+}
+
+}  // namespace
+
+struct ParquetFileWriter::State {
+  State(duckdb::DatabaseInstance& database, FileSystem& files, std::string file_path)
+      : connection(database), file_system(files), path(std::move(file_path)) {}
+
+  duckdb::Connection connection;
+  DuckFileSystem file_system;
+  std::string path;
+  std::vector<FileColumn> columns;
+  ParquetWriteOptions options;
+  duckdb::vector<LogicalType> input_types;
+  duckdb::vector<LogicalType> storage_types;
+  std::vector<idx_t> converted;  // Columns whose storage type differs.
+  DataChunk storage;             // Used only when there are such columns.
+  std::unique_ptr<duckdb::ParquetWriter> writer;
+  std::unique_ptr<duckdb::ColumnDataCollection> buffer;
+  duckdb::ColumnDataAppendState append_state;
+  duckdb::unique_ptr<duckdb::ParquetWriteTransformData> transform;
+  int64_t flushed_rows = 0;
+
+  template <typename Work>
+  auto Guard(const char* doing, Work work) {
+    try {
+      return work();
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception& exception) {
+      Error error = ErrorFrom(exception, ErrorCode::kIo);
+      Throw(error.code(), "{} data file '{}': {}", doing, path, error.text());
+    }
+  }
+
+  void Open() {
+    duckdb::vector<std::string> names;
+    duckdb::ChildFieldIDs ids;
+    for (idx_t i = 0; i < columns.size(); i++) {
+      const FileColumn& column = columns[i];
+      names.push_back(column.name);
+      input_types.push_back(column.type.ToDuck());
+      storage_types.push_back(StorageType(column.type, column.name));
+      if (storage_types.back() != input_types.back()) converted.push_back(i);
+      AddFieldIds(ids, column.name, column.field_id, column.type, column.field_id, 0);
+    }
+    if (!converted.empty()) {
+      storage.Initialize(duckdb::Allocator::DefaultAllocator(), storage_types);
+    }
+    auto& context = *connection.context;
+    writer = std::make_unique<duckdb::ParquetWriter>(
+        context, file_system, path, storage_types, std::move(names), Codec(options.compression),
+        std::move(ids), duckdb::ShreddingType(),
+        duckdb::vector<duckdb::pair<std::string, std::string>>(), nullptr, duckdb::optional_idx(),
+        1 << 20, false, 0.01, options.zstd_level, duckdb::ParquetVersion::V1,
+        duckdb::GeoParquetVersion::NONE);
+    auto& column_writers = (*writer).*Member(ColumnWritersTag());
+    for (idx_t i = 0; i < columns.size(); i++) {
+      if (!columns[i].type.nullable && !storage_types[i].IsNested()) {
+        column_writers[i]->MarkRepetitionRequired();
+      }
+    }
+    buffer = std::make_unique<duckdb::ColumnDataCollection>(
+        context, storage_types, duckdb::ColumnDataAllocatorType::BUFFER_MANAGER_ALLOCATOR);
+    buffer->InitializeAppend(append_state);
+  }
+
+  DataChunk& Convert(DataChunk& chunk) {
+    if (converted.empty()) return chunk;
+    storage.Reset();
+    for (idx_t i = 0, next = 0; i < columns.size(); i++) {
+      if (next == converted.size() || converted[next] != i) {
+        storage.data[i].Reference(chunk.data[i]);
+        continue;
+      }
+      next++;
+      ConvertColumn(columns[i].type, chunk.data[i], storage.data[i], chunk.size());
+    }
+    storage.SetCardinality(chunk.size());
+    return storage;
+  }
+
+  static void ConvertColumn(const DataType& type, Vector& source, Vector& target, idx_t count) {
+    if (IsMillis(type)) {
+      MicrosToMillis(source, target, count);
+    } else if (type.root == TypeRoot::kTime) {
+      duckdb::UnaryExecutor::Execute<int64_t, int32_t>(
+          source, target, count, [](int64_t micros) { return static_cast<int32_t>(micros / 1000); });
+    } else if (source.GetType().InternalType() == target.GetType().InternalType() &&
+               !source.GetType().IsNested()) {
+      target.Reinterpret(source);  // An alias on the same bytes.
+    } else {
+      duckdb::VectorOperations::DefaultCast(source, target, count);
+    }
+  }
+
+  void CheckRequired(DataChunk& chunk) {
+    for (idx_t i = 0; i < columns.size(); i++) {
+      if (columns[i].type.nullable) continue;
+      UnifiedVectorFormat format;
+      chunk.data[i].ToUnifiedFormat(chunk.size(), format);
+      if (format.validity.AllValid()) continue;
+      for (idx_t row = 0; row < chunk.size(); row++) {
+        if (!format.validity.RowIsValid(format.sel->get_index(row))) {
+          Throw(ErrorCode::kData, "Writing data file '{}': column '{}' is NOT NULL but a row has NULL",
+                path, columns[i].name);
+        }
+      }
+    }
+  }
+
+  void FlushRowGroup() {
+    if (buffer->Count() == 0) return;
+    flushed_rows += static_cast<int64_t>(buffer->Count());
+    writer->Flush(*buffer, transform);
+    buffer->InitializeAppend(append_state);
+  }
+
+  /// Says in the footer what DuckDB's types cannot.
+  void PatchSchema() {
+    writer->InitializeSchemaElements();
+    auto& schema = ((*writer).*Member(MetadataTag())).schema;
+    auto& column_writers = (*writer).*Member(ColumnWritersTag());
+    schema[0].name = "paimon_schema";
+    for (idx_t i = 0; i < columns.size(); i++) {
+      auto& element = schema[column_writers[i]->SchemaIndex()];
+      const DataType& type = columns[i].type;
+      if (type.root == TypeRoot::kTime) {
+        element.converted_type = duckdb_parquet::ConvertedType::TIME_MILLIS;
+        element.__isset.converted_type = true;
+        element.__isset.logicalType = true;
+        element.logicalType = duckdb_parquet::LogicalType();
+        element.logicalType.__isset.TIME = true;
+        element.logicalType.TIME.isAdjustedToUTC = true;
+        element.logicalType.TIME.unit.__isset.MILLIS = true;
+      } else if (type.root == TypeRoot::kTimestampLtz && IsMillis(type)) {
+        element.logicalType.TIMESTAMP.isAdjustedToUTC = true;
+      }
+    }
+  }
+};
+
+ParquetFileWriter::ParquetFileWriter(duckdb::DatabaseInstance& database, FileSystem& files,
+                                     std::string path, std::vector<FileColumn> columns,
+                                     ParquetWriteOptions options)
+    : state_(std::make_unique<State>(database, files, std::move(path))) {
+  state_->columns = std::move(columns);
+  state_->options = std::move(options);
+  state_->Guard("Creating", [&] { state_->Open(); });
+}
+
+ParquetFileWriter::~ParquetFileWriter() = default;
+
+void ParquetFileWriter::Write(DataChunk& chunk) {
+  if (chunk.size() == 0) return;
+  state_->Guard("Writing", [&] {
+    state_->CheckRequired(chunk);
+    state_->buffer->Append(state_->append_state, state_->Convert(chunk));
+    if (static_cast<int64_t>(state_->buffer->Count()) >= state_->options.row_group_rows ||
+        static_cast<int64_t>(state_->buffer->SizeInBytes()) >= kRowGroupBytesMax) {
+      state_->FlushRowGroup();
+    }
+  });
+}
+
+int64_t ParquetFileWriter::EstimatedSize() const {
+  auto written = static_cast<int64_t>(state_->writer->FileSize());
+  auto buffered = static_cast<int64_t>(state_->buffer->Count());
+  if (buffered == 0) return written;
+  if (state_->flushed_rows > 0) return written + buffered * written / state_->flushed_rows;
+  return written + static_cast<int64_t>(state_->buffer->SizeInBytes()) / 3;  // A guess at the ratio.
+}
+
+int64_t ParquetFileWriter::Finish() {
+  return state_->Guard("Finishing", [&] {
+    state_->FlushRowGroup();
+    state_->PatchSchema();
+    state_->writer->Finalize();
+    return state_->file_system.written_bytes();
+  });
+}
+
+}  // namespace millrace

@@ -1,0 +1,57 @@
+// run_scan.h - the files of one run as a sequence of chunks: which columns to read, under which names.
+#pragma once
+
+#include "lsm/levels.h"
+#include "lsm/merge_reader.h"
+
+namespace millrace {
+
+/// The physical columns that a reader needs, each once, and where it finds them in a chunk.
+struct ReadPlan {
+  std::vector<FileColumn> columns;
+  std::vector<idx_t> key;              // Chunk columns of the key (empty in raw plans that need none).
+  std::vector<idx_t> sequence_fields;
+  idx_t sequence = duckdb::DConstants::INVALID_INDEX;
+  idx_t kind = duckdb::DConstants::INVALID_INDEX;
+  std::vector<idx_t> output;           // Chunk column of each output column.
+  std::vector<FilePredicate> prune;    // Columns index `columns`.
+
+  bool HasKind() const { return kind != duckdb::DConstants::INVALID_INDEX; }
+  duckdb::vector<LogicalType> Types() const;
+};
+
+/// `merge`: key, sequence and kind are needed to compare rows; else only what the output wants (and the
+/// kind, when deletes have to be dropped and `files` may hold some).
+ReadPlan PlanRead(const KeyValueLayout& layout, const std::vector<DataFileMeta>& files,
+                  const MergeReadOptions& options, bool merge);
+
+/// Reads files one after the other.
+/// Threads: one at a time. Throws: Error(kCorrupt) naming the file; Error(kNotFound).
+class RunScan {
+ public:
+  RunScan(const LsmContext& context, const KeyValueLayout& layout, const std::string& folder,
+          std::vector<DataFileMeta> files, const ReadPlan& plan, const MergeReadOptions& options)
+      : context_(context), layout_(layout), folder_(folder), files_(std::move(files)), plan_(plan),
+        options_(options) {}
+  /// Fills `chunk` (of the plan's types); false after the last file.
+  bool Next(DataChunk& chunk);
+  /// For messages: the file that the last chunk came from.
+  std::string CurrentPath() const;
+
+ private:
+  void OpenFile(const DataFileMeta& file);
+  const LsmContext& context_;
+  const KeyValueLayout& layout_;
+  std::string folder_;
+  std::vector<DataFileMeta> files_;
+  const ReadPlan& plan_;
+  const MergeReadOptions& options_;
+  size_t next_file_ = 0;
+  std::unique_ptr<ParquetFileReader> reader_;
+};
+
+/// Sends chunks of a raw plan on as output: columns referenced, deletes left out.
+/// False when nothing of `read` is left.
+bool ReadToOutput(DataChunk& read, const ReadPlan& plan, bool drop_deletes, DataChunk& output);
+
+}  // namespace millrace

@@ -1,0 +1,75 @@
+#include "lsm/scatter.h"
+
+#include "duckdb/common/types/hugeint.hpp"
+#include "duckdb/common/vector_operations/vector_operations.hpp"
+
+namespace millrace {
+
+namespace {
+
+template <typename T>
+void ScatterData(const UnifiedVectorFormat& format, const RowPairs& pairs, Vector& target) {
+  const T* from = UnifiedVectorFormat::GetData<T>(format);
+  T* to = duckdb::FlatVector::GetData<T>(target);
+  if (!format.sel->IsSet()) {
+    for (idx_t i = 0; i < pairs.count; i++) to[pairs.target[i]] = from[pairs.source[i]];
+  } else {
+    for (idx_t i = 0; i < pairs.count; i++) {
+      to[pairs.target[i]] = from[format.sel->get_index(pairs.source[i])];
+    }
+  }
+}
+
+void ScatterNulls(const UnifiedVectorFormat& format, const RowPairs& pairs, Vector& target) {
+  if (format.validity.AllValid()) return;
+  auto& validity = duckdb::FlatVector::Validity(target);
+  for (idx_t i = 0; i < pairs.count; i++) {
+    if (!format.validity.RowIsValid(format.sel->get_index(pairs.source[i]))) {
+      validity.SetInvalid(pairs.target[i]);
+    }
+  }
+}
+
+/// Nested values: stretches of neighbouring rows at a time.
+void ScatterNested(Vector& source, const RowPairs& pairs, Vector& target) {
+  for (idx_t start = 0; start < pairs.count;) {
+    idx_t end = start + 1;
+    while (end < pairs.count && pairs.target[end] == pairs.target[end - 1] + 1) end++;
+    SelectionVector rows(end - start);
+    for (idx_t i = start; i < end; i++) rows.set_index(i - start, pairs.source[i]);
+    duckdb::VectorOperations::Copy(source, target, rows, end - start, 0, pairs.target[start]);
+    start = end;
+  }
+}
+
+}  // namespace
+
+void Scatter(Vector& source, idx_t source_rows, const RowPairs& pairs, Vector& target) {
+  if (pairs.count == 0) return;
+  if (source.GetType().IsNested()) {
+    ScatterNested(source, pairs, target);
+    return;
+  }
+  UnifiedVectorFormat format;
+  source.ToUnifiedFormat(source_rows, format);
+  ScatterNulls(format, pairs, target);
+  switch (duckdb::GetTypeIdSize(source.GetType().InternalType())) {
+    case 1:
+      return ScatterData<uint8_t>(format, pairs, target);
+    case 2:
+      return ScatterData<uint16_t>(format, pairs, target);
+    case 4:
+      return ScatterData<uint32_t>(format, pairs, target);
+    case 8:
+      return ScatterData<uint64_t>(format, pairs, target);
+    default:
+      break;
+  }
+  if (source.GetType().InternalType() == duckdb::PhysicalType::VARCHAR) {
+    duckdb::StringVector::AddHeapReference(target, source);
+    return ScatterData<string_t>(format, pairs, target);
+  }
+  ScatterData<duckdb::hugeint_t>(format, pairs, target);
+}
+
+}  // namespace millrace

@@ -1,0 +1,19 @@
+// scatter.h - copies chosen rows of one vector to chosen rows of another, a whole batch per call.
+#pragma once
+
+#include "base/duck.h"
+
+namespace millrace {
+
+/// Row pairs of one source chunk: source row i goes to target row i.
+struct RowPairs {
+  uint32_t source[kChunkRows];
+  uint32_t target[kChunkRows];
+  idx_t count = 0;
+};
+
+/// `target` is flat. Strings are not copied: the target keeps the source's heap alive.
+/// `source_rows` is the size of the source's chunk.
+void Scatter(Vector& source, idx_t source_rows, const RowPairs& pairs, Vector& target);
+
+}  // namespace millrace
