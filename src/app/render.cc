@@ -170,18 +170,6 @@ size_t RoomyWidth(const LogicalType& type) {
   }
 }
 
-// Takes cells from the widest columns until `widths` with three cells of frame each fit.
-void ShrinkToTerminal(size_t terminal, std::vector<size_t>& widths) {
-  size_t total = 1;
-  for (size_t width : widths) total += width + 3;
-  while (total > terminal) {
-    auto widest = std::max_element(widths.begin(), widths.end());
-    if (*widest <= kNarrowest) return;
-    --*widest;
-    total--;
-  }
-}
-
 // Tables with a frame, and Markdown's, which has no frame and no cuts.
 class TableWriter : public ResultWriter {
  public:
@@ -241,7 +229,7 @@ class TableWriter : public ResultWriter {
       if (!complete) width = std::max(width, roomy_[i]);
       widths.push_back(markdown_ ? std::max<size_t>(width, 3) : width);
     }
-    if (terminal_ > 0) ShrinkToTerminal(terminal_, widths);
+    ShrinkToTerminal(terminal_, widths);
     widths_ = std::move(widths);
     if (!markdown_) AppendRule();
     AppendHeader();
@@ -323,6 +311,17 @@ std::optional<OutputFormat> ParseOutputFormat(const std::string& name) {
   if (name == "json") return OutputFormat::kJson;
   if (name == "markdown") return OutputFormat::kMarkdown;
   return std::nullopt;
+}
+
+void ShrinkToTerminal(size_t terminal_width, std::vector<size_t>& widths) {
+  size_t total = 1;
+  for (size_t width : widths) total += width + 3;
+  while (terminal_width > 0 && total > terminal_width) {
+    auto widest = std::max_element(widths.begin(), widths.end());
+    if (*widest <= kNarrowest) return;
+    --*widest;
+    total--;
+  }
 }
 
 std::unique_ptr<ResultWriter> MakeResultWriter(const RenderOptions& options,

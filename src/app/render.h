@@ -30,6 +30,10 @@ class ResultWriter {
   virtual void End() = 0;
 };
 
+/// Takes cells from the widest of a table's columns until they and their frame fit the terminal
+/// (0: no limit) or are too narrow to give more.
+void ShrinkToTerminal(size_t terminal_width, std::vector<size_t>& widths);
+
 /// `out` must outlive the writer.
 std::unique_ptr<ResultWriter> MakeResultWriter(const RenderOptions& options,
                                                const duckdb::vector<std::string>& names,

@@ -1,0 +1,7 @@
+#include "app/connectors.h"
+
+namespace millrace {
+
+void RegisterConnectors(ConnectorRegistry&) {}
+
+}  // namespace millrace

@@ -1,0 +1,235 @@
+#include "app/shell.h"
+
+#include <fcntl.h>
+#include <histedit.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <clocale>
+#include <cstdlib>
+#include <cwchar>
+#include <iostream>
+
+namespace millrace {
+
+namespace {
+
+constexpr int kHistoryLines = 5000;
+
+constexpr const char* kHelp = R"(Statements end with ';' and may take several lines.
+
+  SHOW CATALOGS | DATABASES | TABLES | JOBS;      DESCRIBE t;      SHOW CREATE TABLE t;
+  CREATE CATALOG lake WITH ('type' = 'paimon', 'warehouse' = '/path');   USE CATALOG lake;
+  CREATE TABLE t (id INT PRIMARY KEY NOT ENFORCED, ...);   INSERT INTO t SELECT ...;
+  SELECT ...;   EXPLAIN SELECT ...;
+  SET 'execution.runtime-mode' = 'batch' | 'streaming';
+  SET 'sql-client.execution.result-mode' = 'table' | 'changelog' | 'tableau';
+  SET;                                            all settings
+  STOP JOB 'id';
+
+  help;  clear;  quit;      Ctrl-C cancels a statement or clears the line, Ctrl-D leaves
+)";
+
+std::string Trimmed(const std::string& text) {
+  size_t begin = text.find_first_not_of(" \t\r\n");
+  if (begin == std::string::npos) return "";
+  return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
+}
+
+std::string Lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(tolower(c));
+  return text;
+}
+
+}  // namespace
+
+// libedit's handles. It reads through GetCharacter, which an interrupt can end: SIGINT itself is
+// blocked in this thread (signals.h).
+struct Shell::Editor {
+  EditLine* line = nullptr;
+  History* history = nullptr;
+  HistEvent event{};
+  int wake[2] = {-1, -1};
+  bool interrupted = false;
+  bool continues = false;  // A statement has begun on a line before.
+  mbstate_t shift{};
+
+  Editor();
+  ~Editor();
+  static const char* Prompt(EditLine* line);
+  static int GetCharacter(EditLine* line, wchar_t* character);
+  /// nullopt at the end of input; `interrupted` is set after Ctrl-C.
+  std::optional<std::string> ReadLine();
+  void Remember(const std::string& statement);
+};
+
+Shell::Editor::Editor() {
+  if (!setlocale(LC_CTYPE, "") || MB_CUR_MAX == 1) setlocale(LC_CTYPE, "C.UTF-8");
+  if (pipe2(wake, O_CLOEXEC | O_NONBLOCK) != 0) Throw(ErrorCode::kIo, "Making a pipe failed");
+  history = history_init();
+  ::history(history, &event, H_SETSIZE, kHistoryLines);
+  ::history(history, &event, H_SETUNIQUE, 1);
+  std::string path = HistoryPath();
+  if (!path.empty()) ::history(history, &event, H_LOAD, path.c_str());
+  line = el_init("millrace", stdin, stdout, stderr);
+  el_set(line, EL_CLIENTDATA, this);
+  el_set(line, EL_PROMPT, Prompt);
+  el_set(line, EL_EDITOR, "emacs");
+  el_set(line, EL_SIGNAL, 0);
+  el_set(line, EL_HIST, ::history, history);
+  el_set(line, EL_GETCFN, GetCharacter);
+  el_set(line, EL_BIND, "^R", "em-inc-search-prev", nullptr);
+  el_set(line, EL_BIND, "\\e[3~", "ed-delete-next-char", nullptr);
+  el_set(line, EL_BIND, "\\e[H", "ed-move-to-beg", nullptr);
+  el_set(line, EL_BIND, "\\e[F", "ed-move-to-end", nullptr);
+  el_source(line, nullptr);  // ~/.editrc
+}
+
+Shell::Editor::~Editor() {
+  std::string path = HistoryPath();
+  if (!path.empty()) ::history(history, &event, H_SAVE, path.c_str());
+  el_end(line);
+  history_end(history);
+  close(wake[0]);
+  close(wake[1]);
+}
+
+const char* Shell::Editor::Prompt(EditLine* line) {
+  Editor* self = nullptr;
+  el_get(line, EL_CLIENTDATA, &self);
+  return self->continues ? "       -> " : "millrace> ";
+}
+
+int Shell::Editor::GetCharacter(EditLine* line, wchar_t* character) {
+  Editor* self = nullptr;
+  el_get(line, EL_CLIENTDATA, &self);
+  for (;;) {
+    pollfd files[2] = {{STDIN_FILENO, POLLIN, 0}, {self->wake[0], POLLIN, 0}};
+    if (poll(files, 2, -1) < 0) continue;
+    if (files[1].revents & POLLIN) {
+      char drained[64];
+      while (read(self->wake[0], drained, sizeof(drained)) > 0) continue;
+      self->interrupted = true;
+      return 0;
+    }
+    char byte;
+    if (read(STDIN_FILENO, &byte, 1) <= 0) return 0;
+    size_t used = mbrtowc(character, &byte, 1, &self->shift);
+    if (used == static_cast<size_t>(-2)) continue;  // More bytes to come.
+    if (used == static_cast<size_t>(-1)) {
+      self->shift = {};
+      continue;
+    }
+    return 1;
+  }
+}
+
+std::optional<std::string> Shell::Editor::ReadLine() {
+  interrupted = false;
+  int length = 0;
+  const char* text = el_gets(line, &length);
+  if (interrupted) {
+    el_reset(line);
+    return "";
+  }
+  if (!text || length <= 0) return std::nullopt;
+  std::string read(text, length);
+  if (read.back() == '\n') read.pop_back();
+  return read;
+}
+
+void Shell::Editor::Remember(const std::string& statement) {
+  std::string one_line = Trimmed(statement);
+  for (char& c : one_line) c = c == '\n' ? ' ' : c;
+  if (!one_line.empty()) ::history(history, &event, H_ENTER, one_line.c_str());
+}
+
+Shell::Shell(StatementRunner& runner, Output& output)
+    : runner_(runner), output_(output), editor_(std::make_unique<Editor>()) {}
+
+Shell::~Shell() = default;
+
+std::string Shell::HistoryPath() {
+  const char* state = getenv("XDG_STATE_HOME");
+  if (state && *state) {
+    std::string folder = std::string(state) + "/millrace";
+    mkdir(state, 0700);
+    mkdir(folder.c_str(), 0700);
+    return folder + "/history";
+  }
+  const char* home = getenv("HOME");
+  return home && *home ? std::string(home) + "/.millrace_history" : "";
+}
+
+void Shell::Interrupt() {
+  if (executing_) {
+    runner_.Interrupt();
+    return;
+  }
+  char byte = 1;
+  if (write(editor_->wake[1], &byte, 1) < 0) return;  // Full: the editor is awake already.
+}
+
+bool Shell::RunCommand(const std::string& text, bool& leave) {
+  std::string word = Lower(Trimmed(text));
+  while (!word.empty() && word.back() == ';') word = Trimmed(word.substr(0, word.size() - 1));
+  if (word == "quit" || word == "exit") {
+    leave = true;
+  } else if (word == "help") {
+    output_.stream() << kHelp;
+  } else if (word == "clear") {
+    output_.stream() << "\x1b[H\x1b[2J";
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void Shell::RunComplete(std::string& text) {
+  std::vector<StatementText> statements = SplitScript(text);
+  if (statements.empty()) {
+    text.clear();  // Blanks and comments.
+    return;
+  }
+  if (!statements.back().complete) return;
+  editor_->Remember(text);
+  for (const StatementText& statement : statements) {
+    executing_ = true;
+    bool failed = true;
+    try {
+      runner_.RunStatement(statement);
+      failed = false;
+    } catch (const std::exception& exception) {
+      Error error = ErrorFrom(exception);
+      std::string message = error.code() == ErrorCode::kCancelled
+                                ? "Cancelled\n"
+                                : DescribeError(error, "shell", text, statement.position);
+      std::cerr << message + "\n";
+    }
+    executing_ = false;
+    runner_.Rearm();
+    if (failed) break;
+  }
+  text.clear();
+}
+
+void Shell::Run() {
+  std::string text;
+  for (bool leave = false; !leave;) {
+    editor_->continues = !text.empty();
+    std::optional<std::string> line = editor_->ReadLine();
+    if (!line) break;
+    if (editor_->interrupted) {
+      output_.stream() << "^C\n";
+      text.clear();
+      continue;
+    }
+    if (text.empty() && RunCommand(*line, leave)) continue;
+    text += text.empty() ? *line : "\n" + *line;
+    if (Trimmed(text).empty()) text.clear();
+    if (!text.empty()) RunComplete(text);
+  }
+}
+
+}  // namespace millrace
