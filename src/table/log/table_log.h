@@ -1,8 +1,9 @@
 // table_log.h - the log half of the dual write: changes in commit order, visible in milliseconds.
 //
 // A log is one file of batches per table, `<table>/log/log-0` for now (bucket 0, no retention yet).
-// Each batch carries (job, step); a reader drops a step of a job that it has seen. A table's snapshots
-// name in `logOffsets` the log position that their files include. Layout: docs/format.md#log.
+// Each batch carries (job, step); a reader drops a step of a job that it has seen. A table's
+// snapshots name in `logOffsets` the log position that their files include. Layout:
+// docs/format.md#log.
 #pragma once
 
 #include "base/change_chunk.h"
@@ -21,7 +22,8 @@ struct LogBatch {
 };
 
 /// Appends batches. One writer per table, by lease (an exclusive lock on the file).
-/// Threads: one at a time. Throws: Error(kConflict) when another process holds the lease; Error(kIo).
+/// Threads: one at a time. Throws: Error(kConflict) when another process holds the lease;
+/// Error(kIo).
 class LogWriter {
  public:
   /// Cuts a half-written batch at the end of the file.
@@ -31,8 +33,8 @@ class LogWriter {
   std::optional<int64_t> LastStep(const std::string& job) const;
   /// Buffers rows of the current step.
   void Add(ChangeChunk& chunk);
-  /// Writes the buffered rows as one batch (none: nothing is written, except `even_empty`). Visible to
-  /// readers when it returns. A step not above LastStep(job) is dropped. Returns the end offset.
+  /// Writes the buffered rows as one batch (none: nothing is written, except `even_empty`). Visible
+  /// to readers when it returns. A step not above LastStep(job) is dropped. Returns the end offset.
   int64_t EndStep(const std::string& job, int64_t step, int64_t time_ms, bool even_empty = true);
   int64_t EndOffset() const;
 
