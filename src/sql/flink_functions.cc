@@ -1,32 +1,29 @@
-// Registration of the schema `flink`.
+// Registration of the schema `flink`; the functions stand in flink_*.cc.
 #include "sql/flink_functions.h"
 
+#include <fmt/format.h>
+
+#include "duckdb/catalog/catalog.hpp"
 #include "duckdb/main/connection.hpp"
 #include "duckdb/main/database.hpp"
-#include "base/error.h"
+#include "sql/function_registry.h"
 
 namespace millrace {
 
-namespace {
-
-const char* const kMacros[] = {
-    "to_text(x) AS CAST(x AS VARCHAR)",
-    "cut_to(x, n) AS left(x, n)",
-    "pad_to(x, n) AS rpad(x, n, ' ')",
-    "to_integral(x) AS x",
-    "to_precision(x, p) AS x",
-};
-
-}  // namespace
-
 void RegisterFlinkFunctions(duckdb::DatabaseInstance& database) {
   duckdb::Connection connection(database);
-  auto run = [&](const std::string& sql) {
-    auto result = connection.Query(sql);
-    if (result->HasError()) result->ThrowError();
-  };
-  run(fmt::format("CREATE SCHEMA memory.{}", kFlinkSchema));
-  for (const char* macro : kMacros) run(fmt::format("CREATE MACRO memory.{}.{}", kFlinkSchema, macro));
+  connection.BeginTransaction();
+  auto& catalog = duckdb::Catalog::GetCatalog(*connection.context, "memory");
+  // By SQL, for that also marks the database as modified by this transaction.
+  auto created = connection.Query(fmt::format("CREATE SCHEMA memory.{}", kFlinkSchema));
+  if (created->HasError()) created->ThrowError();
+  FunctionRegistry registry(connection, catalog);
+  RegisterArithmetic(registry);
+  RegisterAggregates(registry);
+  RegisterCasts(registry);
+  RegisterStrings(registry);
+  RegisterTimes(registry);
+  connection.Commit();
 }
 
 }  // namespace millrace
