@@ -34,6 +34,7 @@ template struct Expose<ColumnWritersTag, &duckdb::ParquetWriter::column_writers>
 constexpr int kElementIdBase = 536870911;  // SpecialFields.java: ids inside ARRAY and MAP.
 constexpr int kElementIdStep = 1024;
 constexpr int64_t kRowGroupBytesMax = 128 << 20;
+constexpr idx_t kColumnsPerPass = 8;  // Walking the buffer for several columns at once is cheaper.
 
 bool IsMillis(const DataType& type) {
   return (type.root == TypeRoot::kTimestamp || type.root == TypeRoot::kTimestampLtz) &&
@@ -133,7 +134,6 @@ struct ParquetFileWriter::State {
   std::unique_ptr<duckdb::ParquetWriter> writer;
   std::unique_ptr<duckdb::ColumnDataCollection> buffer;
   duckdb::ColumnDataAppendState append_state;
-  duckdb::unique_ptr<duckdb::ParquetWriteTransformData> transform;
   int64_t flushed_rows = 0;
 
   template <typename Work>
@@ -224,11 +224,60 @@ struct ParquetFileWriter::State {
     }
   }
 
+  /// ParquetWriter::Flush, but for REQUIRED columns, which it cannot write at the top level: their
+  /// definition levels are taken away before pages are laid out.
   void FlushRowGroup() {
     if (buffer->Count() == 0) return;
     flushed_rows += static_cast<int64_t>(buffer->Count());
-    writer->Flush(*buffer, transform);
+    writer->InitializeSchemaElements();
+    duckdb::PreparedRowGroup prepared;
+    prepared.row_group.num_rows = static_cast<int64_t>(buffer->Count());
+    prepared.row_group.__isset.file_offset = true;
+    for (idx_t first = 0; first < columns.size(); first += kColumnsPerPass) {
+      EncodeColumns(first, std::min<idx_t>(columns.size() - first, kColumnsPerPass), prepared);
+    }
+    buffer->Reset();
     buffer->InitializeAppend(append_state);
+    writer->FlushRowGroup(prepared);
+  }
+
+  void EncodeColumns(idx_t first, idx_t count, duckdb::PreparedRowGroup& prepared) {
+    auto& all = (*writer).*Member(ColumnWritersTag());
+    duckdb::vector<duckdb::column_t> ids;
+    duckdb::vector<duckdb::unique_ptr<duckdb::ColumnWriterState>> states;
+    bool analyze = false;
+    for (idx_t i = 0; i < count; i++) {
+      ids.push_back(first + i);
+      states.push_back(all[first + i]->InitializeWriteState(prepared.row_group));
+      analyze = analyze || all[first + i]->HasAnalyze();
+    }
+    if (analyze) {
+      for (DataChunk& chunk : buffer->Chunks(ids)) {
+        for (idx_t i = 0; i < count; i++) {
+          duckdb::ColumnWriter& column = *all[first + i];
+          if (column.HasAnalyze()) column.Analyze(*states[i], nullptr, chunk.data[i], chunk.size());
+        }
+      }
+    }
+    for (idx_t i = 0; i < count; i++) {
+      if (all[first + i]->HasAnalyze()) all[first + i]->FinalizeAnalyze(*states[i]);
+      states[i]->definition_levels.reserve(buffer->Count());
+    }
+    for (DataChunk& chunk : buffer->Chunks(ids)) {
+      for (idx_t i = 0; i < count; i++) {
+        all[first + i]->Prepare(*states[i], nullptr, chunk.data[i], chunk.size(), true);
+      }
+    }
+    for (idx_t i = 0; i < count; i++) {
+      if (!all[first + i]->can_have_nulls) states[i]->definition_levels.clear();
+      all[first + i]->BeginWrite(*states[i]);
+    }
+    for (DataChunk& chunk : buffer->Chunks(ids)) {
+      for (idx_t i = 0; i < count; i++) {
+        all[first + i]->Write(*states[i], chunk.data[i], chunk.size());
+      }
+    }
+    for (auto& state : states) prepared.states.push_back(std::move(state));
   }
 
   /// Says in the footer what DuckDB's types cannot.
