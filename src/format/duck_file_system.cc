@@ -1,87 +1,139 @@
 #include "format/duck_file_system.h"
 
+#include <algorithm>
+#include <cstring>
+
+#include "base/bytes.h"
 #include "base/error.h"
 
 namespace millrace {
 
-namespace {
-
-struct Handle : duckdb::FileHandle {
-  Handle(duckdb::FileSystem& file_system, const std::string& path, duckdb::FileOpenFlags flags)
-      : duckdb::FileHandle(file_system, path, flags) {}
+struct DuckFileSystem::Handle : duckdb::FileHandle {
+  Handle(DuckFileSystem& file_system, const std::string& path, duckdb::FileOpenFlags flags)
+      : duckdb::FileHandle(file_system, path, flags), owner(file_system) {}
   void Close() override {
-    if (writer) writer->Close();
-    writer.reset();
-    reader.reset();
+    if (flags.OpenForWriting()) owner.Close();
   }
-  std::shared_ptr<RandomAccessFile> reader;
-  std::unique_ptr<WritableFile> writer;
+  DuckFileSystem& owner;
   int64_t position = 0;
 };
 
-Handle& Of(duckdb::FileHandle& handle) { return static_cast<Handle&>(handle); }
+void DuckFileSystem::OpenChecked(const std::string& path) {
+  reading_ = files_.OpenForRead(path);
+  path_ = path;
+  tail_ = ReadTail(*reading_, path);
+}
 
-}  // namespace
+void DuckFileSystem::SetChecksums(std::vector<ChunkChecksum> chunks) {
+  std::sort(chunks.begin(), chunks.end(), [](const ChunkChecksum& a, const ChunkChecksum& b) {
+    return a.offset < b.offset;
+  });
+  chunks_.clear();
+  for (const ChunkChecksum& chunk : chunks) chunks_.push_back({chunk});
+}
 
 duckdb::unique_ptr<duckdb::FileHandle> DuckFileSystem::OpenFile(
     const std::string& path, duckdb::FileOpenFlags flags, duckdb::optional_ptr<duckdb::FileOpener>) {
-  auto handle = duckdb::make_uniq<Handle>(*this, path, flags);
   if (flags.OpenForWriting()) {
-    handle->writer = files_.OpenForWrite(path);
-    written_bytes_ = 0;
-  } else {
-    if (!opened_ || opened_path_ != path) {
-      opened_ = files_.OpenForRead(path);
-      opened_path_ = path;
-    }
-    handle->reader = opened_;
+    writing_ = files_.OpenForWrite(path);
+    path_ = path;
+  } else if (!reading_ || path_ != path) {
+    OpenChecked(path);
   }
-  return handle;
+  return duckdb::make_uniq<Handle>(*this, path, flags);
 }
 
-void DuckFileSystem::Read(duckdb::FileHandle& handle, void* buffer, int64_t length, idx_t location) {
-  RandomAccessFile& file = *Of(handle).reader;
+void DuckFileSystem::Read(duckdb::FileHandle&, void* buffer, int64_t length, idx_t location) {
   auto offset = static_cast<int64_t>(location);
+  int64_t size = reading_->Size();
   // Offsets and lengths stand in the file itself: a damaged one asks for anything.
-  if (length < 0 || offset < 0 || offset > file.Size() || length > file.Size() - offset) {
-    Throw(ErrorCode::kCorrupt, "Reading '{}': {} bytes at {} lie outside of its {} bytes",
-          handle.path, length, location, file.Size());
+  if (length < 0 || offset < 0 || offset > size || length > size - offset) {
+    Throw(ErrorCode::kCorrupt, "Reading data file '{}': {} bytes at {} lie outside of its {} bytes",
+          path_, length, location, size);
   }
-  file.ReadAt(offset, buffer, length);
+  Fetch(buffer, length, offset);
 }
 
 int64_t DuckFileSystem::Read(duckdb::FileHandle& handle, void* buffer, int64_t length) {
-  Handle& own = Of(handle);
-  length = std::max<int64_t>(0, std::min(length, own.reader->Size() - own.position));
-  if (length > 0) own.reader->ReadAt(own.position, buffer, length);
+  auto& own = static_cast<Handle&>(handle);
+  length = std::max<int64_t>(0, std::min(length, reading_->Size() - own.position));
+  if (length > 0) Fetch(buffer, length, own.position);
   own.position += length;
   return length;
 }
 
+void DuckFileSystem::Fetch(void* buffer, int64_t length, int64_t offset) {
+  if (offset >= tail_.offset) {
+    std::memcpy(buffer, tail_.bytes.data() + (offset - tail_.offset), static_cast<size_t>(length));
+  } else {
+    reading_->ReadAt(offset, buffer, length);
+  }
+  if (!chunks_.empty()) CheckChunks(static_cast<const char*>(buffer), length, offset);
+}
+
+void DuckFileSystem::CheckChunks(const char* buffer, int64_t length, int64_t offset) {
+  auto first = std::partition_point(chunks_.begin(), chunks_.end(), [&](const CheckedChunk& entry) {
+    return entry.chunk.offset + entry.chunk.length <= offset;
+  });
+  for (auto entry = first; entry != chunks_.end() && entry->chunk.offset < offset + length; ++entry) {
+    if (entry->checked) continue;
+    const ChunkChecksum& chunk = entry->chunk;
+    std::string whole;  // Only when a part of the chunk was asked for.
+    const char* bytes = buffer + (chunk.offset - offset);
+    if (chunk.offset < offset || chunk.offset + chunk.length > offset + length) {
+      whole.resize(static_cast<size_t>(chunk.length));
+      reading_->ReadAt(chunk.offset, whole.data(), chunk.length);
+      bytes = whole.data();
+    }
+    if (Crc32({bytes, static_cast<size_t>(chunk.length)}) != chunk.crc) {
+      Throw(ErrorCode::kCorrupt,
+            "Reading data file '{}': the checksum of {} bytes at {} does not match: the file is damaged",
+            path_, chunk.length, chunk.offset);
+    }
+    entry->checked = true;
+  }
+}
+
 void DuckFileSystem::Write(duckdb::FileHandle& handle, void* buffer, int64_t length, idx_t location) {
-  MILLRACE_CHECK(static_cast<int64_t>(location) == Of(handle).writer->Size());
+  MILLRACE_CHECK(static_cast<int64_t>(location) == written_bytes());
   Write(handle, buffer, length);
 }
 
-int64_t DuckFileSystem::Write(duckdb::FileHandle& handle, void* buffer, int64_t length) {
-  Of(handle).writer->Append({static_cast<const char*>(buffer), static_cast<size_t>(length)});
-  written_bytes_ += length;
+int64_t DuckFileSystem::Write(duckdb::FileHandle&, void* buffer, int64_t length) {
+  pending_.append(static_cast<const char*>(buffer), static_cast<size_t>(length));
   return length;
 }
 
-int64_t DuckFileSystem::GetFileSize(duckdb::FileHandle& handle) {
-  Handle& own = Of(handle);
-  return own.writer ? own.writer->Size() : own.reader->Size();
+void DuckFileSystem::SendPending() {
+  if (pending_.empty()) return;
+  writing_->Append(pending_);
+  pending_offset_ += static_cast<int64_t>(pending_.size());
+  pending_.clear();
 }
 
-void DuckFileSystem::FileSync(duckdb::FileHandle& handle) { Of(handle).writer->Sync(); }
+void DuckFileSystem::Close() {
+  if (!writing_) return;
+  SealFooter(pending_);
+  SendPending();
+  writing_->Close();
+  writing_.reset();
+}
+
+int64_t DuckFileSystem::GetFileSize(duckdb::FileHandle& handle) {
+  return handle.flags.OpenForWriting() ? written_bytes() : reading_->Size();
+}
+
+void DuckFileSystem::FileSync(duckdb::FileHandle&) {
+  SendPending();
+  writing_->Sync();
+}
 
 void DuckFileSystem::Seek(duckdb::FileHandle& handle, idx_t location) {
-  Of(handle).position = static_cast<int64_t>(location);
+  static_cast<Handle&>(handle).position = static_cast<int64_t>(location);
 }
 
 idx_t DuckFileSystem::SeekPosition(duckdb::FileHandle& handle) {
-  return static_cast<idx_t>(Of(handle).position);
+  return static_cast<idx_t>(static_cast<Handle&>(handle).position);
 }
 
 }  // namespace millrace

@@ -1,20 +1,34 @@
 // duck_file_system.h - our FileSystem as DuckDB's Parquet code sees one.
 //
 // Parquet files go through io/FileSystem like everything else, so that faults can be injected and an object
-// store can come. One adapter serves one reader or writer: it keeps the file it opened.
+// store can come. One adapter serves one reader or writer of one file: it keeps the file open, holds written
+// bytes back until they are checksummed and checks what is read (file_checksums.h).
 #pragma once
 
 #include "duckdb/common/file_system.hpp"
+#include "format/file_checksums.h"
 #include "io/file_system.h"
 
 namespace millrace {
 
 /// Opens files for sequential writing and positional reading; everything else is refused.
-/// Threads: one at a time. Throws: what `files` throws, unchanged.
+/// Threads: one at a time. Throws: what `files` throws, unchanged; Error(kCorrupt) for damage.
 class DuckFileSystem : public duckdb::FileSystem {
  public:
   /// `files` must outlive this object and all handles.
   explicit DuckFileSystem(millrace::FileSystem& files) : files_(files) {}
+
+  /// Opens `path` to be read and checks its footer.
+  void OpenChecked(const std::string& path);
+  /// From now on chunks that are read are checked, each once.
+  void SetChecksums(std::vector<ChunkChecksum> chunks);
+
+  /// Bytes written but not sent on yet; they begin at pending_offset() of the file.
+  const std::string& pending() const { return pending_; }
+  int64_t pending_offset() const { return pending_offset_; }
+  void SendPending();
+  /// Bytes of the file that was written, exact after its Close.
+  int64_t written_bytes() const { return pending_offset_ + static_cast<int64_t>(pending_.size()); }
 
   using duckdb::FileSystem::OpenFile;
   duckdb::unique_ptr<duckdb::FileHandle> OpenFile(
@@ -43,14 +57,25 @@ class DuckFileSystem : public duckdb::FileSystem {
     return files_.Exists(path);
   }
   std::string GetName() const override { return "MillraceFileSystem"; }
-  /// Bytes of the file that was written last, exact after its Close.
-  int64_t written_bytes() const { return written_bytes_; }
 
  private:
+  struct Handle;
+  struct CheckedChunk {
+    ChunkChecksum chunk;
+    bool checked = false;
+  };
+  void Fetch(void* buffer, int64_t length, int64_t offset);
+  void CheckChunks(const char* buffer, int64_t length, int64_t offset);
+  void Close();
+
   millrace::FileSystem& files_;
-  std::string opened_path_;
-  std::shared_ptr<RandomAccessFile> opened_;
-  int64_t written_bytes_ = 0;
+  std::string path_;
+  std::unique_ptr<RandomAccessFile> reading_;
+  FileTail tail_;
+  std::vector<CheckedChunk> chunks_;  // By offset.
+  std::unique_ptr<WritableFile> writing_;
+  std::string pending_;
+  int64_t pending_offset_ = 0;
 };
 
 }  // namespace millrace

@@ -38,11 +38,13 @@ struct ParquetFileReader::State {
   State(duckdb::DatabaseInstance& database, FileSystem& files, std::string file_path)
       : connection(database), path(std::move(file_path)) {
     // The reader asks its context for the file system.
-    duckdb::ClientData::Get(*connection.context).client_file_system =
-        duckdb::make_uniq<DuckFileSystem>(files);
+    auto own = duckdb::make_uniq<DuckFileSystem>(files);
+    file_system = own.get();
+    duckdb::ClientData::Get(*connection.context).client_file_system = std::move(own);
   }
 
   duckdb::Connection connection;
+  DuckFileSystem* file_system;  // Owned by the connection.
   std::string path;
   std::vector<FileColumn> columns;
   duckdb::vector<LogicalType> types;
@@ -70,9 +72,11 @@ struct ParquetFileReader::State {
 
   void Open(const std::vector<FilePredicate>& prune) {
     auto& context = *connection.context;
+    file_system->OpenChecked(path);
     reader = duckdb::make_uniq<duckdb::ParquetReader>(context, duckdb::OpenFileInfo(path),
                                                       duckdb::ParquetOptions());
     reader->parquet_options.can_have_nan = true;
+    TakeChecksums();
     duckdb::vector<LogicalType> file_types;
     for (const FileColumn& column : columns) {
       types.push_back(column.type.ToDuck());
@@ -96,6 +100,26 @@ struct ParquetFileReader::State {
     }
     if (!direct) file_chunk.Initialize(duckdb::Allocator::DefaultAllocator(), file_types);
     reader->InitializeScan(context, scan, duckdb::vector<idx_t>(groups.begin(), groups.end()));
+  }
+
+  /// From here on column chunks are checked as they are read.
+  void TakeChecksums() {
+    auto& metadata = *reader->GetFileMetadata();
+    for (const auto& entry : metadata.key_value_metadata) {
+      if (entry.key != kChecksumKey) continue;
+      std::vector<uint32_t> crcs = ParseChecksumValue(entry.value);
+      std::vector<ChunkChecksum> chunks;
+      for (const auto& group : metadata.row_groups) {
+        for (const auto& column : group.columns) {
+          if (chunks.size() == crcs.size()) return;
+          const auto& chunk = column.meta_data;
+          chunks.push_back({chunk.__isset.dictionary_page_offset ? chunk.dictionary_page_offset
+                                                                 : chunk.data_page_offset,
+                            chunk.total_compressed_size, crcs[chunks.size()]});
+        }
+      }
+      file_system->SetChecksums(std::move(chunks));
+    }
   }
 
   idx_t Find(const std::string& name) const {

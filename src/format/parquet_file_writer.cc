@@ -4,6 +4,7 @@
 // name, REQUIRED for NOT NULL columns, TIME as int32 milliseconds, TIMESTAMP_LTZ(0-3) as adjusted to UTC.
 #include <fmt/format.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "duckdb/main/connection.hpp"
@@ -135,6 +136,7 @@ struct ParquetFileWriter::State {
   std::unique_ptr<duckdb::ColumnDataCollection> buffer;
   duckdb::ColumnDataAppendState append_state;
   int64_t flushed_rows = 0;
+  std::vector<uint32_t> checksums;  // Of all column chunks so far.
 
   template <typename Work>
   auto Guard(const char* doing, Work work) {
@@ -239,6 +241,23 @@ struct ParquetFileWriter::State {
     buffer->Reset();
     buffer->InitializeAppend(append_state);
     writer->FlushRowGroup(prepared);
+    ChecksumRowGroup();
+  }
+
+  /// Adds up the chunks of the row group just written, then lets its bytes go.
+  void ChecksumRowGroup() {
+    writer->GetWriter().Flush();
+    const std::string& bytes = file_system.pending();
+    for (const auto& column : ((*writer).*Member(MetadataTag())).row_groups.back().columns) {
+      const auto& metadata = column.meta_data;
+      int64_t offset = metadata.__isset.dictionary_page_offset ? metadata.dictionary_page_offset
+                                                               : metadata.data_page_offset;
+      auto start = static_cast<size_t>(offset - file_system.pending_offset());
+      MILLRACE_CHECK(start + metadata.total_compressed_size <= bytes.size());
+      checksums.push_back(Crc32(std::string_view(bytes).substr(
+          start, static_cast<size_t>(metadata.total_compressed_size))));
+    }
+    file_system.SendPending();
   }
 
   void EncodeColumns(idx_t first, idx_t count, duckdb::PreparedRowGroup& prepared) {
@@ -286,6 +305,14 @@ struct ParquetFileWriter::State {
     auto& schema = ((*writer).*Member(MetadataTag())).schema;
     auto& column_writers = (*writer).*Member(ColumnWritersTag());
     schema[0].name = "paimon_schema";
+    duckdb_parquet::KeyValue entry;
+    entry.__set_key(kChecksumKey);
+    entry.__set_value(ChecksumValue(checksums));
+    auto& metadata = (*writer).*Member(MetadataTag());
+    metadata.key_value_metadata.push_back(entry);
+    metadata.__isset.key_value_metadata = true;
+    writer->GetWriter().Flush();  // From here on only the footer is pending.
+    file_system.SendPending();
     for (idx_t i = 0; i < columns.size(); i++) {
       auto& element = schema[column_writers[i]->SchemaIndex()];
       const DataType& type = columns[i].type;
