@@ -1,7 +1,14 @@
 #include "app/connectors.h"
 
+#include "sql/connect/generate/datagen.h"
+#include "sql/connect/print/print.h"
+
 namespace millrace {
 
-void RegisterConnectors(ConnectorRegistry&) {}
+void RegisterConnectors(ConnectorRegistry& registry) {
+  RegisterBlackholeConnector(registry);
+  RegisterDatagenConnector(registry);
+  RegisterPrintConnector(registry);
+}
 
 }  // namespace millrace
