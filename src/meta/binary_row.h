@@ -4,12 +4,14 @@
 
 #include "meta/manifest.h"
 #include "meta/schema.h"
+#include "meta/stats_collector.h"
 
 namespace millrace {
 
 /// One row of atomic values -> bytes with the 4-byte big-endian arity. Values have DuckDB's types of
-/// `types` (Value() for null). Throws: Error(kUnsupported) for nested types.
+/// `types` (Value() for null; others are cast). Throws: Error(kUnsupported) for nested values.
 RowBytes EncodeRow(const std::vector<DataType>& types, const std::vector<Value>& values);
+/// Throws: Error(kCorrupt) when `bytes` are no such row; the caller knows which file they are from.
 std::vector<Value> DecodeRow(const std::vector<DataType>& types, std::string_view bytes);
 /// Arity 0: the partition of an unpartitioned table.
 const RowBytes& EmptyRow();
@@ -21,24 +23,8 @@ void HashRows(const std::vector<DataType>& types, DataChunk& chunk, const std::v
 /// abs(hash % buckets).
 int BucketOf(int32_t hash, int buckets);
 
-/// "dt=2022-11-22/city=x/" with Paimon's escaping; "" when unpartitioned. legacy = partition.legacy-name.
+/// "dt=2022-11-22/city=x/" with Paimon's escaping; "" when unpartitioned. The texts follow the
+/// schema's options partition.legacy-name and partition.default-name.
 std::string PartitionPath(const TableSchema& schema, std::string_view partition);
-
-/// Collects SimpleStats of columns as chunks go by, by `metadata.stats-mode` (SimpleStatsCollector.java).
-/// Threads: one at a time.
-class StatsCollector {
- public:
-  /// `truncate` < 0: full strings.
-  StatsCollector(std::vector<DataType> types, int truncate = 16);
-  /// Adds `count` rows of `chunk`; column i of the collector is chunk column `first_column` + i.
-  void Add(DataChunk& chunk, idx_t first_column);
-  /// Stats over all columns; those without min/max support have nulls there.
-  SimpleStats Finish() const;
-  ~StatsCollector();
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
 
 }  // namespace millrace
