@@ -1,7 +1,8 @@
 // table.h - one Paimon table as a C++ object: open, write, commit, scan, follow.
 //
-// The store's front door for catalog, stream and programs without SQL. Snapshots are the only truth;
-// everything here may be called by several processes on one table (docs/internals/commit.md).
+// The store's front door for catalog, stream and programs without SQL. Snapshots are the only
+// truth; everything here may be called by several processes on one table
+// (docs/internals/commit.md).
 #pragma once
 
 #include "base/change_chunk.h"
@@ -26,7 +27,8 @@ struct TableContext {
   duckdb::DatabaseInstance& database;
 };
 
-/// `column op constant`, used to prune (the caller evaluates its filter itself): column of the schema.
+/// `column op constant`, used to prune (the caller evaluates its filter itself): column of the
+/// schema.
 struct ColumnPredicate {
   idx_t column;
   enum class Op : uint8_t { kEqual, kLess, kLessEqual, kGreater, kGreaterEqual } op;
@@ -78,10 +80,18 @@ struct Committable {
   static Committable FromJson(std::string_view json);
 };
 
+/// What happened on the way of a commit, for logs and metrics.
+struct CommitReport {
+  std::string
+      dropped_compaction;  // Why the compaction of this commit was given up; "" when it was not.
+  int lost_races = 0;      // Snapshot ids that others took first.
+};
+
 class Table;
 
 /// Routes rows to (partition, bucket), buffers and sorts them, flushes runs, compacts.
-/// Threads: one at a time. Throws: Error(kData) for a row that the table cannot hold, naming the column.
+/// Threads: one at a time. Throws: Error(kData) for a row that the table cannot hold, naming the
+/// column.
 class TableWriter {
  public:
   virtual ~TableWriter() = default;
@@ -97,7 +107,9 @@ class TableWriter {
 struct SnapshotChanges {
   int64_t snapshot_id = 0;
   int64_t time_ms = 0;
-  std::vector<Split> splits;    // Delta or changelog files; read with ReadChanges.
+  std::vector<Split> splits;  // Delta or changelog files; read with ReadChanges.
+  bool full = true;           // Every row that leaves is there with its old values.
+  std::map<std::string, std::string> properties;  // Of the snapshot ("millrace.group" ...).
 };
 
 /// An opened table at its latest schema.
@@ -113,7 +125,7 @@ class Table {
   static bool Exists(FileSystem& files, const std::string& folder);
 
   const TableSchema& schema() const;
-  const Options& options() const;      // Schema options with the dynamic ones over them.
+  const Options& options() const;  // Schema options with the dynamic ones over them.
   const std::string& folder() const;
   bool HasPrimaryKey() const;
   TableContext context() const;
@@ -134,13 +146,15 @@ class Table {
   void ReadChanges(const Split& split, const std::vector<idx_t>& columns,
                    const ChangeReceiver& receive) const;
 
-  /// `commit_user` is stable over restarts of one job. `memory_bytes`: write buffer (0: option).
+  /// `commit_user` is stable over restarts of one job.
   std::unique_ptr<TableWriter> NewWriter(const std::string& commit_user) const;
   /// Publishes as one or two snapshots (APPEND, COMPACT). Idempotent by (user, identifier, kind):
-  /// a repeat returns the snapshot that is there. Retries lost races; true conflicts: Error(kConflict).
-  /// Returns the id of the last snapshot of this commit; nullopt when there was nothing to commit.
+  /// a repeat returns the snapshot that is there. Retries lost races; true conflicts:
+  /// Error(kConflict). Returns the id of the last snapshot of this commit; nullopt when there was
+  /// nothing to commit. A compaction that another writer's commit has made impossible is given up
+  /// when the rest can stand alone, and `report` says so.
   std::optional<int64_t> Commit(const Committable& committable, const std::string& commit_user,
-                                int64_t identifier) const;
+                                int64_t identifier, CommitReport* report = nullptr) const;
 
  private:
   struct State;

@@ -1,0 +1,116 @@
+#include "table/changes.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "duckdb/common/allocator.hpp"
+#include "lsm/merge_reader.h"
+
+namespace millrace {
+
+namespace {
+
+bool IsFull(const Snapshot& snapshot) {
+  auto found = snapshot.properties.find(kInputFullProperty);
+  return found != snapshot.properties.end() && found->second == "true";
+}
+
+}  // namespace
+
+ChangelogType StreamTypeOf(const TableState& table) {
+  if (!table.HasPrimaryKey()) return ChangelogType::kAppend;
+  if (table.parsed.changelog_producer != ChangelogProducer::kInput) return ChangelogType::kUpsert;
+  std::optional<int64_t> latest = table.snapshots.LatestId();
+  if (!latest) return ChangelogType::kUpsert;  // Nobody has promised anything yet.
+  for (int64_t id = *latest; id > 0; id--) {
+    std::optional<Snapshot> snapshot = table.snapshots.Find(id);
+    if (!snapshot) break;
+    if (snapshot->changelog_manifest_list && !IsFull(*snapshot)) return ChangelogType::kUpsert;
+  }
+  return ChangelogType::kFull;
+}
+
+std::optional<SnapshotChanges> PlanSnapshotChanges(const TableState& table, int64_t id) {
+  table.CheckSupported("follow");
+  std::optional<Snapshot> snapshot = table.snapshots.Find(id);
+  if (!snapshot) {
+    std::optional<int64_t> latest = table.snapshots.LatestId();
+    if (!latest || *latest < id) return std::nullopt;
+    snapshot = table.snapshots.Find(id);  // It may have come between the two looks.
+  }
+  if (!snapshot) {
+    Throw(ErrorCode::kNotFound,
+          "Cannot follow table {}: snapshot {} has expired, the oldest is {}. Start the "
+          "job afresh from a full snapshot, or keep more of them ('snapshot.time-retained', "
+          "'snapshot.num-retained.min').",
+          table.folder, id, table.snapshots.EarliestId().value_or(0));
+  }
+  SnapshotChanges changes;
+  changes.snapshot_id = id;
+  changes.time_ms = snapshot->time_ms;
+  changes.properties = snapshot->properties;
+  if (snapshot->commit_kind != CommitKind::kAppend) return changes;
+  bool input =
+      table.HasPrimaryKey() && table.parsed.changelog_producer == ChangelogProducer::kInput;
+  std::vector<ManifestEntry> entries;
+  if (!input) {
+    entries = table.manifests.EntriesOf(snapshot->delta_manifest_list);
+    changes.full = !table.HasPrimaryKey();
+  } else if (snapshot->changelog_manifest_list) {
+    entries = table.manifests.EntriesOf(*snapshot->changelog_manifest_list);
+    changes.full = IsFull(*snapshot);
+  }
+  std::map<std::pair<RowBytes, int>, Split> splits;
+  for (ManifestEntry& entry : entries) {
+    if (entry.kind != FileKind::kAdd) continue;
+    Split& split = splits[{entry.partition, entry.bucket}];
+    split.partition = entry.partition;
+    split.bucket = entry.bucket;
+    split.files.push_back(std::move(entry.file));
+  }
+  for (auto& [name, split] : splits) {
+    std::stable_sort(split.files.begin(), split.files.end(), [](const auto& a, const auto& b) {
+      return a.min_sequence_number < b.min_sequence_number;
+    });
+    changes.splits.push_back(std::move(split));
+  }
+  return changes;
+}
+
+void ReadSplitChanges(const TableState& table, const Split& split,
+                      const std::vector<idx_t>& columns, const ChangeReceiver& receive) {
+  KeyValueLayout layout = table.Layout();
+  MergeReadOptions options;
+  options.fields = columns;
+  options.drop_deletes = false;
+  options.key_value = table.HasPrimaryKey();
+  options.fields_of_schema = [&table](int64_t id) { return table.schemas.Get(id)->fields; };
+  RunReader reader(table.lsm(), layout, table.BucketFolder(split.partition, split.bucket),
+                   split.files, options);
+  DataChunk rows;
+  rows.Initialize(duckdb::Allocator::DefaultAllocator(), reader.Types());
+  idx_t first = options.key_value ? layout.ValueColumn(0) : 0;
+  ChangeChunk changes;
+  duckdb::vector<LogicalType> types(reader.Types().begin() + static_cast<int64_t>(first),
+                                    reader.Types().end());
+  changes.Initialize(types);
+  for (;;) {
+    rows.Reset();
+    if (!reader.Next(rows)) return;
+    changes.Reset();
+    if (options.key_value) {
+      UnifiedVectorFormat kinds;
+      rows.data[layout.KindColumn()].ToUnifiedFormat(rows.size(), kinds);
+      const int8_t* values = UnifiedVectorFormat::GetData<int8_t>(kinds);
+      changes.kinds.resize(rows.size());
+      for (idx_t i = 0; i < rows.size(); i++) {
+        changes.kinds[i] = static_cast<RowKind>(values[kinds.sel->get_index(i)] & 3);
+      }
+    }
+    for (idx_t i = 0; i < columns.size(); i++) changes.rows.data[i].Reference(rows.data[first + i]);
+    changes.rows.SetCardinality(rows.size());
+    receive(changes);
+  }
+}
+
+}  // namespace millrace

@@ -1,0 +1,193 @@
+// committable.cc - Committable as text for checkpoints. Serialized rows travel as hexadecimal.
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "table/table.h"
+
+namespace millrace {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kVersion = 1;
+
+std::string ToHex(std::string_view bytes) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  text.reserve(bytes.size() * 2);
+  for (unsigned char byte : bytes) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+int HexDigit(char digit) {
+  if (digit >= '0' && digit <= '9') return digit - '0';
+  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
+  Throw(ErrorCode::kCorrupt, "Cannot read a prepared commit: '{}' is no hexadecimal digit.", digit);
+}
+
+std::string FromHex(const std::string& text) {
+  std::string bytes(text.size() / 2, '\0');
+  for (size_t i = 0; i < bytes.size(); i++) {
+    bytes[i] = static_cast<char>(HexDigit(text[2 * i]) << 4 | HexDigit(text[2 * i + 1]));
+  }
+  return bytes;
+}
+
+Json StatsToJson(const SimpleStats& stats) {
+  Json nulls = Json::array();
+  for (const auto& count : stats.null_counts) nulls.push_back(count ? Json(*count) : Json());
+  return {{"min", ToHex(stats.min_values)}, {"max", ToHex(stats.max_values)}, {"nulls", nulls}};
+}
+
+SimpleStats StatsFromJson(const Json& json) {
+  SimpleStats stats{FromHex(json.at("min")), FromHex(json.at("max")), {}};
+  for (const Json& count : json.at("nulls")) {
+    stats.null_counts.push_back(count.is_null() ? std::nullopt
+                                                : std::optional(count.get<int64_t>()));
+  }
+  return stats;
+}
+
+template <typename T>
+void PutOptional(Json& json, const char* name, const std::optional<T>& value) {
+  if (value) json[name] = *value;
+}
+
+template <typename T>
+void GetOptional(const Json& json, const char* name, std::optional<T>& value) {
+  auto found = json.find(name);
+  if (found != json.end()) value = found->get<T>();
+}
+
+Json FileToJson(const DataFileMeta& file) {
+  Json json = {{"name", file.file_name},
+               {"size", file.file_size},
+               {"rows", file.row_count},
+               {"minKey", ToHex(file.min_key)},
+               {"maxKey", ToHex(file.max_key)},
+               {"keyStats", StatsToJson(file.key_stats)},
+               {"valueStats", StatsToJson(file.value_stats)},
+               {"minSequence", file.min_sequence_number},
+               {"maxSequence", file.max_sequence_number},
+               {"schemaId", file.schema_id},
+               {"level", file.level},
+               {"extraFiles", file.extra_files}};
+  PutOptional(json, "created", file.creation_time_ms);
+  PutOptional(json, "deletes", file.delete_row_count);
+  if (file.embedded_index) json["index"] = ToHex(*file.embedded_index);
+  if (file.file_source) json["source"] = static_cast<int>(*file.file_source);
+  PutOptional(json, "statsColumns", file.value_stats_columns);
+  PutOptional(json, "externalPath", file.external_path);
+  PutOptional(json, "firstRowId", file.first_row_id);
+  PutOptional(json, "writeColumns", file.write_columns);
+  return json;
+}
+
+DataFileMeta FileFromJson(const Json& json) {
+  DataFileMeta file;
+  json.at("name").get_to(file.file_name);
+  json.at("size").get_to(file.file_size);
+  json.at("rows").get_to(file.row_count);
+  file.min_key = FromHex(json.at("minKey"));
+  file.max_key = FromHex(json.at("maxKey"));
+  file.key_stats = StatsFromJson(json.at("keyStats"));
+  file.value_stats = StatsFromJson(json.at("valueStats"));
+  json.at("minSequence").get_to(file.min_sequence_number);
+  json.at("maxSequence").get_to(file.max_sequence_number);
+  json.at("schemaId").get_to(file.schema_id);
+  json.at("level").get_to(file.level);
+  json.at("extraFiles").get_to(file.extra_files);
+  GetOptional(json, "created", file.creation_time_ms);
+  GetOptional(json, "deletes", file.delete_row_count);
+  if (json.contains("index")) file.embedded_index = FromHex(json.at("index"));
+  if (json.contains("source"))
+    file.file_source = static_cast<FileSource>(json.at("source").get<int>());
+  GetOptional(json, "statsColumns", file.value_stats_columns);
+  GetOptional(json, "externalPath", file.external_path);
+  GetOptional(json, "firstRowId", file.first_row_id);
+  GetOptional(json, "writeColumns", file.write_columns);
+  return file;
+}
+
+Json FilesToJson(const std::vector<DataFileMeta>& files) {
+  Json json = Json::array();
+  for (const DataFileMeta& file : files) json.push_back(FileToJson(file));
+  return json;
+}
+
+std::vector<DataFileMeta> FilesFromJson(const Json& json) {
+  std::vector<DataFileMeta> files;
+  for (const Json& file : json) files.push_back(FileFromJson(file));
+  return files;
+}
+
+Committable Parse(const Json& json) {
+  if (json.at("version").get<int>() != kVersion) {
+    Throw(ErrorCode::kUnsupported,
+          "Cannot read a prepared commit of version {}: this program knows {}. "
+          "Finish the job with the version that wrote the checkpoint.",
+          json.at("version").dump(), kVersion);
+  }
+  Committable committable;
+  for (const Json& bucket : json.at("buckets")) {
+    committable.buckets.push_back(
+        {FromHex(bucket.at("partition")), bucket.at("bucket").get<int>(),
+         bucket.at("totalBuckets").get<int>(), FilesFromJson(bucket.at("newFiles")),
+         FilesFromJson(bucket.at("changelogFiles")), FilesFromJson(bucket.at("compactBefore")),
+         FilesFromJson(bucket.at("compactAfter"))});
+  }
+  for (const auto& [bucket, offset] : json.at("logOffsets").items()) {
+    committable.log_offsets[std::stoi(bucket)] = offset.get<int64_t>();
+  }
+  GetOptional(json, "watermark", committable.watermark);
+  json.at("properties").get_to(committable.properties);
+  return committable;
+}
+
+}  // namespace
+
+bool Committable::Empty() const {
+  for (const BucketChange& bucket : buckets) {
+    if (!bucket.new_files.empty() || !bucket.changelog_files.empty() ||
+        !bucket.compact_before.empty() || !bucket.compact_after.empty()) {
+      return false;
+    }
+  }
+  return log_offsets.empty() && !watermark;
+}
+
+std::string Committable::ToJson() const {
+  Json json = {{"version", kVersion}, {"buckets", Json::array()}};
+  for (const BucketChange& bucket : buckets) {
+    json["buckets"].push_back({{"partition", ToHex(bucket.partition)},
+                               {"bucket", bucket.bucket},
+                               {"totalBuckets", bucket.total_buckets},
+                               {"newFiles", FilesToJson(bucket.new_files)},
+                               {"changelogFiles", FilesToJson(bucket.changelog_files)},
+                               {"compactBefore", FilesToJson(bucket.compact_before)},
+                               {"compactAfter", FilesToJson(bucket.compact_after)}});
+  }
+  json["logOffsets"] = Json::object();
+  for (const auto& [bucket, offset] : log_offsets)
+    json["logOffsets"][std::to_string(bucket)] = offset;
+  PutOptional(json, "watermark", watermark);
+  json["properties"] = properties;
+  return json.dump();
+}
+
+Committable Committable::FromJson(std::string_view json) {
+  try {
+    return Parse(Json::parse(json));
+  } catch (const nlohmann::json::exception& error) {
+    Throw(ErrorCode::kCorrupt, "Cannot read a prepared commit: {}", error.what());
+  } catch (const std::logic_error& error) {  // std::stoi
+    Throw(ErrorCode::kCorrupt, "Cannot read a prepared commit: a log bucket is no number ({}).",
+          error.what());
+  }
+}
+
+}  // namespace millrace

@@ -1,0 +1,42 @@
+// committer.h - makes a prepared commit visible: one APPEND and, after a compaction, one COMPACT
+// snapshot.
+//
+// Optimistic: write manifests, then try to create the next snapshot file; on a lost race look
+// whether we are there already, check for conflicts, and try the next id. Crashes and races:
+// docs/internals/commit.md. Bytes: docs/format.md#commit.
+#pragma once
+
+#include "table/table_state.h"
+
+namespace millrace {
+
+/// Publishes commits of one user to one table.
+/// Threads: one at a time; others may commit to the same table, in this process or elsewhere.
+/// Throws: Error(kConflict) naming who did what; Error(kIo): nothing is lost, the same commit may
+/// be repeated.
+class Committer {
+ public:
+  Committer(const TableState& table, std::string user, int64_t identifier);
+
+  /// The id of the last snapshot of this commit; nullopt when there is nothing to commit.
+  std::optional<int64_t> Commit(const Committable& committable, CommitReport* report);
+
+ private:
+  struct Part;
+  int64_t PublishPart(Part& part);
+  std::optional<int64_t> TryPublish(Part& part, const std::optional<Snapshot>& latest);
+  Snapshot MakeSnapshot(const Part& part, const std::optional<Snapshot>& latest,
+                        WrittenList base) const;
+  std::optional<int64_t> FindPublished(Part& part, const std::optional<Snapshot>& latest);
+  bool IsApplied(const Part& part, const Snapshot& latest, bool passed) const;
+  std::optional<std::string> FindConflict(const Part& part,
+                                          const std::optional<Snapshot>& latest) const;
+  std::string WhoRemoved(const ManifestEntry& entry, const Snapshot& latest) const;
+  void Wait(int attempt) const;
+
+  const TableState& table_;
+  std::string user_;
+  int64_t identifier_;
+};
+
+}  // namespace millrace

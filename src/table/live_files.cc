@@ -1,0 +1,64 @@
+#include "table/live_files.h"
+
+#include <algorithm>
+
+namespace millrace {
+
+void LiveFiles::Apply(const ManifestEntry& entry) {
+  Bucket& bucket = buckets_[BucketName(entry.partition, entry.bucket)];
+  if (entry.kind == FileKind::kAdd) {
+    bucket.partition = entry.partition;
+    bucket.bucket = entry.bucket;
+    bucket.total_buckets = entry.total_buckets;
+    bucket.files.push_back(entry.file);
+    return;
+  }
+  std::erase_if(bucket.files, [&](const DataFileMeta& file) {
+    return file.file_name == entry.file.file_name && file.level == entry.file.level;
+  });
+}
+
+void LiveFiles::Load(const Snapshot& snapshot) {
+  buckets_.clear();
+  for (const ManifestEntry& entry : table_.manifests.LiveEntries(snapshot)) Apply(entry);
+  at_ = snapshot;
+}
+
+void LiveFiles::Advance(const Observer& observer) {
+  std::optional<Snapshot> latest = table_.snapshots.Latest();
+  if (!latest) {
+    at_.reset();
+    buckets_.clear();
+    return;
+  }
+  if (at_ && at_->id == latest->id && *at_ == *latest) return;
+  // Another history (a rollback) or none at all: start over.
+  bool follows = at_ && at_->id < latest->id && table_.snapshots.Find(at_->id) == at_;
+  for (int64_t id = at_ ? at_->id + 1 : 1; follows && id <= latest->id; id++) {
+    std::optional<Snapshot> next = id == latest->id ? latest : table_.snapshots.Find(id);
+    if (!next) {
+      follows = false;
+      break;
+    }
+    std::vector<ManifestEntry> delta = table_.manifests.EntriesOf(next->delta_manifest_list);
+    // An upgrade deletes and adds one name: deletions first.
+    for (const ManifestEntry& entry : delta) {
+      if (entry.kind == FileKind::kDelete) Apply(entry);
+    }
+    for (const ManifestEntry& entry : delta) {
+      if (entry.kind == FileKind::kAdd) Apply(entry);
+    }
+    at_ = next;
+    observer(*next, &delta);
+  }
+  if (follows) return;
+  Load(*latest);
+  observer(*latest, nullptr);
+}
+
+const LiveFiles::Bucket* LiveFiles::Find(const RowBytes& partition, int bucket) const {
+  auto found = buckets_.find(BucketName(partition, bucket));
+  return found == buckets_.end() ? nullptr : &found->second;
+}
+
+}  // namespace millrace

@@ -1,0 +1,128 @@
+#include "table/table.h"
+
+#include "base/error.h"
+#include "table/changes.h"
+#include "table/committer.h"
+#include "table/expire.h"
+#include "table/scan_plan.h"
+#include "table/table_writer.h"
+
+namespace millrace {
+
+struct Table::State {
+  std::shared_ptr<const TableState> table;
+};
+
+namespace {
+
+std::shared_ptr<TableState> LoadState(TableContext context, const std::string& folder,
+                                      const TableSchema& schema, const Options& dynamic) {
+  auto state = std::make_shared<TableState>(context, folder);
+  state->schema = schema;
+  state->options = schema.options;
+  for (const auto& [name, value] : dynamic) state->options[name] = value;
+  state->unsupported = FindUnsupported(state->schema, state->options);
+  if (!state->unsupported) state->parsed = ParseTableOptions(state->schema, state->options);
+  return state;
+}
+
+}  // namespace
+
+Table::Table(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+bool Table::Exists(FileSystem& files, const std::string& folder) {
+  return SchemaStore(files, folder).LatestId().has_value();
+}
+
+std::shared_ptr<const Table> Table::Open(TableContext context, const std::string& folder,
+                                         const Options& dynamic) {
+  std::shared_ptr<const TableSchema> schema = SchemaStore(context.files, folder).Latest();
+  if (!schema) {
+    Throw(ErrorCode::kNotFound, "Cannot open table {}: there is no schema file in {}/schema.",
+          folder, folder);
+  }
+  auto state = std::make_shared<State>();
+  state->table = LoadState(context, folder, *schema, dynamic);
+  return std::shared_ptr<const Table>(new Table(std::move(state)));
+}
+
+std::shared_ptr<const Table> Table::Create(TableContext context, const std::string& folder,
+                                           const TableDefinition& definition) {
+  TableDefinition complete = definition;
+  // Paimon's default for keyed tables are dynamic buckets, which others would then expect to find.
+  if (!complete.primary_key.empty()) complete.options.try_emplace("bucket", "1");
+  TableSchema schema = MakeSchema(complete, context.clock.NowMs());
+  auto state = std::make_shared<State>();
+  std::shared_ptr<TableState> table = LoadState(context, folder, schema, {});
+  table->CheckSupported("create");
+  if (Exists(context.files, folder) || !table->schemas.Publish(schema)) {
+    Throw(ErrorCode::kExists, "Cannot create table {}: there is one already.", folder);
+  }
+  state->table = std::move(table);
+  return std::shared_ptr<const Table>(new Table(std::move(state)));
+}
+
+const TableSchema& Table::schema() const {
+  return state_->table->schema;
+}
+const Options& Table::options() const {
+  return state_->table->options;
+}
+const std::string& Table::folder() const {
+  return state_->table->folder;
+}
+bool Table::HasPrimaryKey() const {
+  return state_->table->HasPrimaryKey();
+}
+TableContext Table::context() const {
+  return state_->table->context;
+}
+
+std::optional<Snapshot> Table::LatestSnapshot() const {
+  return state_->table->snapshots.Latest();
+}
+std::optional<Snapshot> Table::FindSnapshot(int64_t id) const {
+  return state_->table->snapshots.Find(id);
+}
+std::optional<int64_t> Table::EarliestSnapshotId() const {
+  return state_->table->snapshots.EarliestId();
+}
+
+std::vector<Split> Table::PlanScan(const ScanOptions& options) const {
+  return PlanTableScan(*state_->table, options);
+}
+
+std::unique_ptr<SplitReader> Table::ReadSplit(const Split& split,
+                                              const ScanOptions& options) const {
+  return MakeSplitReader(*state_->table, split, options);
+}
+
+ChangelogType Table::StreamType() const {
+  return StreamTypeOf(*state_->table);
+}
+
+std::optional<SnapshotChanges> Table::PlanChanges(int64_t id) const {
+  return PlanSnapshotChanges(*state_->table, id);
+}
+
+void Table::ReadChanges(const Split& split, const std::vector<idx_t>& columns,
+                        const ChangeReceiver& receive) const {
+  ReadSplitChanges(*state_->table, split, columns, receive);
+}
+
+std::unique_ptr<TableWriter> Table::NewWriter(const std::string& commit_user) const {
+  state_->table->CheckSupported("write to");
+  if (HasPrimaryKey()) return MakeKeyedWriter(state_->table, commit_user);
+  return MakeAppendWriter(state_->table);
+}
+
+std::optional<int64_t> Table::Commit(const Committable& committable, const std::string& commit_user,
+                                     int64_t identifier, CommitReport* report) const {
+  const TableState& table = *state_->table;
+  table.CheckSupported("commit to");
+  std::optional<int64_t> id = Committer(table, commit_user, identifier).Commit(committable, report);
+  if (id && !table.parsed.write_only) ExpireSnapshots(table);
+  return id;
+}
+
+}  // namespace millrace

@@ -1,0 +1,48 @@
+// table_options.h - the options of a table as typed values, and which of them Millrace cannot
+// honour.
+//
+// Names and defaults are Paimon's (docs/format.md#options). An option that changes what a table
+// means and that we do not implement is refused by name, never ignored.
+#pragma once
+
+#include "lsm/compaction.h"
+#include "meta/schema.h"
+
+namespace millrace {
+
+enum class ChangelogProducer : uint8_t { kNone, kInput };
+
+struct TableOptions {
+  int bucket = -1;
+  ChangelogProducer changelog_producer = ChangelogProducer::kNone;
+  bool write_only = false;
+  bool ignore_delete = false;
+  bool ignore_update_before = false;
+  int64_t write_buffer_bytes = 256LL << 20;
+  int64_t target_file_bytes = 128LL << 20;
+  int stats_truncate = 16;
+  ParquetWriteOptions parquet;
+  CompactionOptions compaction;
+  int level_count = 6;
+  int64_t manifest_target_bytes = 8LL << 20;
+  int manifest_merge_min_count = 30;
+  int64_t manifest_full_bytes = 16LL << 20;
+  int commit_max_retries = 10;
+  int64_t commit_min_wait_ms = 10;
+  int64_t commit_max_wait_ms = 10'000;
+  int64_t snapshot_retained_min = 10;
+  int64_t snapshot_retained_max = 2147483647;
+  int64_t snapshot_retained_ms = 3'600'000;
+  int64_t snapshot_expire_limit = 50;
+  int64_t split_target_bytes = 128LL << 20;
+  int64_t split_open_bytes = 4LL << 20;
+};
+
+/// Reads options of a table with `schema`'s keys. Throws: Error(kInvalid) naming option and value.
+TableOptions ParseTableOptions(const TableSchema& schema, const Options& options);
+
+/// Why Millrace can neither write nor scan this table, with what is possible instead; nullopt: it
+/// can.
+std::optional<std::string> FindUnsupported(const TableSchema& schema, const Options& options);
+
+}  // namespace millrace

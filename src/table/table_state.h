@@ -1,0 +1,44 @@
+// table_state.h - what the parts of one opened table share: its stores, schema and options.
+#pragma once
+
+#include "table/manifest_store.h"
+#include "table/schema_store.h"
+#include "table/snapshot_store.h"
+#include "table/table.h"
+#include "table/table_options.h"
+
+namespace millrace {
+
+/// Threads: safe (immutable but for the stores, which are safe).
+struct TableState {
+  TableState(TableContext context, std::string folder)
+      : context(context),
+        folder(std::move(folder)),
+        snapshots(context.files, this->folder),
+        schemas(context.files, this->folder),
+        manifests(context.files, this->folder) {}
+
+  TableContext context;
+  std::string folder;
+  TableSchema schema;
+  Options options;  // Schema options with the dynamic ones over them.
+  TableOptions parsed;
+  std::optional<std::string> unsupported;  // Why it can neither be scanned nor written.
+  mutable SnapshotStore snapshots;
+  SchemaStore schemas;
+  ManifestStore manifests;
+
+  bool HasPrimaryKey() const { return !schema.primary_keys.empty(); }
+  /// <table>/<k>=<v>/bucket-<b>
+  std::string BucketFolder(const RowBytes& partition, int bucket) const;
+  LsmContext lsm() const { return {context.files, context.clock, context.database}; }
+  /// The columns of data files: with the key of a primary-key table, without one otherwise.
+  KeyValueLayout Layout() const;
+  /// Throws: Error(kUnsupported) when this table needs what Millrace has not.
+  void CheckSupported(const char* doing) const;
+};
+
+/// One name for (partition, bucket) in maps.
+std::string BucketName(const RowBytes& partition, int bucket);
+
+}  // namespace millrace
