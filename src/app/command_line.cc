@@ -18,7 +18,7 @@ Examples:
   millrace --format csv -f report.sql > report.csv
   echo "SHOW CATALOGS;" | millrace -f -
 
-Exit code: 0, or 1 after the first error (its place in the script is on stderr), 130 after Ctrl-C.)";
+Exit code: 0; 1 after the first error, whose place is on stderr; 130 after Ctrl-C.)";
 
 }  // namespace
 
