@@ -1,0 +1,109 @@
+#include "session/engine.h"
+
+#include <iostream>
+
+#include "base/error.h"
+#include "duckdb/catalog/catalog_search_path.hpp"
+#include "duckdb/main/client_data.hpp"
+#include "duckdb/main/config.hpp"
+#include "sql/flink_functions.h"
+#include "stream/lake_sink.h"
+#include "stream/lake_source.h"
+
+namespace millrace {
+
+Engine::Engine(ConnectorRegistry& connectors, const SessionOptions& options)
+    : connectors_(connectors),
+      files_(MakeLocalFileSystem()),
+      clock_(MakeSystemClock()),
+      executor_(MakeThreadExecutor()),
+      services_(std::make_shared<CatalogServices>()) {
+  duckdb::DBConfig config;
+  config.SetOptionByName("autoinstall_known_extensions", Value::BOOLEAN(false));
+  config.SetOptionByName("autoload_known_extensions", Value::BOOLEAN(false));
+  if (options.memory_limit_bytes > 0) {
+    config.SetOptionByName("memory_limit", Value(std::to_string(options.memory_limit_bytes) + "B"));
+  }
+  config.SetOptionByName("temp_directory", Value(JoinPath(options.data_folder, "tmp")));
+  database_ = duckdb::make_uniq<duckdb::DuckDB>(nullptr, &config);
+  environment_.reset(new Environment{*files_, *clock_, random_, *database_->instance, options.data_folder,
+                                     options.out ? *options.out : std::cout});
+  RegisterFlinkFunctions(*database_->instance);
+  services_->open_scan = [this](std::shared_ptr<const TableDefinition> definition) {
+    return MakeBatchScanOpener(*this, std::move(definition));
+  };
+  RegisterMillraceCatalogs(*database_->instance, services_);
+  attaching_ = std::make_unique<duckdb::Connection>(*database_);
+  auto store = MakeMemoryStore(kDefaultCatalog);
+  store->CreateDatabase(kDefaultDatabase, false);
+  AttachStore(*attaching_, *services_, std::move(store));
+}
+
+Engine::~Engine() = default;
+
+std::unique_ptr<duckdb::Connection> Engine::NewConnection(const std::string& catalog,
+                                                          const std::string& database) {
+  auto connection = std::make_unique<duckdb::Connection>(*database_);
+  duckdb::vector<duckdb::CatalogSearchEntry> path;
+  // The current database first: DuckDB looks for `database.table` in the catalog of the first entry.
+  path.emplace_back(catalog, database);
+  path.emplace_back("memory", kFlinkSchema);
+  connection->context->RunFunctionInTransaction([&] {
+    duckdb::ClientData::Get(*connection->context)
+        .catalog_search_path->Set(path, duckdb::CatalogSetPathType::SET_DIRECTLY);
+  });
+  return connection;
+}
+
+TableContext Engine::table_context() {
+  return {*files_, *clock_, random_, *database_->instance};
+}
+
+void Engine::CreateCatalog(const std::string& name, const Options& options) {
+  auto type = options.find("type");
+  std::string kind = type == options.end() ? "" : type->second;
+  if (kind == "generic_in_memory") {
+    auto store = MakeMemoryStore(name);
+    store->CreateDatabase("default", false);
+    AttachStore(*attaching_, *services_, std::move(store));
+    return;
+  }
+  if (kind != "paimon" && kind != "table-store") {
+    Throw(ErrorCode::kInvalid, "Creating catalog '{}': 'type' = '{}' is not known; it must be 'paimon', "
+          "'table-store' or 'generic_in_memory'", name, kind);
+  }
+  AttachStore(*attaching_, *services_, MakeLakeStore(table_context(), name, options));
+}
+
+void Engine::DropCatalog(const std::string& name) {
+  Store(name);
+  DetachStore(*attaching_, *services_, name);
+}
+
+CatalogStore& Engine::Store(const std::string& catalog) {
+  auto found = services_->stores.find(catalog);
+  if (found != services_->stores.end()) return *found->second;
+  std::vector<std::string> known;
+  for (const auto& [name, store] : services_->stores) known.push_back(name);
+  Throw(ErrorCode::kNotFound, "There is no catalog '{}'{}; SHOW CATALOGS lists them", catalog,
+        DidYouMean(catalog, known));
+}
+
+std::unique_ptr<Sink> Engine::MakeSink(const TableDefinition& definition, const std::string& job, bool batch) {
+  std::string connector = definition.Connector();
+  if (connector.empty()) {
+    LakeSinkOptions options;
+    options.job = job;
+    options.batch = batch;
+    return MakeLakeSink(OpenLakeTable(table_context(), definition), options);
+  }
+  connectors_.Check(definition);
+  const Connector& found = connectors_.Get(connector);
+  if (!found.CanWrite()) {
+    Throw(ErrorCode::kInvalid, "Inserting into '{}': connector '{}' can only be read",
+          definition.path.ToString(), connector);
+  }
+  return found.MakeSink(*environment_, definition, job);
+}
+
+}  // namespace millrace

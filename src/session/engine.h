@@ -1,0 +1,55 @@
+// engine.h - what a session stands on: one DuckDB instance, the catalogs, storage and connectors.
+#pragma once
+
+#include "catalog/duck_catalog.h"
+#include "duckdb/main/connection.hpp"
+#include "duckdb/main/database.hpp"
+#include "io/executor.h"
+#include "session/session.h"
+
+namespace millrace {
+
+inline constexpr const char* kDefaultCatalog = "default_catalog";
+inline constexpr const char* kDefaultDatabase = "default_database";
+
+/// Owns DuckDB and the services around it.
+/// Threads: NewConnection and environment(): any; the rest one at a time.
+class Engine {
+ public:
+  Engine(ConnectorRegistry& connectors, const SessionOptions& options);
+  ~Engine();
+
+  /// A connection that finds tables of `catalog`.`database` and Flink's functions by bare names.
+  std::unique_ptr<duckdb::Connection> NewConnection(const std::string& catalog, const std::string& database);
+  Environment& environment() { return *environment_; }
+  TableContext table_context();
+  CatalogServices& services() { return *services_; }
+  ConnectorRegistry& connectors() { return connectors_; }
+  Executor& executor() { return *executor_; }
+  void SetTimeZone(const std::string& zone) { time_zone_ = zone; }
+
+  void CreateCatalog(const std::string& name, const Options& options);
+  void DropCatalog(const std::string& name);
+  /// Throws: Error(kNotFound) with a suggestion.
+  CatalogStore& Store(const std::string& catalog);
+
+  /// A sink into any table that can be written. `job` is its commit user.
+  std::unique_ptr<Sink> MakeSink(const TableDefinition& definition, const std::string& job, bool batch);
+
+ private:
+  ConnectorRegistry& connectors_;
+  std::unique_ptr<FileSystem> files_;
+  std::unique_ptr<Clock> clock_;
+  Random random_;
+  std::unique_ptr<Executor> executor_;
+  duckdb::unique_ptr<duckdb::DuckDB> database_;
+  std::unique_ptr<Environment> environment_;
+  std::shared_ptr<CatalogServices> services_;
+  std::unique_ptr<duckdb::Connection> attaching_;
+  std::string time_zone_;
+};
+
+/// Batch scans of lake tables (parallel by split) and of connectors (through a bounded Source).
+BatchScanOpener MakeBatchScanOpener(Engine& engine, std::shared_ptr<const TableDefinition> definition);
+
+}  // namespace millrace

@@ -1,0 +1,155 @@
+#include "session/results.h"
+
+#include "base/error.h"
+
+namespace millrace {
+
+namespace {
+
+class TextResult : public ResultStream {
+ public:
+  TextResult(std::vector<std::string> names, const std::vector<std::vector<std::string>>& rows)
+      : names_(names.begin(), names.end()), types_(names.size(), LogicalType::VARCHAR), rows_(rows) {}
+
+  const duckdb::vector<std::string>& Names() const override { return names_; }
+  const duckdb::vector<LogicalType>& Types() const override { return types_; }
+  bool IsChangelog() const override { return false; }
+  void Cancel() override {}
+  FetchStatus Fetch(ChangeChunk& chunk, int64_t) override {
+    chunk.Reset();
+    idx_t count = std::min<idx_t>(kChunkRows, rows_.size() - next_);
+    for (idx_t row = 0; row < count; row++) {
+      for (idx_t c = 0; c < types_.size(); c++) chunk.rows.SetValue(c, row, Value(rows_[next_ + row][c]));
+    }
+    chunk.rows.SetCardinality(count);
+    next_ += count;
+    return count > 0 ? FetchStatus::kRows : FetchStatus::kEnd;
+  }
+
+ private:
+  const duckdb::vector<std::string> names_;
+  const duckdb::vector<LogicalType> types_;
+  const std::vector<std::vector<std::string>> rows_;
+  idx_t next_ = 0;
+};
+
+class BatchResult : public ResultStream {
+ public:
+  BatchResult(std::unique_ptr<duckdb::Connection> connection, const std::string& duck_sql)
+      : connection_(std::move(connection)), result_(connection_->SendQuery(duck_sql)) {
+    if (result_->HasError()) result_->ThrowError();
+  }
+  ~BatchResult() override { result_.reset(); }
+
+  const duckdb::vector<std::string>& Names() const override { return result_->names; }
+  const duckdb::vector<LogicalType>& Types() const override { return result_->types; }
+  bool IsChangelog() const override { return false; }
+  void Cancel() override { connection_->Interrupt(); }
+  FetchStatus Fetch(ChangeChunk& chunk, int64_t) override {
+    chunk.Reset();
+    auto rows = result_->Fetch();
+    if (!rows) {
+      if (result_->HasError()) result_->ThrowError();
+      return FetchStatus::kEnd;
+    }
+    if (rows->size() == 0) return FetchStatus::kEnd;
+    held_ = std::move(rows);
+    chunk.rows.Reference(*held_);
+    return FetchStatus::kRows;
+  }
+
+ private:
+  std::unique_ptr<duckdb::Connection> connection_;
+  duckdb::unique_ptr<duckdb::QueryResult> result_;
+  duckdb::unique_ptr<DataChunk> held_;
+};
+
+// Buffers a step, so that a reader sees whole steps only.
+class QueueSink : public Sink {
+ public:
+  QueueSink(std::shared_ptr<ChangeQueue> queue, duckdb::vector<LogicalType> types)
+      : queue_(std::move(queue)), types_(std::move(types)) {}
+  ~QueueSink() override = default;
+
+  ChangelogType Accepts() const override { return ChangelogType::kFull; }
+  void Write(ChangeChunk& chunk) override {
+    auto copy = std::make_unique<ChangeChunk>();
+    copy->rows.Initialize(duckdb::Allocator::DefaultAllocator(), types_, std::max(chunk.size(), kChunkRows));
+    chunk.rows.Copy(copy->rows);
+    copy->kinds = chunk.kinds;
+    step_.push_back(std::move(copy));
+    if (step_.size() > kSpillChunks) Flush();  // A huge step: the reader may begin with it.
+  }
+  void EndStep(int64_t) override { Flush(); }
+  std::string Prepare(int64_t) override { return ""; }
+  std::optional<Published> Commit(int64_t, const std::string&) override { return std::nullopt; }
+
+ private:
+  static constexpr size_t kSpillChunks = 64;
+  void Flush() {
+    for (auto& chunk : step_) {
+      if (!queue_->Push(*chunk)) Throw(ErrorCode::kCancelled, "The query was cancelled");
+    }
+    step_.clear();
+  }
+
+  const std::shared_ptr<ChangeQueue> queue_;
+  const duckdb::vector<LogicalType> types_;
+  std::vector<std::unique_ptr<ChangeChunk>> step_;
+};
+
+}  // namespace
+
+std::unique_ptr<ResultStream> MakeTextResult(std::vector<std::string> names,
+                                             const std::vector<std::vector<std::string>>& rows) {
+  return std::make_unique<TextResult>(std::move(names), rows);
+}
+
+std::unique_ptr<ResultStream> MakeBatchResult(std::unique_ptr<duckdb::Connection> connection,
+                                              const std::string& duck_sql) {
+  return std::make_unique<BatchResult>(std::move(connection), duck_sql);
+}
+
+bool ChangeQueue::Push(ChangeChunk& chunk) {
+  auto moved = std::make_unique<ChangeChunk>();
+  moved->rows.Move(chunk.rows);
+  moved->kinds = std::move(chunk.kinds);
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return closed_ || rows_ == 0 || rows_ + moved->size() <= kCapacityRows; });
+  if (closed_) return false;
+  rows_ += moved->size();
+  chunks_.push_back(std::move(moved));
+  changed_.notify_all();
+  return true;
+}
+
+std::unique_ptr<ChangeChunk> ChangeQueue::Pop(int64_t wait_ms) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, std::chrono::milliseconds(wait_ms), [&] { return first_ < chunks_.size() || closed_; });
+  if (first_ >= chunks_.size()) return nullptr;
+  auto chunk = std::move(chunks_[first_++]);
+  rows_ -= chunk->size();
+  if (first_ == chunks_.size()) {
+    chunks_.clear();
+    first_ = 0;
+  }
+  changed_.notify_all();
+  return chunk;
+}
+
+void ChangeQueue::Close() {
+  std::lock_guard lock(mutex_);
+  closed_ = true;
+  changed_.notify_all();
+}
+
+bool ChangeQueue::Empty() const {
+  std::lock_guard lock(mutex_);
+  return first_ >= chunks_.size();
+}
+
+std::unique_ptr<Sink> MakeQueueSink(std::shared_ptr<ChangeQueue> queue, duckdb::vector<LogicalType> types) {
+  return std::make_unique<QueueSink>(std::move(queue), std::move(types));
+}
+
+}  // namespace millrace

@@ -1,0 +1,114 @@
+#include "session/settings.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "meta/options.h"
+
+namespace millrace {
+
+namespace {
+
+struct KnownSetting {
+  const char* key;
+  const char* default_value;
+  std::vector<std::string> allowed;  // Empty: checked elsewhere or anything.
+};
+
+const std::vector<KnownSetting>& KnownSettings() {
+  static const std::vector<KnownSetting> settings = {
+      {"execution.runtime-mode", "streaming", {"batch", "streaming"}},
+      {"table.sql-dialect", "default", {"default", "duckdb"}},
+      {"table.dml-sync", "false", {"true", "false"}},
+      {"sql-client.execution.result-mode", "table", {"table", "changelog", "tableau"}},
+      {"execution.checkpointing.interval", "1 s", {}},
+      {"table.exec.mini-batch.size", "100000", {}},
+      {"table.exec.mini-batch.enabled", "", {"true", "false"}},
+      {"table.exec.mini-batch.allow-latency", "", {}},
+      {"table.exec.sink.upsert-materialize", "", {}},
+      {"table.local-time-zone", "", {}},
+      {"parallelism.default", "", {}},
+      {"pipeline.name", "", {}},
+  };
+  return settings;
+}
+
+// Flink's own name spaces: accepted without effect where Millrace has no such thing.
+bool IsFlinkKey(const std::string& key) {
+  for (const char* prefix : {"table.", "execution.", "sql-client.", "pipeline.", "parallelism.", "state.",
+                             "restart-strategy", "taskmanager.", "jobmanager.", "rest.", "akka.",
+                             "security.", "metrics.", "cluster.", "high-availability", "yarn.",
+                             "kubernetes.", "sql-gateway.", "env.", "web.", "heartbeat."}) {
+    if (key.starts_with(prefix)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Settings::Settings() { ResetAll(); }
+
+void Settings::Set(const std::string& key, const std::string& value) {
+  std::vector<std::string> known;
+  for (const KnownSetting& setting : KnownSettings()) {
+    known.push_back(setting.key);
+    if (key != setting.key) continue;
+    if (!setting.allowed.empty() &&
+        std::find(setting.allowed.begin(), setting.allowed.end(), value) == setting.allowed.end()) {
+      Throw(ErrorCode::kInvalid, "SET '{}' = '{}': allowed are {}{}", key, value,
+            fmt::join(setting.allowed, ", "), DidYouMean(value, setting.allowed));
+    }
+    std::string before = Get(key);
+    values_[key] = value;
+    try {
+      CheckpointIntervalMs();
+      StepRows();
+    } catch (...) {
+      values_[key] = before;
+      throw;
+    }
+    return;
+  }
+  if (!IsFlinkKey(key)) {
+    Throw(ErrorCode::kNotFound, "SET '{}': there is no such setting{}", key, DidYouMean(key, known));
+  }
+  values_[key] = value;
+}
+
+void Settings::Reset(const std::string& key) {
+  values_.erase(key);
+  for (const KnownSetting& setting : KnownSettings()) {
+    if (key == setting.key && *setting.default_value) values_[key] = setting.default_value;
+  }
+}
+
+void Settings::ResetAll() {
+  values_.clear();
+  for (const KnownSetting& setting : KnownSettings()) {
+    if (*setting.default_value) values_[setting.key] = setting.default_value;
+  }
+}
+
+std::string Settings::Get(const std::string& key) const {
+  auto found = values_.find(key);
+  return found == values_.end() ? "" : found->second;
+}
+
+bool Settings::Streaming() const { return Get("execution.runtime-mode") == "streaming"; }
+bool Settings::DuckDialect() const { return Get("table.sql-dialect") == "duckdb"; }
+bool Settings::WaitForInserts() const { return Get("table.dml-sync") == "true"; }
+bool Settings::Changelog() const {
+  return Get("sql-client.execution.result-mode") == "changelog";
+}
+
+int64_t Settings::CheckpointIntervalMs() const {
+  return DurationOption(values_, "execution.checkpointing.interval", 1000);
+}
+
+idx_t Settings::StepRows() const {
+  int64_t rows = IntegerOption(values_, "table.exec.mini-batch.size", 100'000);
+  if (rows < 1) Throw(ErrorCode::kInvalid, "SET 'table.exec.mini-batch.size' = '{}': must be at least 1", rows);
+  return static_cast<idx_t>(rows);
+}
+
+}  // namespace millrace

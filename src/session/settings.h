@@ -1,0 +1,34 @@
+// settings.h - what SET can change: Flink's configuration keys that Millrace knows, with defaults.
+#pragma once
+
+#include "meta/table_definition.h"
+
+namespace millrace {
+
+/// The settings of one session. Keys in Flink's own name spaces that have no meaning here are kept and have no effect, so
+/// that scripts run unmodified; other unknown keys are refused with a suggestion.
+/// Threads: one at a time.
+class Settings {
+ public:
+  Settings();
+  /// Throws: Error(kInvalid) naming key, value and what is allowed; Error(kNotFound) with a suggestion.
+  void Set(const std::string& key, const std::string& value);
+  void Reset(const std::string& key);
+  void ResetAll();
+  /// "" when unset and without default.
+  std::string Get(const std::string& key) const;
+  /// All keys that have a value, for SET without arguments.
+  const std::map<std::string, std::string>& All() const { return values_; }
+
+  bool Streaming() const;
+  bool DuckDialect() const;
+  bool WaitForInserts() const;        // table.dml-sync
+  bool Changelog() const;             // sql-client.execution.result-mode
+  int64_t CheckpointIntervalMs() const;
+  idx_t StepRows() const;             // table.exec.mini-batch.size
+
+ private:
+  std::map<std::string, std::string> values_;
+};
+
+}  // namespace millrace

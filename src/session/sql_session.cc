@@ -1,0 +1,123 @@
+#include "session/sql_session.h"
+
+#include "base/error.h"
+
+namespace millrace {
+
+SqlSession::SqlSession(ConnectorRegistry& connectors, const SessionOptions& options)
+    : options_(options),
+      engine_(connectors, options),
+      jobs_(std::make_unique<JobRunner>(engine_.executor(), engine_.environment().clock)) {}
+
+SqlSession::~SqlSession() { jobs_.reset(); }
+
+StatementResult SqlSession::Execute(const StatementText& statement) {
+  cancelled_ = false;
+  try {
+    // In the duckdb dialect only the way back is ours.
+    if (settings_.DuckDialect()) {
+      try {
+        Statement parsed = ParseStatement(statement);
+        if (std::holds_alternative<Set>(parsed.body) || std::holds_alternative<Reset>(parsed.body)) {
+          return Run(parsed);
+        }
+      } catch (const std::exception&) {
+        // Not Flink's: DuckDB says what is wrong with it.
+      }
+      return RunDuck(statement.text);
+    }
+    return Run(ParseStatement(statement));
+  } catch (const std::exception& exception) {
+    throw ErrorFrom(exception);
+  }
+}
+
+StatementResult SqlSession::Run(const Statement& statement) {
+  return std::visit(
+      [&](const auto& body) -> StatementResult {
+        if constexpr (std::is_same_v<std::decay_t<decltype(body)>, DuckStatement>) {
+          return RunDuck(body.sql);
+        } else {
+          return Run(body);
+        }
+      },
+      statement.body);
+}
+
+void SqlSession::Cancel() {
+  cancelled_ = true;
+  std::lock_guard lock(running_mutex_);
+  if (running_connection_) running_connection_->Interrupt();
+  if (running_job_) running_job_->Cancel();
+}
+
+Progress SqlSession::CurrentProgress() {
+  Progress progress;
+  for (const JobRunner::Entry& entry : jobs_->Jobs()) {
+    if (entry.job->State() != JobState::kRunning) continue;
+    JobStatistics statistics = entry.job->Statistics();
+    progress.rows_in += statistics.rows_in;
+    progress.rows_out += statistics.rows_out;
+    progress.lag_ms = std::max(progress.lag_ms, statistics.lag_ms);
+    if (statistics.seconds > 0) {
+      progress.rows_per_second += static_cast<double>(statistics.rows_in) / statistics.seconds;
+    }
+    progress.what += (progress.what.empty() ? "" : ", ") + entry.job->options().name;
+  }
+  return progress;
+}
+
+void SqlSession::WaitForJobs() {
+  jobs_->WaitAll();
+  // The script has run to its end: a second run is a new one, not a recovery.
+  for (const JobRunner::Entry& entry : jobs_->Jobs()) {
+    if (entry.job->State() == JobState::kCancelled) return;
+  }
+  for (const std::string& folder : finished_folders_) engine_.environment().files.DeleteFolder(folder);
+  finished_folders_.clear();
+}
+
+void SqlSession::SettleForTest() {
+  for (const JobRunner::Entry& entry : jobs_->Jobs()) entry.job->WaitUntilIdle();
+}
+
+void SqlSession::CheckpointForTest() {
+  for (const JobRunner::Entry& entry : jobs_->Jobs()) {
+    if (!entry.is_query) entry.job->CheckpointNow();
+  }
+}
+
+void SqlSession::CrashForTest() {
+  crashed_ = true;
+  jobs_->AbandonAll();
+}
+
+ObjectPath SqlSession::Resolve(const QualifiedName& name) const {
+  switch (name.size()) {
+    case 1: return {catalog_, database_, name[0]};
+    case 2: return {catalog_, name[0], name[1]};
+    case 3: return {name[0], name[1], name[2]};
+    default: Throw(ErrorCode::kInvalid, "'{}' has {} parts; a name is [[catalog.]database.]object",
+                   fmt::join(name, "."), name.size());
+  }
+}
+
+std::shared_ptr<const TableDefinition> SqlSession::NeedTable(const ObjectPath& path) const {
+  auto& engine = const_cast<Engine&>(engine_);
+  if (auto table = FindTable(engine.services(), path)) return table;
+  CatalogStore& store = engine.Store(path.catalog);
+  if (!store.HasDatabase(path.database)) {
+    Throw(ErrorCode::kNotFound, "Catalog '{}' has no database '{}'{}", path.catalog, path.database,
+          DidYouMean(path.database, store.Databases()));
+  }
+  std::vector<std::string> known = store.Tables(path.database);
+  for (const auto& [temporary, definition] : engine.services().temporary.tables) known.push_back(temporary.name);
+  Throw(ErrorCode::kNotFound, "There is no table '{}'{}; SHOW TABLES lists them", path.ToString(),
+        DidYouMean(path.name, known));
+}
+
+std::unique_ptr<Session> MakeSession(ConnectorRegistry& connectors, const SessionOptions& options) {
+  return std::make_unique<SqlSession>(connectors, options);
+}
+
+}  // namespace millrace

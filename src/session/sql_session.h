@@ -1,0 +1,96 @@
+// sql_session.h - the Session that SQL statements run in. DDL and descriptions are in their own files.
+#pragma once
+
+#include <atomic>
+
+#include "session/engine.h"
+#include "session/jobs.h"
+#include "session/settings.h"
+#include "sql/statement.h"
+
+namespace millrace {
+
+/// See Session. Members are shared by sql_session.cc, ddl.cc, describe.cc and dml.cc, one subject each.
+class SqlSession : public Session {
+ public:
+  SqlSession(ConnectorRegistry& connectors, const SessionOptions& options);
+  ~SqlSession() override;
+
+  StatementResult Execute(const StatementText& statement) override;
+  void Cancel() override;
+  Progress CurrentProgress() override;
+  std::string Setting(const std::string& key) const override { return settings_.Get(key); }
+  void WaitForJobs() override;
+  void CancelJobs() override { jobs_->CancelAll(); }
+  void SettleForTest() override;
+  void CheckpointForTest() override;
+  void CrashForTest() override;
+
+ private:
+  struct Target;  // A table that an INSERT writes, with the query cast to its columns.
+
+  StatementResult Run(const Statement& statement);
+
+  // ddl.cc
+  StatementResult Run(const CreateCatalog& statement);
+  StatementResult Run(const CreateDatabase& statement);
+  StatementResult Run(const CreateTable& statement);
+  StatementResult Run(const CreateView& statement);
+  StatementResult Run(const Drop& statement);
+  StatementResult Run(const Use& statement);
+  void BindComputedColumns(TableDefinition& definition);
+  void DropTableOrView(const Drop& statement);
+
+  // describe.cc
+  StatementResult Run(const Show& statement);
+  StatementResult Run(const Describe& statement);
+  StatementResult Run(const Explain& statement);
+  StatementResult Run(const Set& statement);
+  StatementResult Run(const Reset& statement);
+  StatementResult Run(const StopJob& statement);
+  StatementResult ShowJobs();
+  StatementResult ShowCreate(const Show& statement);
+  std::vector<std::vector<std::string>> ListNames(const Show& statement, std::string* column);
+  std::string ExplainQuery(const std::string& duck_sql, const std::string& target,
+                           const DataflowOptions& options);
+
+  // dml.cc
+  StatementResult Run(const Insert& statement);
+  StatementResult Run(const StatementSet& statement);
+  StatementResult Run(const Query& statement);
+  StatementResult RunInserts(const std::vector<Insert>& inserts);
+  StatementResult RunStreamingInserts(std::vector<Target> targets);
+  void RunBatchInsert(Target& target, const std::string& folder);
+  StatementResult RunDuck(const std::string& sql);
+  Target ResolveTarget(const Insert& insert);
+  std::unique_ptr<ResultStream> StreamQuery(const std::string& duck_sql);
+  /// Names and types that a query gives, by binding it.
+  void BindQuery(const std::string& duck_sql, duckdb::vector<std::string>* names,
+                 duckdb::vector<LogicalType>* types);
+
+  /// Fills in what is missing of a name from the current catalog and database.
+  ObjectPath Resolve(const QualifiedName& name) const;
+  /// Throws: Error(kNotFound) with a suggestion.
+  std::shared_ptr<const TableDefinition> NeedTable(const ObjectPath& path) const;
+  std::unique_ptr<duckdb::Connection> NewConnection() { return engine_.NewConnection(catalog_, database_); }
+  /// A name for the job of the current statement, stable for a script; and its folder.
+  std::string JobId(const std::string& statement_text);
+  std::string JobFolderPath(const std::string& job_id) const;
+
+  const SessionOptions options_;
+  Engine engine_;
+  Settings settings_;
+  std::string catalog_ = kDefaultCatalog;
+  std::string database_ = kDefaultDatabase;
+  std::unique_ptr<JobRunner> jobs_;
+  std::map<std::string, int> job_numbers_;     // Equal statements of one script are told apart.
+  std::vector<std::string> finished_folders_;  // Kept until the script has ended.
+  bool crashed_ = false;
+
+  std::mutex running_mutex_;                   // Guards the two below, for Cancel.
+  duckdb::Connection* running_connection_ = nullptr;
+  std::shared_ptr<Job> running_job_;
+  std::atomic<bool> cancelled_{false};
+};
+
+}  // namespace millrace
