@@ -102,11 +102,11 @@ bool Settings::Changelog() const {
 }
 
 int64_t Settings::CheckpointIntervalMs() const {
-  return DurationOption(values_, "execution.checkpointing.interval", 1000);
+  return GetDurationMs(values_, "execution.checkpointing.interval", 1000);
 }
 
 idx_t Settings::StepRows() const {
-  int64_t rows = IntegerOption(values_, "table.exec.mini-batch.size", 100'000);
+  int64_t rows = GetInt(values_, "table.exec.mini-batch.size", 100'000);
   if (rows < 1) Throw(ErrorCode::kInvalid, "SET 'table.exec.mini-batch.size' = '{}': must be at least 1", rows);
   return static_cast<idx_t>(rows);
 }

@@ -347,7 +347,7 @@ void Job::TakeCheckpoint(bool finished) {
 
 void Job::CommitPrepared(const Checkpoint& checkpoint) {
   if (abandoned_) return;
-  CommitGroup group{options_.id, checkpoint.id, {}};
+  CommitGroup group{options_.commit_user, checkpoint.id, {}};
   for (idx_t p = 0; p < pipelines_.size(); p++) {
     auto published = pipelines_[p].sink->Commit(checkpoint.id, checkpoint.prepared[p]);
     if (published) group.snapshots[published->table] = published->snapshot_id;
@@ -385,6 +385,13 @@ bool Job::WaitUntilIdle() {
 void Job::Wait() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return state_ > JobState::kRunning; });
+}
+
+bool Job::IsBounded() const {
+  for (const auto& group : groups_) {
+    if (!group->source->IsBounded()) return false;
+  }
+  return true;
 }
 
 JobState Job::State() const {

@@ -18,7 +18,8 @@ namespace millrace {
 
 /// One query of the job and where its output goes.
 struct Pipeline {
-  std::string target;              // For messages: the sink table.
+  std::shared_ptr<void> keep_alive;  // What the dataflow was compiled with (a connection).
+  std::string target;                // For messages: the sink table.
   std::unique_ptr<Dataflow> flow;
   std::unique_ptr<Sink> sink;
 };
@@ -26,6 +27,7 @@ struct Pipeline {
 struct JobOptions {
   std::string id;                  // Folder-safe.
   std::string name;                // For users.
+  std::string commit_user;         // Of the sinks: stable over restarts, new after a fresh start.
   std::string statement;           // As written.
   std::string folder;              // Empty: nothing is kept (a SELECT).
   bool bounded = false;            // Read what is there now and end.
@@ -61,6 +63,8 @@ class Job {
   bool WaitUntilIdle();
   void Wait();
 
+  /// Whether all sources come to an end by themselves.
+  bool IsBounded() const;
   JobState State() const;
   std::optional<Error> Failure() const;
   JobStatistics Statistics() const;

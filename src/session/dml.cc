@@ -1,0 +1,330 @@
+// dml.cc - queries and INSERTs, in batch through DuckDB, in streaming as jobs.
+#include <algorithm>
+
+#include "base/error.h"
+#include "duckdb/main/prepared_statement.hpp"
+#include "duckdb/parser/keyword_helper.hpp"
+#include "session/sql_session.h"
+
+namespace millrace {
+
+namespace {
+
+// FNV-1a: job names must be the same in every run and release.
+std::string StableHash(const std::string& text) {
+  uint64_t hash = 14695981039346656037ULL;
+  for (unsigned char c : text) hash = (hash ^ c) * 1099511628211ULL;
+  return fmt::format("{:016x}", hash);
+}
+
+std::string Quote(const std::string& name) { return duckdb::KeywordHelper::WriteQuoted(name, '"'); }
+
+// Flink's implicit casts: within a family; anything may be NULL.
+bool FitsInto(const LogicalType& from, const LogicalType& to) {
+  if (from == to || from.id() == LogicalTypeId::SQLNULL) return true;
+  auto family = [](const LogicalType& type) {
+    if (type.IsNumeric()) return 1;
+    switch (type.id()) {
+      case LogicalTypeId::VARCHAR: return 2;
+      case LogicalTypeId::DATE:
+      case LogicalTypeId::TIMESTAMP:
+      case LogicalTypeId::TIMESTAMP_NS:
+      case LogicalTypeId::TIMESTAMP_MS:
+      case LogicalTypeId::TIMESTAMP_SEC:
+      case LogicalTypeId::TIMESTAMP_TZ: return 3;
+      default: return 100 + static_cast<int>(type.id());
+    }
+  };
+  return family(from) == family(to);
+}
+
+// Marks what Cancel interrupts, for the time of a call.
+class RunningConnection {
+ public:
+  RunningConnection(std::mutex& mutex, duckdb::Connection*& slot, duckdb::Connection& connection)
+      : mutex_(mutex), slot_(slot) {
+    std::lock_guard lock(mutex_);
+    slot_ = &connection;
+  }
+  ~RunningConnection() {
+    std::lock_guard lock(mutex_);
+    slot_ = nullptr;
+  }
+
+ private:
+  std::mutex& mutex_;
+  duckdb::Connection*& slot_;
+};
+
+// The commit user of a job's sinks: stable over restarts, another one after a fresh start.
+std::string CommitUser(Environment& environment, const std::string& id, const std::string& folder) {
+  std::string path = JoinPath(folder, "incarnation");
+  std::string fresh = environment.random.Uuid().substr(0, 8);
+  environment.files.MakeFolder(folder);
+  (void)(environment.files.CreateExclusive(path, fresh) == CreateOutcome::kCreated);
+  return id + "-" + environment.files.Read(path);
+}
+
+}  // namespace
+
+struct SqlSession::Target {
+  std::shared_ptr<const TableDefinition> definition;
+  std::string duck_sql;
+  DataflowOptions options;
+  std::string original;
+};
+
+void SqlSession::BindQuery(const std::string& duck_sql, duckdb::vector<std::string>* names,
+                           duckdb::vector<LogicalType>* types) {
+  auto connection = NewConnection();
+  auto prepared = connection->Prepare(duck_sql);
+  if (prepared->HasError()) prepared->error.Throw();
+  if (names) *names = prepared->GetNames();
+  if (types) *types = prepared->GetTypes();
+}
+
+SqlSession::Target SqlSession::ResolveTarget(const Insert& insert) {
+  Target target;
+  ObjectPath path = Resolve(insert.target);
+  if (FindView(engine_.services(), path)) {
+    Throw(ErrorCode::kInvalid, "Inserting into '{}': it is a view", path.ToString());
+  }
+  TableDefinition definition = *NeedTable(path);
+  for (const auto& [key, value] : insert.hint) definition.options[key] = value;
+  if (insert.overwrite) {
+    Throw(ErrorCode::kUnsupported, "INSERT OVERWRITE into '{}': not supported yet; DROP and CREATE the table, then INSERT INTO it",
+          path.ToString());
+  }
+  duckdb::vector<LogicalType> types;
+  BindQuery(insert.query.duck_sql, nullptr, &types);
+  std::vector<idx_t> physical = definition.PhysicalColumns();
+  // Which physical column each column of the query goes to.
+  std::vector<idx_t> goes_to;
+  if (insert.columns.empty()) {
+    for (idx_t column : physical) {
+      if (!insert.static_partition.count(definition.columns[column].name)) goes_to.push_back(column);
+    }
+  }
+  for (const std::string& name : insert.columns) {
+    auto column = definition.FindColumn(name);
+    if (!column || definition.columns[*column].computed) {
+      Throw(ErrorCode::kNotFound, "Inserting into '{}': it has no physical column '{}'{}", path.ToString(), name,
+            DidYouMean(name, definition.ColumnNames()));
+    }
+    goes_to.push_back(*column);
+  }
+  if (goes_to.size() != types.size()) {
+    Throw(ErrorCode::kInvalid, "Inserting into '{}': the query gives {} columns, the table takes {}", path.ToString(),
+          types.size(), goes_to.size());
+  }
+  std::string select, aliases;
+  for (idx_t i = 0; i < types.size(); i++) aliases += (i ? ", c" : "c") + std::to_string(i);
+  for (idx_t column : physical) {
+    const ColumnDefinition& to = definition.columns[column];
+    LogicalType type = to.type.ToDuck();
+    auto from = std::find(goes_to.begin(), goes_to.end(), column);
+    std::string expression = "NULL::" + type.ToString();
+    auto fixed = insert.static_partition.find(to.name);
+    if (fixed != insert.static_partition.end()) {
+      expression = "CAST(" + fixed->second + " AS " + type.ToString() + ")";
+    } else if (from != goes_to.end()) {
+      idx_t i = from - goes_to.begin();
+      if (!FitsInto(types[i], type)) {
+        Throw(ErrorCode::kInvalid, "Inserting into '{}': column '{}' is {}, the query gives {} there; CAST it in the query",
+              path.ToString(), to.name, to.type.ToString(), types[i].ToString());
+      }
+      expression = "c" + std::to_string(i);
+      if (types[i] != type) expression = "CAST(" + expression + " AS " + type.ToString() + ")";
+    }
+    select += (select.empty() ? "" : ", ") + expression + " AS " + Quote(to.name);
+  }
+  target.duck_sql = "SELECT " + select + " FROM (" + insert.query.duck_sql + ") AS q(" + aliases + ")";
+  for (const std::string& key : definition.primary_key) {
+    idx_t column = *definition.FindColumn(key);
+    target.options.sink_key.push_back(std::find(physical.begin(), physical.end(), column) - physical.begin());
+  }
+  target.original = insert.original;
+  target.definition = std::make_shared<const TableDefinition>(std::move(definition));
+  return target;
+}
+
+std::string SqlSession::JobId(const std::string& statement_text) {
+  std::string name = settings_.Get("pipeline.name");
+  if (!name.empty()) {
+    std::string id;
+    for (char c : name) id += std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ? c : '_';
+    // Different names must not meet in one folder.
+    return id == name ? id : id + "-" + StableHash(name).substr(0, 8);
+  }
+  if (options_.script_path.empty()) return "job-" + engine_.environment().random.Uuid().substr(0, 8);
+  int number = job_numbers_[statement_text]++;
+  return "job-" + StableHash(fmt::format("{}\n{}\n{}", options_.script_path, number, statement_text));
+}
+
+std::string SqlSession::JobFolderPath(const std::string& job_id) const {
+  return JoinPath(JoinPath(options_.data_folder, "jobs"), job_id);
+}
+
+StatementResult SqlSession::Run(const Insert& statement) { return RunInserts({statement}); }
+StatementResult SqlSession::Run(const StatementSet& statement) { return RunInserts(statement.inserts); }
+
+StatementResult SqlSession::RunInserts(const std::vector<Insert>& inserts) {
+  std::vector<Target> targets;
+  for (const Insert& insert : inserts) targets.push_back(ResolveTarget(insert));
+  if (settings_.Streaming()) return RunStreamingInserts(std::move(targets));
+  for (Target& target : targets) {
+    std::string folder = JobFolderPath(JobId("batch\n" + target.original));
+    if (options_.fresh) engine_.environment().files.DeleteFolder(folder);
+    RunBatchInsert(target, folder);
+    finished_folders_.push_back(folder);
+  }
+  StatementResult result;
+  result.kind = ResultKind::kJob;
+  result.message = "Inserted.";
+  if (options_.script_path.empty()) WaitForJobs();
+  return result;
+}
+
+StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
+  JobOptions job_options;
+  std::vector<std::string> names;
+  for (const Target& target : targets) {
+    job_options.statement += (job_options.statement.empty() ? "" : ";\n") + target.original;
+    names.push_back(target.definition->path.name);
+  }
+  job_options.id = JobId(job_options.statement);
+  job_options.name = settings_.Get("pipeline.name").empty() ? fmt::format("insert-into_{}", fmt::join(names, "_"))
+                                                            : settings_.Get("pipeline.name");
+  job_options.folder = JobFolderPath(job_options.id);
+  job_options.checkpoint_interval_ms = settings_.CheckpointIntervalMs();
+  job_options.step_rows = settings_.StepRows();
+  if (options_.fresh) engine_.environment().files.DeleteFolder(job_options.folder);
+  std::string user = CommitUser(engine_.environment(), job_options.id, job_options.folder);
+  job_options.commit_user = user;
+  std::vector<Pipeline> pipelines;
+  for (Target& target : targets) {
+    Pipeline pipeline;
+    pipeline.target = target.definition->path.ToString();
+    auto connection = NewConnection();
+    pipeline.flow = Dataflow::Compile(*connection->context, target.duck_sql, target.options);
+    pipeline.sink = engine_.MakeSink(*target.definition, user, false);
+    pipeline.keep_alive = std::shared_ptr<duckdb::Connection>(std::move(connection));
+    pipelines.push_back(std::move(pipeline));
+  }
+  auto job = std::make_unique<Job>(engine_.environment(), engine_.connectors(), std::move(pipelines), job_options);
+  finished_folders_.push_back(job_options.folder);
+  std::shared_ptr<Job> running = jobs_->Submit(std::move(job), false);
+  StatementResult result;
+  result.kind = ResultKind::kJob;
+  result.job = job_options.id;
+  result.message = fmt::format("Job '{}' ({}) was started.", job_options.name, job_options.id);
+  if (!settings_.WaitForInserts()) return result;
+  {
+    std::lock_guard lock(running_mutex_);
+    running_job_ = running;
+  }
+  running->Wait();
+  {
+    std::lock_guard lock(running_mutex_);
+    running_job_.reset();
+  }
+  if (auto failure = running->Failure()) throw *failure;
+  if (cancelled_) Throw(ErrorCode::kCancelled, "The statement was cancelled");
+  result.message = fmt::format("Job '{}' has finished.", job_options.name);
+  return result;
+}
+
+// One commit, recorded in the job's folder before it is published: a script that was killed in between and runs again
+// publishes it, and does not insert twice.
+void SqlSession::RunBatchInsert(Target& target, const std::string& folder) {
+  Environment& environment = engine_.environment();
+  std::string user = CommitUser(environment, "batch", folder);
+  auto sink = engine_.MakeSink(*target.definition, user, true);
+  JobFolder job(environment.files, folder);
+  job.Lock();
+  auto recorded = job.Latest();
+  if (!recorded) {
+    auto connection = NewConnection();
+    RunningConnection running(running_mutex_, running_connection_, *connection);
+    auto result = connection->SendQuery(target.duck_sql);
+    if (result->HasError()) result->ThrowError();
+    sink->SetInputType(ChangelogType::kAppend);
+    ChangeChunk chunk;
+    chunk.rows.InitializeEmpty(result->types);
+    while (auto rows = result->Fetch()) {
+      if (rows->size() == 0) break;
+      chunk.rows.Reference(*rows);
+      chunk.kinds.clear();
+      sink->Write(chunk);
+    }
+    if (result->HasError()) result->ThrowError();
+    if (cancelled_) Throw(ErrorCode::kCancelled, "The statement was cancelled");
+    sink->EndStep(1);
+    Checkpoint checkpoint;
+    checkpoint.id = 1;
+    checkpoint.step = 1;
+    checkpoint.statement = target.original;
+    checkpoint.finished = true;
+    checkpoint.prepared.push_back(sink->Prepare(1));
+    job.Publish(checkpoint);
+    recorded = checkpoint;
+  }
+  sink->Commit(1, recorded->prepared.at(0));
+}
+
+std::unique_ptr<ResultStream> SqlSession::StreamQuery(const std::string& duck_sql) {
+  auto connection = NewConnection();
+  Pipeline pipeline;
+  pipeline.target = "the result";
+  pipeline.flow = Dataflow::Compile(*connection->context, duck_sql, {});
+  duckdb::vector<std::string> names = pipeline.flow->Names();
+  duckdb::vector<LogicalType> types = pipeline.flow->Types();
+  auto queue = std::make_shared<ChangeQueue>();
+  pipeline.sink = MakeQueueSink(queue, types);
+  pipeline.keep_alive = std::shared_ptr<duckdb::Connection>(std::move(connection));
+  JobOptions job_options;
+  job_options.id = "query-" + engine_.environment().random.Uuid().substr(0, 8);
+  job_options.name = "query";
+  job_options.step_rows = settings_.StepRows();
+  std::vector<Pipeline> pipelines;
+  pipelines.push_back(std::move(pipeline));
+  auto job = std::make_unique<Job>(engine_.environment(), engine_.connectors(), std::move(pipelines), job_options);
+  // 'table' shows what remains, once there is an end; a query without end can only show its changes.
+  bool fold = !settings_.Changelog() && job->IsBounded();
+  std::shared_ptr<Job> running = jobs_->Submit(std::move(job), true);
+  {
+    std::lock_guard lock(running_mutex_);
+    running_job_ = running;
+  }
+  return MakeJobResult(running, std::move(queue), std::move(names), std::move(types), fold);
+}
+
+StatementResult SqlSession::Run(const Query& statement) {
+  StatementResult result;
+  result.kind = ResultKind::kQuery;
+  result.rows = settings_.Streaming() ? StreamQuery(statement.query.duck_sql)
+                                      : MakeBatchResult(NewConnection(), statement.query.duck_sql);
+  return result;
+}
+
+StatementResult SqlSession::RunDuck(const std::string& sql) {
+  StatementResult result;
+  result.kind = ResultKind::kQuery;
+  result.rows = MakeBatchResult(NewConnection(), sql);
+  return result;
+}
+
+StatementResult SqlSession::Run(const Explain& statement) {
+  std::string text;
+  if (statement.query) text = ExplainQuery(statement.query->duck_sql, "", {});
+  for (const Insert& insert : statement.inserts) {
+    Target target = ResolveTarget(insert);
+    text += (text.empty() ? "" : "\n") + ExplainQuery(target.duck_sql, target.definition->path.ToString(), target.options);
+  }
+  StatementResult result;
+  result.kind = ResultKind::kRows;
+  result.rows = MakeTextResult({"result"}, {{text}});
+  return result;
+}
+
+}  // namespace millrace
