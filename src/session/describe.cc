@@ -231,8 +231,10 @@ StatementResult SqlSession::Run(const Reset& statement) {
 
 StatementResult SqlSession::Run(const StopJob& statement) {
   std::shared_ptr<Job> job = jobs_->Find(statement.job);
+  if (statement.drain) job->WaitUntilIdle();
   job->Cancel();
   job->Wait();
+  if (auto failure = job->Failure()) throw *failure;
   StatementResult result;
   result.message = fmt::format("Job '{}' has stopped ({}).", statement.job, JobStateName(job->State()));
   return result;

@@ -63,7 +63,7 @@ struct Query { QueryText query; };
 struct Explain { std::string kind; std::vector<Insert> inserts; std::optional<QueryText> query; };
 struct Set { std::optional<std::string> key; std::string value; };  // No key: list all.
 struct Reset { std::optional<std::string> key; };                    // No key: all.
-struct StopJob { std::string job; };                                 // STOP JOB 'id' (cancel).
+struct StopJob { std::string job; bool drain = false; };  // WITH DRAIN: first read all that is there.
 struct DuckStatement { std::string sql; };                           // Handed to DuckDB as it is.
 
 using StatementBody =

@@ -431,9 +431,8 @@ StatementBody StatementParser::ResetStatement() {
 StatementBody StatementParser::StopStatement() {
   Expect("JOB", "after STOP");
   StopJob stop{String("the id of the job")};
-  if (Accept("WITH DRAIN")) FailUnsupported("STOP JOB ... WITH DRAIN is not supported");
-  (void)Accept("WITH SAVEPOINT");  // A job's last checkpoint always stays.
-  if (IsNext("WITH DRAIN")) FailUnsupported("STOP JOB ... WITH DRAIN is not supported");
+  Accept("WITH SAVEPOINT");  // A job always leaves its last checkpoint.
+  stop.drain = Accept("WITH DRAIN");
   End("STOP JOB");
   return stop;
 }
