@@ -61,6 +61,9 @@ std::optional<CommandLine> ParseCommandLine(int argc, char** argv, int& exit_cod
   app.add_option("-e", line.statements, "Run SQL; may be given again")->type_name("SQL");
   app.add_option("--format", format, "table, csv, json (a line each) or markdown")
       ->type_name("FORMAT");
+  std::vector<std::string> defined;
+  app.add_option("-D,--define", defined, "Value of ${NAME} in scripts; else the environment's")
+      ->type_name("NAME=VALUE");
   app.add_option("--init", line.init_file, "Run a script first")->type_name("FILE");
   app.add_option("--data", line.data_folder, "Folder of jobs and checkpoints (.millrace)")
       ->type_name("DIR");
@@ -74,6 +77,14 @@ std::optional<CommandLine> ParseCommandLine(int argc, char** argv, int& exit_cod
     return std::nullopt;
   }
   exit_code = 2;
+  for (const std::string& definition : defined) {
+    size_t equals = definition.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      std::cerr << "--define " << definition << ": must be NAME=VALUE\n";
+      return std::nullopt;
+    }
+    line.defined[definition.substr(0, equals)] = definition.substr(equals + 1);
+  }
   auto parsed = ParseOutputFormat(format);
   if (!parsed) {
     std::cerr << "--format " << format << ": must be table, csv, json or markdown\n";

@@ -14,6 +14,7 @@ struct CommandLine {
   std::vector<std::string> files;       // -f; "-" is stdin.
   std::vector<std::string> statements;  // -e.
   std::string init_file;
+  std::map<std::string, std::string> defined;  // --define.
   OutputFormat format = OutputFormat::kTable;
   std::string data_folder = ".millrace";
   bool fresh = false;

@@ -8,6 +8,7 @@
 
 #include "app/command_line.h"
 #include "app/connectors.h"
+#include "app/script_variables.h"
 #include "app/shell.h"
 #include "app/signals.h"
 #include "app/statement_runner.h"
@@ -23,24 +24,24 @@ struct Script {
   std::string name, text;
 };
 
-Script ReadScript(const std::string& path) {
+Script ReadScript(const std::string& path, const CommandLine& line) {
   std::ostringstream text;
   if (path == "-") {
     text << std::cin.rdbuf();
-    return {"<stdin>", text.str()};
+    return {"<stdin>", ReplaceVariables(text.str(), "<stdin>", line.defined)};
   }
   std::ifstream file(path);
   if (!file) {
     Throw(ErrorCode::kIo, "Reading the script '{}': {}", path, strerror(errno));
   }
   if (file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
-  return {path, text.str()};
+  return {path, ReplaceVariables(text.str(), path, line.defined)};
 }
 
 std::vector<Script> ReadScripts(const CommandLine& line) {
   std::vector<Script> scripts;
-  if (!line.init_file.empty()) scripts.push_back(ReadScript(line.init_file));
-  for (const std::string& path : line.files) scripts.push_back(ReadScript(path));
+  if (!line.init_file.empty()) scripts.push_back(ReadScript(line.init_file, line));
+  for (const std::string& path : line.files) scripts.push_back(ReadScript(path, line));
   for (const std::string& sql : line.statements) scripts.push_back({"-e", sql});
   return scripts;
 }
