@@ -4,22 +4,11 @@
 
 #include "base/error.h"
 #include "meta/binary_row.h"
+#include "meta/stats_collector.h"
 
 namespace millrace {
 
 namespace {
-
-bool HasStats(const DataType& type) {
-  switch (type.root) {
-    case TypeRoot::kArray:
-    case TypeRoot::kMap:
-    case TypeRoot::kMultiset:
-    case TypeRoot::kRow:
-      return false;
-    default:
-      return true;
-  }
-}
 
 std::vector<Value> KeyAt(DataChunk& chunk, idx_t key_columns, idx_t row) {
   std::vector<Value> key;
