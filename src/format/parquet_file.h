@@ -1,7 +1,7 @@
 // parquet_file.h - data files of a table: Parquet through DuckDB's own reader and writer.
 //
 // Columns carry Paimon's field ids and physical types (docs/format.md#data-files). This header hides
-// DuckDB's Parquet headers, which put an ambiguous LogicalType in scope: only parquet_file.cc has them.
+// DuckDB's Parquet headers, which put an ambiguous LogicalType in scope: only parquet_file_writer.cc and _reader.cc have them.
 #pragma once
 
 #include "io/file_system.h"

@@ -14,9 +14,9 @@ struct CompactionOptions {
   int max_size_amplification_percent = 200; // compaction.max-size-amplification-percent
   int size_ratio_percent = 1;               // compaction.size-ratio
   /// compaction.total-size-threshold: below it everything is compacted to the top.
-  std::optional<int64_t> total_size_threshold;
+  std::optional<int64_t> total_size_threshold = std::nullopt;
   /// compaction.incremental-size-threshold: above it (outside the top level) likewise.
-  std::optional<int64_t> incremental_size_threshold;
+  std::optional<int64_t> incremental_size_threshold = std::nullopt;
 };
 
 /// What to compact: whole runs, to one level.
@@ -52,7 +52,7 @@ struct CompactOptions {
   /// Deletes may go: the output is at or above the highest non-empty level and is not level 0.
   bool drop_deletes = false;
   int max_level = 5;      // Levels::MaxLevel(): files with deletes do not rise there as they are.
-  RunWriteOptions write;  // Its level and source are set by the task.
+  RunWriteOptions write = {};  // Its level and source are set by the task.
 };
 
 /// True when `unit`'s output level lets deletes go.

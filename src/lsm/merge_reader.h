@@ -11,16 +11,16 @@
 namespace millrace {
 
 struct MergeReadOptions {
-  std::vector<idx_t> fields;       // Wanted value columns, in this order; may be empty.
+  std::vector<idx_t> fields = {};  // Wanted value columns, in this order; may be empty.
   MergeEngine engine = MergeEngine::kDeduplicate;
   bool drop_deletes = true;
   /// Output rows: key columns, _SEQUENCE_NUMBER, _VALUE_KIND, then `fields` (compaction); else `fields` only.
   bool key_value = false;
   /// Row groups that cannot match are skipped. Key columns only, unless no files overlap.
   /// FilePredicate::column indexes `KeyValueLayout::fields`.
-  std::vector<FilePredicate> prune;
+  std::vector<FilePredicate> prune = {};
   /// Fields of an older schema, for files written before a column was renamed; absent: names never change.
-  std::function<std::vector<DataField>(int64_t schema_id)> fields_of_schema;
+  std::function<std::vector<DataField>(int64_t schema_id)> fields_of_schema = nullptr;
 };
 
 /// Reads the merged rows of one bucket's files (any levels).

@@ -49,6 +49,7 @@ struct RunFileWriter::State {
   std::vector<Value> min_key;
   std::vector<Value> max_key;
   int64_t delete_rows = 0;
+  bool open = false;  // `file` exists on disk and is not in `finished`.
 
   bool HasKey() const { return !layout.key.empty(); }
 
@@ -74,6 +75,7 @@ struct RunFileWriter::State {
   void OpenFile() {
     file = DataFileMeta();
     file.file_name = names.Next(options.prefix);
+    open = true;  // Even if creating it fails half way.
     writer = std::make_unique<ParquetFileWriter>(context.database, context.files, CurrentPath(),
                                                  columns, options.parquet);
     if (HasKey()) {
@@ -82,6 +84,14 @@ struct RunFileWriter::State {
     value_stats = std::make_unique<StatsCollector>(covered_types, options.stats_truncate);
     min_key.clear();
     delete_rows = 0;
+  }
+
+  /// A file that stays is an orphan, which maintenance removes: no reason to hide the first error.
+  void DeleteQuietly(const DataFileMeta& orphan) {
+    try {
+      context.files.Delete(JoinPath(options.folder, orphan.file_name));
+    } catch (const Error&) {
+    }
   }
 
   std::string CurrentPath() const { return JoinPath(options.folder, file.file_name); }
@@ -147,6 +157,7 @@ struct RunFileWriter::State {
     file.value_stats = value_stats->Finish();
     if (covered.size() != layout.fields.size()) file.value_stats_columns = covered_names;
     finished.push_back(file);
+    open = false;
   }
 };
 
@@ -201,13 +212,12 @@ std::vector<DataFileMeta> RunFileWriter::Finish() {
 
 void RunFileWriter::Abort() {
   State& state = *state_;
-  if (state.writer) {
+  if (state.open) {
     state.writer.reset();
-    state.context.files.Delete(state.CurrentPath());
+    state.DeleteQuietly(state.file);
+    state.open = false;
   }
-  for (const DataFileMeta& file : state.finished) {
-    state.context.files.Delete(JoinPath(state.options.folder, file.file_name));
-  }
+  for (const DataFileMeta& file : state.finished) state.DeleteQuietly(file);
   state.finished.clear();
 }
 

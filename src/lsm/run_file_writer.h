@@ -24,7 +24,7 @@ class DataFileNames {
 };
 
 struct RunWriteOptions {
-  std::string folder;                  // Of the bucket.
+  std::string folder = {};             // Of the bucket.
   std::string prefix = "data-";        // Or "changelog-".
   int level = 0;
   FileSource source = FileSource::kAppend;
@@ -47,7 +47,7 @@ class RunFileWriter {
   void WriteAppend(DataChunk& rows, int64_t first_sequence_number);
   /// Closes the last file. Files in key order; empty when there were no rows.
   std::vector<DataFileMeta> Finish();
-  /// Deletes everything written so far.
+  /// Deletes what was written so far, as far as that is possible; for use after a failure.
   void Abort();
 
  private:

@@ -9,8 +9,9 @@ namespace {
 
 template <typename T>
 void ScatterData(const UnifiedVectorFormat& format, const RowPairs& pairs, Vector& target) {
-  const T* from = UnifiedVectorFormat::GetData<T>(format);
-  T* to = duckdb::FlatVector::GetData<T>(target);
+  // By width alone: GetData would insist on the logical type.
+  auto* from = reinterpret_cast<const T*>(format.data);
+  auto* to = reinterpret_cast<T*>(duckdb::FlatVector::GetData(target));
   if (!format.sel->IsSet()) {
     for (idx_t i = 0; i < pairs.count; i++) to[pairs.target[i]] = from[pairs.source[i]];
   } else {
