@@ -1,5 +1,6 @@
 #include "app/connectors.h"
 
+#include "sql/connect/file/filesystem.h"
 #include "sql/connect/generate/datagen.h"
 #include "sql/connect/print/print.h"
 
@@ -8,6 +9,7 @@ namespace millrace {
 void RegisterConnectors(ConnectorRegistry& registry) {
   RegisterBlackholeConnector(registry);
   RegisterDatagenConnector(registry);
+  RegisterFilesystemConnector(registry);
   RegisterPrintConnector(registry);
 }
 

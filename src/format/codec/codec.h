@@ -5,6 +5,8 @@
 // rules.
 #pragma once
 
+#include <algorithm>
+
 #include "base/change_chunk.h"
 #include "meta/table_definition.h"
 
@@ -38,6 +40,8 @@ class Decoder {
     origin_ = std::move(origin);
     record_ = record;
   }
+  /// A chunk counts as full at `rows` rows (an update takes two): for small steps.
+  void LimitRows(idx_t rows) { limit_ = std::min(std::max<idx_t>(rows, 2), kChunkRows); }
   /// Number of the next record.
   int64_t Record() const { return record_; }
   /// Malformed records skipped since construction.
@@ -47,6 +51,7 @@ class Decoder {
   std::string origin_;
   int64_t record_ = 0;
   int64_t skipped_ = 0;
+  idx_t limit_ = kChunkRows;
 };
 
 /// Turns rows into bytes.

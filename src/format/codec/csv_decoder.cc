@@ -167,7 +167,7 @@ class CsvDecoder : public Decoder {
 
   idx_t Decode(std::string_view bytes, bool complete, ChangeChunk& chunk) override {
     idx_t count = chunk.size(), position = 0;
-    while (position < bytes.size() && count < kChunkRows) {
+    while (position < bytes.size() && count < limit_) {
       idx_t start = position;
       if (rules_.comments && bytes[position] == '#') {
         size_t end = bytes.find('\n', position);

@@ -31,7 +31,7 @@ class DebeziumDecoder : public Decoder {
   idx_t Decode(std::string_view bytes, bool complete, ChangeChunk& chunk) override {
     chunk.ExpandKinds();
     idx_t consumed = ForEachLine(
-        bytes, complete, [&] { return chunk.kinds.size() + 2 <= kChunkRows; },
+        bytes, complete, [&] { return chunk.kinds.size() + 2 <= limit_; },
         [&](std::string_view line) {
           if (!IsTombstone(line) && !DecodeLine(line, chunk)) {
             if (!reader_.rules().ignore_errors) {

@@ -34,7 +34,7 @@ class JsonDecoder : public Decoder {
   idx_t Decode(std::string_view bytes, bool complete, ChangeChunk& chunk) override {
     idx_t count = chunk.size();
     idx_t consumed = ForEachLine(
-        bytes, complete, [&] { return count < kChunkRows; },
+        bytes, complete, [&] { return count < limit_; },
         [&](std::string_view line) {
           if (!TrimToken(line).empty()) {
             if (DecodeLine(line, chunk.rows, count)) {
