@@ -4,6 +4,7 @@
 // the words come column by column. So the running hashes of a chunk's rows are kept side by side and
 // each column is mixed into all of them in one tight loop, without building a row. Columns with
 // bytes outside the slots need the row itself, built into one reused buffer.
+#include <algorithm>
 #include <array>
 
 #include "base/error.h"
@@ -81,10 +82,20 @@ void MixSlots(const Column& column, idx_t rows, uint32_t* hashes) {
   }
 }
 
-/// The header is the first word pairs of a row: its null bits.
+/// Starts the hashes with the rows' headers, which hold their null bits.
 void MixHeaders(const std::vector<Column>& columns, idx_t rows, uint32_t* hashes) {
   std::array<uint64_t, kChunkRows> words;
   idx_t header_words = HeaderBytes(columns.size()) / 8;
+  bool no_nulls = std::all_of(columns.begin(), columns.end(), [](const Column& column) {
+    return column.format.validity.AllValid();
+  });
+  if (no_nulls) {  // The same header for every row.
+    uint32_t hash = kMurmurSeed;
+    for (idx_t word = 0; word < header_words; word++) hash = MurmurMixLong(hash, 0);
+    std::fill_n(hashes, rows, hash);
+    return;
+  }
+  std::fill_n(hashes, rows, kMurmurSeed);
   for (idx_t word = 0; word < header_words; word++) {
     std::fill_n(words.begin(), rows, 0);
     for (idx_t field = 0; field < columns.size(); field++) {
@@ -171,7 +182,6 @@ void HashRows(const std::vector<DataType>& types, DataChunk& chunk, const std::v
   }
   if (!all_in_slots) return HashBuiltRows(sources, rows, out);
   std::array<uint32_t, kChunkRows> hashes;
-  std::fill_n(hashes.begin(), rows, kMurmurSeed);
   MixHeaders(sources, rows, hashes.data());
   for (const Column& column : sources) MixSlots(column, rows, hashes.data());
   auto length = static_cast<uint32_t>(HeaderBytes(columns.size()) + columns.size() * 8);

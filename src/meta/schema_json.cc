@@ -94,6 +94,8 @@ DataType NestedFromJson(const nlohmann::json& json, const std::string& file, int
     type.nullable = false;
     kind = kind.substr(0, space);
   }
+  const nlohmann::json* nullable = members.Find("nullable");  // Written by Paimon's Python.
+  if (nullable != nullptr && nullable->is_boolean() && !nullable->get<bool>()) type.nullable = false;
   if (kind == "ARRAY" || kind == "MULTISET") {
     type.root = kind == "ARRAY" ? TypeRoot::kArray : TypeRoot::kMultiset;
     type.children.push_back(TypeFromJson(members, "element", depth + 1));

@@ -52,7 +52,7 @@ constexpr const char* kNested = R"json({"version":3,"id":4,"fields":[
   {"id":27,"name":"c_row","type":{"type":"ROW","fields":[
     {"id":28,"name":"a","type":"INT","description":"inner a"},
     {"id":30,"name":"b","type":{"type":"ARRAY","element":{"type":"ROW","fields":[{"id":29,"name":"x","type":"STRING"}]}}}]}},
-  {"id":31,"name":"c_set","type":{"type":"MULTISET","element":"BYTES"},"defaultValue":"x"}],
+  {"id":31,"name":"c_set","type":{"type":"MULTISET","element":"BYTES","nullable":false},"defaultValue":"x"}],
   "highestFieldId":31,"partitionKeys":[],"primaryKeys":["k"],"options":{"a":"1","n":5,"z":null},"timeMillis":9})json";
 
 }  // namespace
@@ -80,6 +80,7 @@ TEST_CASE("Nested types have their ids and JSON") {
   CHECK(schema.fields[3].type.ToString() == "ROW<a INT 'inner a', b ARRAY<ROW<x STRING>>>");
   CHECK(schema.fields[3].type.fields[1].id == 30);
   CHECK_FALSE(schema.fields[2].type.nullable);
+  CHECK(schema.fields[4].type.ToString() == "MULTISET<BYTES> NOT NULL");
   CHECK(schema.fields[4].default_value == "x");
   CHECK(schema.options == Options{{"a", "1"}, {"n", "5"}});
   CHECK(SchemaFromJson(SchemaToJson(schema), "f") == schema);
