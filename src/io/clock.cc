@@ -23,8 +23,6 @@ class SystemClock : public Clock {
 
 }  // namespace
 
-std::unique_ptr<Clock> MakeSystemClock() {
-  return std::make_unique<SystemClock>();
-}
+std::unique_ptr<Clock> MakeSystemClock() { return std::make_unique<SystemClock>(); }
 
 }  // namespace millrace

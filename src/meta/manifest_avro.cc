@@ -37,46 +37,35 @@ std::string Record(const char* name, const char* space, const std::vector<std::s
 }
 
 std::string StatsRecord(const char* name) {
-  return Record(name, "",
-                {Field("_MIN_VALUES", kBytes), Field("_MAX_VALUES", kBytes),
-                 NullableField("_NULL_COUNTS", kCounts)});
+  return Record(name, "", {Field("_MIN_VALUES", kBytes), Field("_MAX_VALUES", kBytes),
+                           NullableField("_NULL_COUNTS", kCounts)});
 }
 
 const std::string& ManifestListSchema() {
-  static const std::string schema =
-      Record("record", kNamespace,
-             {Field("_VERSION", kInt), Field("_FILE_NAME", kString), Field("_FILE_SIZE", kLong),
-              Field("_NUM_ADDED_FILES", kLong), Field("_NUM_DELETED_FILES", kLong),
-              Field("_PARTITION_STATS", StatsRecord("record__PARTITION_STATS")),
-              Field("_SCHEMA_ID", kLong), NullableField("_MIN_BUCKET", kInt),
-              NullableField("_MAX_BUCKET", kInt), NullableField("_MIN_LEVEL", kInt),
-              NullableField("_MAX_LEVEL", kInt), NullableField("_MIN_ROW_ID", kLong),
-              NullableField("_MAX_ROW_ID", kLong)});
+  static const std::string schema = Record(
+      "record", kNamespace,
+      {Field("_VERSION", kInt), Field("_FILE_NAME", kString), Field("_FILE_SIZE", kLong),
+       Field("_NUM_ADDED_FILES", kLong), Field("_NUM_DELETED_FILES", kLong),
+       Field("_PARTITION_STATS", StatsRecord("record__PARTITION_STATS")), Field("_SCHEMA_ID", kLong),
+       NullableField("_MIN_BUCKET", kInt), NullableField("_MAX_BUCKET", kInt),
+       NullableField("_MIN_LEVEL", kInt), NullableField("_MAX_LEVEL", kInt),
+       NullableField("_MIN_ROW_ID", kLong), NullableField("_MAX_ROW_ID", kLong)});
   return schema;
 }
 
 std::string FileRecord() {
-  return Record("record__FILE", "",
-                {Field("_FILE_NAME", kString),
-                 Field("_FILE_SIZE", kLong),
-                 Field("_ROW_COUNT", kLong),
-                 Field("_MIN_KEY", kBytes),
-                 Field("_MAX_KEY", kBytes),
-                 Field("_KEY_STATS", StatsRecord("record__FILE__KEY_STATS")),
-                 Field("_VALUE_STATS", StatsRecord("record__FILE__VALUE_STATS")),
-                 Field("_MIN_SEQUENCE_NUMBER", kLong),
-                 Field("_MAX_SEQUENCE_NUMBER", kLong),
-                 Field("_SCHEMA_ID", kLong),
-                 Field("_LEVEL", kInt),
-                 Field("_EXTRA_FILES", kStrings),
-                 NullableField("_CREATION_TIME", kMillis),
-                 NullableField("_DELETE_ROW_COUNT", kLong),
-                 NullableField("_EMBEDDED_FILE_INDEX", kBytes),
-                 NullableField("_FILE_SOURCE", kInt),
-                 NullableField("_VALUE_STATS_COLS", kStrings),
-                 NullableField("_EXTERNAL_PATH", kString),
-                 NullableField("_FIRST_ROW_ID", kLong),
-                 NullableField("_WRITE_COLS", kStrings)});
+  return Record(
+      "record__FILE", "",
+      {Field("_FILE_NAME", kString), Field("_FILE_SIZE", kLong), Field("_ROW_COUNT", kLong),
+       Field("_MIN_KEY", kBytes), Field("_MAX_KEY", kBytes),
+       Field("_KEY_STATS", StatsRecord("record__FILE__KEY_STATS")),
+       Field("_VALUE_STATS", StatsRecord("record__FILE__VALUE_STATS")),
+       Field("_MIN_SEQUENCE_NUMBER", kLong), Field("_MAX_SEQUENCE_NUMBER", kLong),
+       Field("_SCHEMA_ID", kLong), Field("_LEVEL", kInt), Field("_EXTRA_FILES", kStrings),
+       NullableField("_CREATION_TIME", kMillis), NullableField("_DELETE_ROW_COUNT", kLong),
+       NullableField("_EMBEDDED_FILE_INDEX", kBytes), NullableField("_FILE_SOURCE", kInt),
+       NullableField("_VALUE_STATS_COLS", kStrings), NullableField("_EXTERNAL_PATH", kString),
+       NullableField("_FIRST_ROW_ID", kLong), NullableField("_WRITE_COLS", kStrings)});
 }
 
 const std::string& ManifestSchema() {
@@ -143,9 +132,8 @@ void AppendFile(std::string& out, const DataFileMeta& file) {
   AppendOptional(out, file.creation_time_ms);
   AppendOptional(out, file.delete_row_count);
   AppendOptional(out, file.embedded_index);
-  AppendOptional(out, file.file_source
-                          ? std::optional<int64_t>(static_cast<int64_t>(*file.file_source))
-                          : std::nullopt);
+  AppendOptional(out, file.file_source ? std::optional<int64_t>(static_cast<int64_t>(*file.file_source))
+                                       : std::nullopt);
   AppendOptional(out, file.value_stats_columns);
   AppendOptional(out, file.external_path);
   AppendOptional(out, file.first_row_id);
@@ -194,9 +182,8 @@ class RowReader {
   void CheckVersion(const AvroType& type) {
     int version = input.Int(type);
     if (version == kVersion) return;
-    Throw(ErrorCode::kUnsupported,
-          "Reading Avro file '{}': its rows have version {}; {} is supported", file_, version,
-          kVersion);
+    Throw(ErrorCode::kUnsupported, "Reading Avro file '{}': its rows have version {}; {} is supported",
+          file_, version, kVersion);
   }
 
   AvroInput input;
@@ -218,8 +205,7 @@ class RowReader {
       plan.push_back(place);
     }
     for (size_t i = 0; i < kCount; i++) {
-      if (!seen[i] && codecs[i].required)
-        input.Fail(fmt::format("its rows have no field {}", codecs[i].name));
+      if (!seen[i] && codecs[i].required) input.Fail(fmt::format("its rows have no field {}", codecs[i].name));
     }
     return found->second = std::move(plan);
   }
@@ -232,22 +218,18 @@ using In = RowReader&;
 using Type = const AvroType&;
 
 constexpr FieldCodec<SimpleStats> kStatsCodecs[] = {
-    {"_MIN_VALUES", true,
-     [](In in, Type type, SimpleStats& out) { out.min_values = in.input.String(type); }},
-    {"_MAX_VALUES", true,
-     [](In in, Type type, SimpleStats& out) { out.max_values = in.input.String(type); }},
+    {"_MIN_VALUES", true, [](In in, Type type, SimpleStats& out) { out.min_values = in.input.String(type); }},
+    {"_MAX_VALUES", true, [](In in, Type type, SimpleStats& out) { out.max_values = in.input.String(type); }},
     {"_NULL_COUNTS", false,
      [](In in, Type type, SimpleStats& out) {
-       in.input.Array(type,
-                      [&](Type item) { out.null_counts.push_back(in.input.OptionalLong(item)); });
+       in.input.Array(type, [&](Type item) { out.null_counts.push_back(in.input.OptionalLong(item)); });
      }},
 };
 
 void ReadFileSource(In in, Type type, DataFileMeta& out) {
   std::optional<int> source = in.input.OptionalInt(type);
   if (!source) return;
-  if (*source != 0 && *source != 1)
-    in.input.Fail(fmt::format("_FILE_SOURCE {} is unknown", *source));
+  if (*source != 0 && *source != 1) in.input.Fail(fmt::format("_FILE_SOURCE {} is unknown", *source));
   out.file_source = static_cast<FileSource>(*source);
 }
 
@@ -258,10 +240,8 @@ constexpr FieldCodec<DataFileMeta> kFileCodecs[] = {
     {"_ROW_COUNT", true, [](In in, Type type, File out) { out.row_count = in.input.Long(type); }},
     {"_MIN_KEY", true, [](In in, Type type, File out) { out.min_key = in.input.String(type); }},
     {"_MAX_KEY", true, [](In in, Type type, File out) { out.max_key = in.input.String(type); }},
-    {"_KEY_STATS", true,
-     [](In in, Type type, File out) { in.Read(type, kStatsCodecs, out.key_stats); }},
-    {"_VALUE_STATS", true,
-     [](In in, Type type, File out) { in.Read(type, kStatsCodecs, out.value_stats); }},
+    {"_KEY_STATS", true, [](In in, Type type, File out) { in.Read(type, kStatsCodecs, out.key_stats); }},
+    {"_VALUE_STATS", true, [](In in, Type type, File out) { in.Read(type, kStatsCodecs, out.value_stats); }},
     {"_MIN_SEQUENCE_NUMBER", true,
      [](In in, Type type, File out) { out.min_sequence_number = in.input.Long(type); }},
     {"_MAX_SEQUENCE_NUMBER", true,
@@ -285,8 +265,7 @@ constexpr FieldCodec<DataFileMeta> kFileCodecs[] = {
      [](In in, Type type, File out) { out.external_path = in.input.OptionalString(type); }},
     {"_FIRST_ROW_ID", false,
      [](In in, Type type, File out) { out.first_row_id = in.input.OptionalLong(type); }},
-    {"_WRITE_COLS", false,
-     [](In in, Type type, File out) { out.write_columns = in.Strings(type); }},
+    {"_WRITE_COLS", false, [](In in, Type type, File out) { out.write_columns = in.Strings(type); }},
 };
 
 void ReadKind(In in, Type type, ManifestEntry& out) {
@@ -299,11 +278,9 @@ using Entry = ManifestEntry&;
 constexpr FieldCodec<ManifestEntry> kEntryCodecs[] = {
     {"_VERSION", false, [](In in, Type type, Entry) { in.CheckVersion(type); }},
     {"_KIND", true, ReadKind},
-    {"_PARTITION", true,
-     [](In in, Type type, Entry out) { out.partition = in.input.String(type); }},
+    {"_PARTITION", true, [](In in, Type type, Entry out) { out.partition = in.input.String(type); }},
     {"_BUCKET", true, [](In in, Type type, Entry out) { out.bucket = in.input.Int(type); }},
-    {"_TOTAL_BUCKETS", true,
-     [](In in, Type type, Entry out) { out.total_buckets = in.input.Int(type); }},
+    {"_TOTAL_BUCKETS", true, [](In in, Type type, Entry out) { out.total_buckets = in.input.Int(type); }},
     {"_FILE", true, [](In in, Type type, Entry out) { in.Read(type, kFileCodecs, out.file); }},
 };
 
@@ -312,25 +289,18 @@ constexpr FieldCodec<ManifestFileMeta> kMetaCodecs[] = {
     {"_VERSION", false, [](In in, Type type, Meta) { in.CheckVersion(type); }},
     {"_FILE_NAME", true, [](In in, Type type, Meta out) { out.file_name = in.input.String(type); }},
     {"_FILE_SIZE", true, [](In in, Type type, Meta out) { out.file_size = in.input.Long(type); }},
-    {"_NUM_ADDED_FILES", true,
-     [](In in, Type type, Meta out) { out.added_files = in.input.Long(type); }},
+    {"_NUM_ADDED_FILES", true, [](In in, Type type, Meta out) { out.added_files = in.input.Long(type); }},
     {"_NUM_DELETED_FILES", true,
      [](In in, Type type, Meta out) { out.deleted_files = in.input.Long(type); }},
     {"_PARTITION_STATS", true,
      [](In in, Type type, Meta out) { in.Read(type, kStatsCodecs, out.partition_stats); }},
     {"_SCHEMA_ID", true, [](In in, Type type, Meta out) { out.schema_id = in.input.Long(type); }},
-    {"_MIN_BUCKET", false,
-     [](In in, Type type, Meta out) { out.min_bucket = in.input.OptionalInt(type); }},
-    {"_MAX_BUCKET", false,
-     [](In in, Type type, Meta out) { out.max_bucket = in.input.OptionalInt(type); }},
-    {"_MIN_LEVEL", false,
-     [](In in, Type type, Meta out) { out.min_level = in.input.OptionalInt(type); }},
-    {"_MAX_LEVEL", false,
-     [](In in, Type type, Meta out) { out.max_level = in.input.OptionalInt(type); }},
-    {"_MIN_ROW_ID", false,
-     [](In in, Type type, Meta out) { out.min_row_id = in.input.OptionalLong(type); }},
-    {"_MAX_ROW_ID", false,
-     [](In in, Type type, Meta out) { out.max_row_id = in.input.OptionalLong(type); }},
+    {"_MIN_BUCKET", false, [](In in, Type type, Meta out) { out.min_bucket = in.input.OptionalInt(type); }},
+    {"_MAX_BUCKET", false, [](In in, Type type, Meta out) { out.max_bucket = in.input.OptionalInt(type); }},
+    {"_MIN_LEVEL", false, [](In in, Type type, Meta out) { out.min_level = in.input.OptionalInt(type); }},
+    {"_MAX_LEVEL", false, [](In in, Type type, Meta out) { out.max_level = in.input.OptionalInt(type); }},
+    {"_MIN_ROW_ID", false, [](In in, Type type, Meta out) { out.min_row_id = in.input.OptionalLong(type); }},
+    {"_MAX_ROW_ID", false, [](In in, Type type, Meta out) { out.max_row_id = in.input.OptionalLong(type); }},
 };
 
 template <typename T, size_t kCount>
@@ -391,8 +361,7 @@ std::string ManifestListToAvro(const std::vector<ManifestFileMeta>& manifests) {
   return writer.Finish();
 }
 
-std::vector<ManifestFileMeta> ManifestListFromAvro(std::string_view bytes,
-                                                   const std::string& file) {
+std::vector<ManifestFileMeta> ManifestListFromAvro(std::string_view bytes, const std::string& file) {
   return ReadRows(bytes, file, kMetaCodecs);
 }
 

@@ -12,8 +12,8 @@ RowRouter::RowRouter(const TableSchema& schema, int buckets)
     : partition_columns_(schema.PartitionColumns()),
       bucket_key_(schema.BucketKey()),
       buckets_(buckets) {
-  for (const DataField& field : schema.fields) types_.push_back(field.type);
-  for (idx_t column : partition_columns_) partition_types_.push_back(types_[column]);
+  for (idx_t column : partition_columns_) partition_types_.push_back(schema.fields[column].type);
+  for (idx_t column : bucket_key_) bucket_types_.push_back(schema.fields[column].type);
 }
 
 idx_t SelectEqualRows(DataChunk& chunk, const std::vector<idx_t>& columns,
@@ -46,7 +46,7 @@ std::vector<RoutedRows> RowRouter::Route(DataChunk& chunk) {
   std::vector<RoutedRows> out;
   idx_t count = chunk.size();
   if (count == 0) return out;
-  if (buckets_ > 1) HashRows(types_, chunk, bucket_key_, bucket_hashes_);
+  if (buckets_ > 1) HashRows(bucket_types_, chunk, bucket_key_, bucket_hashes_);
   std::vector<uint32_t> order(count);
   std::iota(order.begin(), order.end(), 0);
   SelectionVector rows(count);
@@ -55,7 +55,7 @@ std::vector<RoutedRows> RowRouter::Route(DataChunk& chunk) {
     RoutePartition(chunk, rows, count, out);
     return out;
   }
-  HashRows(types_, chunk, partition_columns_, partition_hashes_);
+  HashRows(partition_types_, chunk, partition_columns_, partition_hashes_);
   const std::vector<int32_t>& hashes = partition_hashes_;
   std::stable_sort(order.begin(), order.end(),
                    [&](uint32_t a, uint32_t b) { return hashes[a] < hashes[b]; });

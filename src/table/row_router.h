@@ -25,10 +25,10 @@ class RowRouter {
   void RoutePartition(DataChunk& chunk, const SelectionVector& rows, idx_t count,
                       std::vector<RoutedRows>& out);
 
-  std::vector<DataType> types_;
   std::vector<idx_t> partition_columns_;
   std::vector<DataType> partition_types_;
   std::vector<idx_t> bucket_key_;
+  std::vector<DataType> bucket_types_;
   int buckets_;
   std::vector<int32_t> partition_hashes_;
   std::vector<int32_t> bucket_hashes_;

@@ -72,7 +72,6 @@ std::optional<int32_t> ScanPruner::FixedBucketHash() const {
   std::vector<DataType> types;
   duckdb::vector<LogicalType> duck_types;
   for (const DataField& field : table_.schema.fields) {
-    types.push_back(field.type);
     duck_types.push_back(field.type.ToDuck());
   }
   DataChunk row;
@@ -84,6 +83,7 @@ std::optional<int32_t> ScanPruner::FixedBucketHash() const {
         });
     if (fixed == conditions_.end()) return std::nullopt;
     row.SetValue(column, 0, fixed->constant);
+    types.push_back(table_.schema.fields[column].type);
   }
   row.SetCardinality(1);
   std::vector<int32_t> hashes;

@@ -1,0 +1,130 @@
+// table_fixture.h - what the tests of tables share: a world in memory, rows as text, a naive model.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "base/error.h"
+#include "duckdb/common/allocator.hpp"
+#include "duckdb/main/database.hpp"
+#include "io/manual_clock.h"
+#include "io/memory_file_system.h"
+#include "table/table.h"
+
+namespace millrace {
+
+inline duckdb::DatabaseInstance& TestDatabase() {
+  static duckdb::DuckDB database(nullptr);
+  return *database.instance;
+}
+
+/// A disk, a clock and randomness.
+struct TestWorld {
+  explicit TestWorld(uint64_t seed = 1) : random(seed) {}
+  TableContext Over(FileSystem& files) { return {files, clock, random, TestDatabase()}; }
+  TableContext context() { return Over(disk); }
+
+  MemoryFileSystem disk;
+  ManualClock clock{1'700'000'000'000};
+  Random random;
+};
+
+/// Columns (id BIGINT, part STRING, value STRING); `keyed`: key (id), or (part, id) when
+/// partitioned.
+inline TableDefinition TestDefinition(bool keyed, bool partitioned, Options options = {}) {
+  TableDefinition definition;
+  definition.path = {"c", "d", "t"};
+  for (const auto& [name, type] : std::vector<std::pair<std::string, std::string>>{
+           {"id", "BIGINT"}, {"part", "STRING"}, {"value", "STRING"}}) {
+    ColumnDefinition column;
+    column.name = name;
+    column.type = ParseDataType(type);
+    definition.columns.push_back(column);
+  }
+  if (keyed) definition.primary_key = {"id"};
+  if (partitioned) definition.partition_keys = {"part"};
+  if (keyed && partitioned) definition.primary_key = {"part", "id"};
+  definition.options = std::move(options);
+  return definition;
+}
+
+struct TestRow {
+  RowKind kind = RowKind::kInsert;
+  int64_t id = 0;
+  std::string part;
+  std::string value;
+};
+
+inline void WriteRows(TableWriter& writer, const std::vector<TestRow>& rows) {
+  ChangeChunk chunk;
+  chunk.Initialize({LogicalType::BIGINT, LogicalType::VARCHAR, LogicalType::VARCHAR});
+  for (size_t start = 0; start < rows.size(); start += kChunkRows) {
+    chunk.Reset();
+    size_t count = std::min<size_t>(kChunkRows, rows.size() - start);
+    for (size_t i = 0; i < count; i++) {
+      const TestRow& row = rows[start + i];
+      chunk.rows.SetValue(0, i, Value::BIGINT(row.id));
+      chunk.rows.SetValue(1, i, Value(row.part));
+      chunk.rows.SetValue(2, i, Value(row.value));
+      chunk.kinds.push_back(row.kind);
+    }
+    chunk.rows.SetCardinality(count);
+    writer.Write(chunk);
+  }
+}
+
+/// "id|part|value" of all live rows, sorted.
+inline std::vector<std::string> ReadRows(const Table& table, ScanOptions options = {}) {
+  options.columns = {0, 1, 2};
+  std::vector<std::string> rows;
+  for (const Split& split : table.PlanScan(options)) {
+    std::unique_ptr<SplitReader> reader = table.ReadSplit(split, options);
+    DataChunk chunk;
+    chunk.Initialize(duckdb::Allocator::DefaultAllocator(),
+                     {LogicalType::BIGINT, LogicalType::VARCHAR, LogicalType::VARCHAR});
+    for (chunk.Reset(); reader->Next(chunk); chunk.Reset()) {
+      for (idx_t i = 0; i < chunk.size(); i++) {
+        rows.push_back(chunk.GetValue(0, i).ToString() + "|" + chunk.GetValue(1, i).ToString() +
+                       "|" + chunk.GetValue(2, i).ToString());
+      }
+    }
+  }
+  std::sort(rows.begin(), rows.end());
+  return rows;
+}
+
+/// COUNT(*): a scan of no columns.
+inline idx_t CountRows(const Table& table) {
+  ScanOptions options;
+  idx_t count = 0;
+  for (const Split& split : table.PlanScan(options)) {
+    std::unique_ptr<SplitReader> reader = table.ReadSplit(split, options);
+    DataChunk chunk;
+    chunk.Initialize(duckdb::Allocator::DefaultAllocator(), duckdb::vector<LogicalType>());
+    for (chunk.Reset(); reader->Next(chunk); chunk.Reset()) count += chunk.size();
+  }
+  return count;
+}
+
+/// The naive table: key -> row.
+struct TestModel {
+  void Apply(const TestRow& row) {
+    std::string key = row.part + "|" + std::to_string(row.id);
+    if (IsAdd(row.kind)) {
+      rows[key] = std::to_string(row.id) + "|" + row.part + "|" + row.value;
+    } else {
+      rows.erase(key);
+    }
+  }
+  std::vector<std::string> Rows() const {
+    std::vector<std::string> out;
+    for (const auto& [key, row] : rows) out.push_back(row);
+    std::sort(out.begin(), out.end());
+    return out;
+  }
+  std::map<std::string, std::string> rows;
+};
+
+}  // namespace millrace

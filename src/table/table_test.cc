@@ -1,0 +1,401 @@
+// Goal: whatever is written, committed, compacted, raced and repeated, a table holds what a
+// std::map would. Method: random operations by two writers of two Table objects over one disk in
+// memory, against the map; the changes of all snapshots, folded, must give the same rows.
+#include "table/table.h"
+
+#include "table/changes.h"
+#include "table/table_fixture.h"
+
+namespace millrace {
+
+namespace {
+
+/// Folds the changes of snapshots 1..latest.
+std::vector<std::string> FoldChanges(const Table& table) {
+  TestModel model;
+  for (int64_t id = 1;; id++) {
+    auto changes = table.PlanChanges(id);
+    if (!changes) return model.Rows();
+    for (const Split& split : changes->splits) {
+      table.ReadChanges(split, {0, 1, 2}, [&](ChangeChunk& chunk) {
+        for (idx_t i = 0; i < chunk.size(); i++) {
+          model.Apply({chunk.KindOf(i), chunk.rows.GetValue(0, i).GetValue<int64_t>(),
+                       chunk.rows.GetValue(1, i).ToString(), chunk.rows.GetValue(2, i).ToString()});
+        }
+      });
+    }
+  }
+}
+
+struct Variant {
+  bool partitioned;
+  std::string buckets;
+  std::string producer;
+  std::string trigger;
+};
+
+/// Two processes in one: two opened tables with a writer each.
+class RandomHistory {
+ public:
+  RandomHistory(uint64_t seed, const Variant& variant)
+      : world_(seed), random_(seed), variant_(variant) {
+    Options options = {{"bucket", variant.buckets},
+                       {"changelog-producer", variant.producer},
+                       {"num-sorted-run.compaction-trigger", variant.trigger},
+                       {"write-buffer-size", random_() % 2 ? "256 MB" : "1 kb"},
+                       {"manifest.merge-min-count", "4"},
+                       {"snapshot.num-retained.min", "1000"}};
+    Table::Create(world_.context(), "w/d.db/t", TestDefinition(true, variant.partitioned, options));
+    for (int i = 0; i < 2; i++) {
+      tables_.push_back(Table::Open(world_.context(), "w/d.db/t"));
+      writers_.push_back(tables_[i]->NewWriter(Name(i)));
+    }
+  }
+
+  void Step() {
+    size_t who = random_() % 2;
+    switch (random_() % 8) {
+      case 0:
+        writers_[who]->CompactFully();
+        Commit(who, writers_[who]->PrepareCommit());
+        break;
+      case 1:
+        WriteBoth();
+        break;
+      case 2:  // The process dies with uncommitted rows and files, and starts again.
+        WriteRows(*writers_[who], RandomRows(0, 1));
+        if (random_() % 2) (void)writers_[who]->PrepareCommit();
+        tables_[who] = Table::Open(world_.context(), "w/d.db/t");
+        writers_[who] = tables_[who]->NewWriter(Name(who));
+        break;
+      default: {
+        std::vector<TestRow> rows = RandomRows(0, 1);
+        WriteRows(*writers_[who], rows);
+        for (const TestRow& row : rows) model_.Apply(row);
+        Commit(who, writers_[who]->PrepareCommit());
+      }
+    }
+    Check();
+  }
+
+  const CommitReport& report() const { return report_; }
+  const Table& table() const { return *tables_[0]; }
+  TestModel& model() { return model_; }
+
+ private:
+  static std::string Name(size_t who) { return who == 0 ? "alice" : "bob"; }
+
+  /// Ids congruent to `rest` modulo `step`; deletes, updates in pairs, blind upserts.
+  std::vector<TestRow> RandomRows(int64_t rest, int64_t step) {
+    std::vector<TestRow> rows;
+    for (size_t n = random_() % 40 + 1; n > 0; n--) {
+      int64_t id = static_cast<int64_t>(random_() % 60) / step * step + rest;
+      std::string part(1, static_cast<char>('a' + (variant_.partitioned ? id % 3 : 0)));
+      std::string value = "v" + std::to_string(random_() % 100000);
+      switch (random_() % 4) {
+        case 0:
+          rows.push_back({RowKind::kDelete, id, part, value});
+          break;
+        case 1:
+          rows.push_back({RowKind::kUpdateBefore, id, part, "old"});
+          rows.push_back({RowKind::kUpdateAfter, id, part, value});
+          break;
+        default:
+          rows.push_back({RowKind::kInsert, id, part, value});
+      }
+    }
+    return rows;
+  }
+
+  /// Both prepare before one of them commits; their keys are apart.
+  void WriteBoth() {
+    Committable prepared[2];
+    for (int64_t i = 0; i < 2; i++) {
+      std::vector<TestRow> rows = RandomRows(i, 2);
+      WriteRows(*writers_[i], rows);
+      for (const TestRow& row : rows) model_.Apply(row);
+      if (random_() % 2) writers_[i]->CompactFully();
+      prepared[i] = writers_[i]->PrepareCommit();
+    }
+    for (size_t i = 0; i < 2; i++) {
+      try {
+        Commit(i, prepared[i]);
+      } catch (const Error& error) {  // Nothing but a compaction, and the other's came first.
+        CHECK(error.code() == ErrorCode::kConflict);
+      }
+    }
+  }
+
+  void Commit(size_t who, const Committable& prepared) {
+    Committable again = Committable::FromJson(prepared.ToJson());
+    CHECK(again.ToJson() == prepared.ToJson());
+    int64_t identifier = ++identifier_;
+    std::optional<int64_t> id = tables_[who]->Commit(again, Name(who), identifier, &report_);
+    if (random_() % 3 == 0) {
+      CommitReport ignored;
+      CHECK(tables_[random_() % 2]->Commit(prepared, Name(who), identifier, &ignored) == id);
+    }
+  }
+
+  void Check() {
+    REQUIRE(ReadRows(*tables_[0]) == model_.Rows());
+    REQUIRE(CountRows(*tables_[1]) == model_.rows.size());
+  }
+
+  TestWorld world_;
+  std::mt19937_64 random_;
+  Variant variant_;
+  std::vector<std::shared_ptr<const Table>> tables_;
+  std::vector<std::unique_ptr<TableWriter>> writers_;
+  TestModel model_;
+  int64_t identifier_ = 0;
+  CommitReport report_;
+};
+
+}  // namespace
+
+TEST_CASE("random histories of two writers agree with a map") {
+  std::vector<Variant> variants = {{false, "1", "none", "3"},
+                                   {false, "2", "input", "5"},
+                                   {true, "2", "none", "2"},
+                                   {true, "1", "input", "3"}};
+  uint64_t base = std::random_device{}();
+  int dropped = 0;
+  for (uint64_t run = 0; run < 8; run++) {
+    uint64_t seed = base + run;
+    CAPTURE(seed);
+    RandomHistory history(seed, variants[run % variants.size()]);
+    for (int step = 0; step < 25; step++) {
+      CAPTURE(step);
+      history.Step();
+    }
+    CHECK(FoldChanges(history.table()) == history.model().Rows());
+    dropped += !history.report().dropped_compaction.empty();
+  }
+  MESSAGE("histories in which a compaction was given up: ", dropped);
+}
+
+TEST_CASE("append-only tables keep every row, in partitions and buckets, and refuse changes") {
+  for (bool partitioned : {false, true}) {
+    for (const char* bucket : {"-1", "2"}) {
+      CAPTURE(partitioned);
+      CAPTURE(bucket);
+      TestWorld world;
+      Options options = {{"bucket", bucket}, {"write-buffer-size", "1 kb"}};
+      if (bucket == std::string("2")) options["bucket-key"] = "id";
+      auto table =
+          Table::Create(world.context(), "w/d.db/t", TestDefinition(false, partitioned, options));
+      auto writer = table->NewWriter("u");
+      std::vector<std::string> expected;
+      for (int64_t commit = 1; commit <= 3; commit++) {
+        std::vector<TestRow> rows;
+        for (int64_t i = 0; i < 3000; i++) {
+          rows.push_back(
+              {RowKind::kInsert, i, "p" + std::to_string(i % 12), std::to_string(commit)});
+          expected.push_back(std::to_string(i) + "|" + rows.back().part + "|" + rows.back().value);
+        }
+        WriteRows(*writer, rows);
+        CHECK(table->Commit(writer->PrepareCommit(), "u", commit) == commit);
+      }
+      std::sort(expected.begin(), expected.end());
+      CHECK(ReadRows(*table) == expected);
+      CHECK(CountRows(*table) == expected.size());
+      CHECK(table->StreamType() == ChangelogType::kAppend);
+      CHECK(table->PlanChanges(2)->full);
+      CHECK(!table->PlanChanges(4));
+      CHECK_THROWS_AS(WriteRows(*writer, {{RowKind::kDelete, 1, "p", "v"}}), Error);
+      CHECK(!table->Commit(writer->PrepareCommit(), "u", 4));
+    }
+  }
+}
+
+TEST_CASE("scans skip what cannot match and never what can") {
+  uint64_t seed = std::random_device{}();
+  CAPTURE(seed);
+  std::mt19937_64 random(seed);
+  for (bool keyed : {true, false}) {
+    TestWorld world(seed);
+    Options options = {{"bucket", "4"}, {"source.split.target-size", "1 kb"}};
+    if (!keyed) options["bucket-key"] = "id";
+    auto table = Table::Create(world.context(), "w/d.db/t", TestDefinition(keyed, true, options));
+    auto writer = table->NewWriter("u");
+    for (int64_t commit = 1; commit <= 6; commit++) {
+      std::vector<TestRow> rows;
+      for (int64_t i = 0; i < 30; i++) {
+        int64_t id = commit * 20 + static_cast<int64_t>(random() % 40);
+        rows.push_back({RowKind::kInsert, id, "p" + std::to_string(id % 3),
+                        "v" + std::to_string(random() % 90)});
+      }
+      WriteRows(*writer, rows);
+      if (keyed && commit == 3) writer->CompactFully();
+      table->Commit(writer->PrepareCommit(), "u", commit);
+    }
+    std::vector<std::string> all = ReadRows(*table);
+    idx_t all_files = 0, kept_files = 0;
+    for (const Split& split : table->PlanScan(ScanOptions{})) all_files += split.files.size();
+    for (int trial = 0; trial < 200; trial++) {
+      idx_t column = random() % 3;
+      auto op = static_cast<ColumnPredicate::Op>(random() % 5);
+      int64_t number = static_cast<int64_t>(random() % 200);
+      Value constant = column == 0   ? Value::BIGINT(number)
+                       : column == 1 ? Value("p" + std::to_string(number % 4))
+                                     : Value("v" + std::to_string(number % 90));
+      ScanOptions options_;
+      options_.predicates.push_back({column, op, constant});
+      for (const Split& split : table->PlanScan(options_)) kept_files += split.files.size();
+      auto holds = [&](const std::string& row) {
+        size_t one = row.find('|'), two = row.find('|', one + 1);
+        Value value = column == 0   ? Value::BIGINT(std::stoll(row.substr(0, one)))
+                      : column == 1 ? Value(row.substr(one + 1, two - one - 1))
+                                    : Value(row.substr(two + 1));
+        switch (op) {
+          case ColumnPredicate::Op::kEqual:
+            return value == constant;
+          case ColumnPredicate::Op::kLess:
+            return value < constant;
+          case ColumnPredicate::Op::kLessEqual:
+            return value <= constant;
+          case ColumnPredicate::Op::kGreater:
+            return value > constant;
+          default:
+            return value >= constant;
+        }
+      };
+      std::vector<std::string> expected, found;
+      std::copy_if(all.begin(), all.end(), std::back_inserter(expected), holds);
+      // The scan may return more, the caller filters; what matches must all be there, unchanged.
+      for (const std::string& row : ReadRows(*table, options_)) {
+        if (holds(row)) found.push_back(row);
+      }
+      REQUIRE(found == expected);
+    }
+    CHECK(kept_files < all_files * 200 * 3 / 4);  // It does prune.
+  }
+}
+
+TEST_CASE("what a table cannot hold is refused with its column and value") {
+  TestWorld world;
+  TableDefinition definition = TestDefinition(true, false);
+  definition.columns[1].type = ParseDataType("VARCHAR(3)");
+  definition.columns[2].type = ParseDataType("STRING NOT NULL");
+  auto table = Table::Create(world.context(), "w/d.db/t", definition);
+  CHECK(table->options().at("bucket") == "1");
+  auto writer = table->NewWriter("u");
+  WriteRows(*writer, {{RowKind::kInsert, 1, "äöü", "v"}});
+  auto refusal = [&](const TestRow& row, bool null_value) {
+    ChangeChunk chunk;
+    chunk.Initialize({LogicalType::BIGINT, LogicalType::VARCHAR, LogicalType::VARCHAR});
+    chunk.rows.SetValue(0, 0, Value::BIGINT(row.id));
+    chunk.rows.SetValue(1, 0, Value(row.part));
+    chunk.rows.SetValue(2, 0, null_value ? Value(LogicalType::VARCHAR) : Value(row.value));
+    chunk.rows.SetCardinality(1);
+    try {
+      writer->Write(chunk);
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::kData);
+      return error.text();
+    }
+    return std::string();
+  };
+  CHECK(refusal({RowKind::kInsert, 2, "abcd", "v"}, false).find("'part' is VARCHAR(3)") !=
+        std::string::npos);
+  CHECK(refusal({RowKind::kInsert, 2, "abcd", "v"}, false).find("'abcd' has 4 characters") !=
+        std::string::npos);
+  CHECK(refusal({RowKind::kInsert, 2, "a", "v"}, true).find("'value' is NOT NULL") !=
+        std::string::npos);
+  table->Commit(writer->PrepareCommit(), "u", 1);
+  CHECK(ReadRows(*table) == std::vector<std::string>{"1|äöü|v"});
+}
+
+TEST_CASE("options that would change the meaning are refused by name, also on foreign tables") {
+  TestWorld world;
+  for (const auto& [name, value] :
+       std::vector<std::pair<std::string, std::string>>{{"merge-engine", "partial-update"},
+                                                        {"changelog-producer", "lookup"},
+                                                        {"sequence.field", "value"},
+                                                        {"deletion-vectors.enabled", "true"},
+                                                        {"bucket", "-1"},
+                                                        {"bucket", "-2"},
+                                                        {"rowkind.field", "value"}}) {
+    CAPTURE(name);
+    try {
+      Table::Create(world.context(), "w/d.db/t", TestDefinition(true, false, {{name, value}}));
+      FAIL("created");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::kUnsupported);
+      CHECK(error.text().find("'" + name + "'") != std::string::npos);
+    }
+    CHECK(!Table::Exists(world.disk, "w/d.db/t"));
+  }
+  auto table = Table::Create(world.context(), "w/d.db/t", TestDefinition(true, false));
+  CHECK_THROWS_AS(Table::Create(world.context(), "w/d.db/t", TestDefinition(true, false)), Error);
+  auto foreign = Table::Open(world.context(), "w/d.db/t", {{"merge-engine", "aggregation"}});
+  CHECK_THROWS_AS(foreign->NewWriter("u"), Error);
+  CHECK_THROWS_AS(foreign->PlanScan({}), Error);
+  CHECK_THROWS_AS((void)foreign->PlanChanges(1), Error);
+  CHECK_THROWS_AS(Table::Open(world.context(), "w/d.db/nothing"), Error);
+}
+
+TEST_CASE("a stream is full only when every writer promised it") {
+  TestWorld world;
+  auto table = Table::Create(world.context(), "w/d.db/t",
+                             TestDefinition(true, false, {{"changelog-producer", "input"}}));
+  CHECK(table->StreamType() == ChangelogType::kUpsert);
+  auto writer = table->NewWriter("u");
+  auto commit = [&](int64_t identifier, bool full) {
+    WriteRows(*writer, {{RowKind::kInsert, identifier, "p", "v"}});
+    Committable committable = writer->PrepareCommit();
+    if (full) committable.properties[kInputFullProperty] = "true";
+    table->Commit(committable, "u", identifier);
+  };
+  commit(1, true);
+  CHECK(table->StreamType() == ChangelogType::kFull);
+  CHECK(table->PlanChanges(1)->full);
+  commit(2, false);
+  CHECK(table->StreamType() == ChangelogType::kUpsert);
+  CHECK(!table->PlanChanges(2)->full);
+}
+
+TEST_CASE("old snapshots go, their files too, and everything that is kept stays readable") {
+  uint64_t seed = std::random_device{}();
+  CAPTURE(seed);
+  TestWorld world(seed);
+  auto table = Table::Create(world.context(), "w/d.db/t",
+                             TestDefinition(true, false,
+                                            {{"snapshot.num-retained.min", "3"},
+                                             {"snapshot.num-retained.max", "6"},
+                                             {"changelog-producer", "input"},
+                                             {"num-sorted-run.compaction-trigger", "2"}}));
+  auto writer = table->NewWriter("u");
+  TestModel model;
+  std::map<int64_t, std::vector<std::string>> history;
+  std::mt19937_64 random(seed);
+  for (int64_t commit = 1; commit <= 30; commit++) {
+    TestRow row{RowKind::kInsert, static_cast<int64_t>(random() % 20), "p", std::to_string(commit)};
+    WriteRows(*writer, {row});
+    model.Apply(row);
+    int64_t id = *table->Commit(writer->PrepareCommit(), "u", commit);
+    history[id] = model.Rows();
+    int64_t earliest = *table->EarliestSnapshotId();
+    CHECK(earliest >= id - 5);
+    CHECK(earliest <= std::max<int64_t>(1, id - 2));
+    if (earliest > 1) CHECK_THROWS_AS((void)table->PlanChanges(earliest - 1), Error);
+    for (const auto& [snapshot, rows] : history) {
+      ScanOptions options;
+      options.snapshot_id = snapshot;
+      if (snapshot >= earliest) REQUIRE(ReadRows(*table, options) == rows);
+    }
+  }
+  idx_t manifests = world.disk.List("w/d.db/t/manifest").size();
+  CHECK(manifests < 60);  // 30 commits wrote far more.
+  CHECK(ReadRows(*table) == model.Rows());
+  world.disk.Overwrite("w/d.db/t/tag/tag-keep", "{}");
+  int64_t earliest = *table->EarliestSnapshotId();
+  for (int64_t commit = 31; commit <= 40; commit++) {
+    WriteRows(*writer, {{RowKind::kInsert, 1, "p", "v"}});
+    table->Commit(writer->PrepareCommit(), "u", commit);
+  }
+  CHECK(table->EarliestSnapshotId() == earliest);  // A tag may need any of it.
+}
+
+}  // namespace millrace
