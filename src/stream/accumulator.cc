@@ -1,0 +1,648 @@
+#include "stream/accumulator.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "duckdb/common/types/hugeint.hpp"
+#include "duckdb/planner/expression/bound_aggregate_expression.hpp"
+
+namespace millrace {
+
+namespace {
+
+using duckdb::FlatVector;
+using duckdb::hugeint_t;
+using duckdb::PhysicalType;
+using Wide = __int128 __attribute__((aligned(8)));
+
+constexpr double kPowers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,
+                              1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
+                              1e20, 1e21, 1e22, 1e23, 1e24, 1e25, 1e26, 1e27, 1e28, 1e29,
+                              1e30, 1e31, 1e32, 1e33, 1e34, 1e35, 1e36, 1e37, 1e38};
+
+__int128 PowerOfTen(int exponent) {
+  __int128 value = 1;
+  for (int i = 0; i < exponent; i++) value *= 10;
+  return value;
+}
+
+__int128 ToWide(hugeint_t value) {
+  return static_cast<__int128>((static_cast<unsigned __int128>(value.upper) << 64) | value.lower);
+}
+hugeint_t ToHuge(__int128 value) {
+  return hugeint_t(static_cast<int64_t>(value >> 64), static_cast<uint64_t>(value));
+}
+
+template <typename T>
+__int128 Widen(T value) {
+  if constexpr (std::is_same_v<T, hugeint_t>) {
+    return ToWide(value);
+  } else {
+    return static_cast<__int128>(value);
+  }
+}
+
+/// Fits `value`, an integer scaled as the result type says, into the result vector.
+void StoreExact(__int128 value, const AggregateCall& call, Vector& result, idx_t at) {
+  const LogicalType& type = call.result_type;
+  auto fail = [&] {
+    Throw(ErrorCode::kData,
+          "Computing {}: the result does not fit {}; cast the argument to a wider type", call.text,
+          type.ToString());
+  };
+  if (type.id() == LogicalTypeId::DECIMAL) {
+    __int128 limit = PowerOfTen(duckdb::DecimalType::GetWidth(type));
+    if (value >= limit || value <= -limit) fail();
+  }
+  auto narrow = [&](auto sample) {
+    using T = decltype(sample);
+    if (value < std::numeric_limits<T>::min() || value > std::numeric_limits<T>::max()) fail();
+    FlatVector::GetData<T>(result)[at] = static_cast<T>(value);
+  };
+  switch (type.InternalType()) {
+    case PhysicalType::INT8: return narrow(int8_t());
+    case PhysicalType::INT16: return narrow(int16_t());
+    case PhysicalType::INT32: return narrow(int32_t());
+    case PhysicalType::INT64: return narrow(int64_t());
+    case PhysicalType::INT128: FlatVector::GetData<hugeint_t>(result)[at] = ToHuge(value); return;
+    case PhysicalType::DOUBLE:
+      FlatVector::GetData<double>(result)[at] = static_cast<double>(value);
+      return;
+    default: Throw(ErrorCode::kUnsupported, "Computing {}: result type {} has no rule", call.text, type.ToString());
+  }
+}
+
+class CountAccumulator : public Accumulator {
+ public:
+  explicit CountAccumulator(AggregateCall call) : call_(std::move(call)) {}
+  idx_t Bytes() const override { return 8; }
+  void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t*,
+              const int8_t* weights) override {
+    if (!argument) {
+      for (idx_t i = 0; i < count; i++) *reinterpret_cast<int64_t*>(states[i]) += weights[i];
+      return;
+    }
+    UnifiedVectorFormat format;
+    argument->ToUnifiedFormat(count, format);
+    for (idx_t i = 0; i < count; i++) {
+      bool valid = format.validity.RowIsValid(format.sel->get_index(i));
+      *reinterpret_cast<int64_t*>(states[i]) += valid ? weights[i] : 0;
+    }
+  }
+  void Finalize(uint8_t* const* states, idx_t count, Vector& result) override {
+    for (idx_t i = 0; i < count; i++) StoreExact(*reinterpret_cast<int64_t*>(states[i]), call_, result, i);
+  }
+  void Save(StateWriter& writer, const std::vector<uint8_t*>& states) override {
+    for (uint8_t* state : states) writer.Put(*reinterpret_cast<int64_t*>(state));
+  }
+  void Load(StateReader& reader, const std::vector<uint8_t*>& states,
+            const std::vector<uint64_t>&) override {
+    for (uint8_t* state : states) *reinterpret_cast<int64_t*>(state) = reader.Get<int64_t>();
+  }
+  std::string DescribeState() const override { return "count"; }
+
+ private:
+  AggregateCall call_;
+};
+
+struct ExactSum {
+  Wide sum;
+  int64_t count;
+};
+
+/// SUM and AVG of integers and decimals.
+class ExactSumAccumulator : public Accumulator {
+ public:
+  explicit ExactSumAccumulator(AggregateCall call) : call_(std::move(call)) {}
+  idx_t Bytes() const override { return sizeof(ExactSum); }
+  void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t*,
+              const int8_t* weights) override {
+    switch (argument->GetType().InternalType()) {
+      case PhysicalType::BOOL:
+      case PhysicalType::UINT8: return Add<uint8_t>(*argument, count, states, weights);
+      case PhysicalType::INT8: return Add<int8_t>(*argument, count, states, weights);
+      case PhysicalType::UINT16: return Add<uint16_t>(*argument, count, states, weights);
+      case PhysicalType::INT16: return Add<int16_t>(*argument, count, states, weights);
+      case PhysicalType::UINT32: return Add<uint32_t>(*argument, count, states, weights);
+      case PhysicalType::INT32: return Add<int32_t>(*argument, count, states, weights);
+      case PhysicalType::UINT64: return Add<uint64_t>(*argument, count, states, weights);
+      case PhysicalType::INT64: return Add<int64_t>(*argument, count, states, weights);
+      default: return Add<hugeint_t>(*argument, count, states, weights);
+    }
+  }
+  void Finalize(uint8_t* const* states, idx_t count, Vector& result) override {
+    for (idx_t i = 0; i < count; i++) {
+      auto& state = *reinterpret_cast<ExactSum*>(states[i]);
+      if (state.count == 0) {
+        FlatVector::SetNull(result, i, true);
+      } else if (call_.kind == AggregateKind::kSum) {
+        StoreExact(state.sum, call_, result, i);
+      } else {
+        Average(state, result, i);
+      }
+    }
+  }
+  void Save(StateWriter& writer, const std::vector<uint8_t*>& states) override {
+    for (uint8_t* state : states) writer.Put(*reinterpret_cast<ExactSum*>(state));
+  }
+  void Load(StateReader& reader, const std::vector<uint8_t*>& states,
+            const std::vector<uint64_t>&) override {
+    for (uint8_t* state : states) *reinterpret_cast<ExactSum*>(state) = reader.Get<ExactSum>();
+  }
+  std::string DescribeState() const override { return "exact sum"; }
+
+ private:
+  template <typename T>
+  void Add(Vector& argument, idx_t count, uint8_t* const* states, const int8_t* weights) {
+    UnifiedVectorFormat format;
+    argument.ToUnifiedFormat(count, format);
+    auto data = reinterpret_cast<const T*>(format.data);
+    for (idx_t i = 0; i < count; i++) {
+      idx_t at = format.sel->get_index(i);
+      if (!format.validity.RowIsValid(at)) continue;
+      auto& state = *reinterpret_cast<ExactSum*>(states[i]);
+      if constexpr (std::is_same_v<T, hugeint_t>) {
+        __int128 sum = state.sum, value = Widen(data[at]) * weights[i];
+        if (__builtin_add_overflow(sum, value, &sum)) {
+          Throw(ErrorCode::kData, "Computing {}: the sum does not fit 128 bits", call_.text);
+        }
+        state.sum = sum;
+      } else {
+        state.sum += static_cast<__int128>(data[at]) * weights[i];
+      }
+      state.count += weights[i];
+    }
+  }
+
+  int Scale(const LogicalType& type) const {
+    return type.id() == LogicalTypeId::DECIMAL ? duckdb::DecimalType::GetScale(type) : 0;
+  }
+
+  void Average(const ExactSum& state, Vector& result, idx_t at) {
+    if (call_.result_type.id() == LogicalTypeId::DOUBLE) {
+      // As DuckDB does it: 128-bit arguments in long double, others in double.
+      int scale = Scale(call_.argument_type);
+      if (call_.argument_type.InternalType() == PhysicalType::INT128 ||
+          call_.argument_type.InternalType() == PhysicalType::INT64) {
+        long double divisor = static_cast<long double>(state.count) * kPowers[scale];
+        FlatVector::GetData<double>(result)[at] =
+            static_cast<double>(static_cast<long double>(state.sum) / divisor);
+      } else {
+        double divisor = static_cast<double>(state.count) * kPowers[scale];
+        FlatVector::GetData<double>(result)[at] = static_cast<double>(state.sum) / divisor;
+      }
+      return;
+    }
+    if (call_.result_type.id() != LogicalTypeId::DECIMAL) {
+      return StoreExact(state.sum / state.count, call_, result, at);  // Truncates toward zero.
+    }
+    int shift = Scale(call_.result_type) - Scale(call_.argument_type);
+    __int128 dividend = state.sum, divisor = state.count, factor = PowerOfTen(std::abs(shift));
+    if (__builtin_mul_overflow(shift >= 0 ? dividend : divisor, factor,
+                               shift >= 0 ? &dividend : &divisor)) {
+      Throw(ErrorCode::kData, "Computing {}: the sum is too large for the scale of {}", call_.text,
+            call_.result_type.ToString());
+    }
+    __int128 quotient = dividend / divisor, rest = dividend % divisor;
+    if (rest < 0) rest = -rest;
+    if (rest >= divisor - rest) quotient += dividend < 0 ? -1 : 1;  // HALF_UP: away from zero.
+    StoreExact(quotient, call_, result, at);
+  }
+
+  AggregateCall call_;
+};
+
+struct DoubleSum {
+  double sum, compensation;
+  int64_t count, nan, positive, negative;
+};
+
+/// SUM and AVG of FLOAT and DOUBLE.
+class DoubleSumAccumulator : public Accumulator {
+ public:
+  explicit DoubleSumAccumulator(AggregateCall call) : call_(std::move(call)) {}
+  idx_t Bytes() const override { return sizeof(DoubleSum); }
+  void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t*,
+              const int8_t* weights) override {
+    if (argument->GetType().InternalType() == PhysicalType::FLOAT) {
+      Add<float>(*argument, count, states, weights);
+    } else {
+      Add<double>(*argument, count, states, weights);
+    }
+  }
+  void Finalize(uint8_t* const* states, idx_t count, Vector& result) override {
+    for (idx_t i = 0; i < count; i++) {
+      auto& state = *reinterpret_cast<DoubleSum*>(states[i]);
+      if (state.count == 0) {
+        FlatVector::SetNull(result, i, true);
+        continue;
+      }
+      double value = state.sum + state.compensation;
+      if (state.positive) value = HUGE_VAL;
+      if (state.negative) value = -HUGE_VAL;
+      if (state.nan || (state.positive && state.negative)) value = std::nan("");
+      if (call_.kind == AggregateKind::kAvg) value /= static_cast<double>(state.count);
+      if (result.GetType().InternalType() == PhysicalType::FLOAT) {
+        FlatVector::GetData<float>(result)[i] = static_cast<float>(value);
+      } else {
+        FlatVector::GetData<double>(result)[i] = value;
+      }
+    }
+  }
+  void Save(StateWriter& writer, const std::vector<uint8_t*>& states) override {
+    for (uint8_t* state : states) writer.Put(*reinterpret_cast<DoubleSum*>(state));
+  }
+  void Load(StateReader& reader, const std::vector<uint8_t*>& states,
+            const std::vector<uint64_t>&) override {
+    for (uint8_t* state : states) *reinterpret_cast<DoubleSum*>(state) = reader.Get<DoubleSum>();
+  }
+  std::string DescribeState() const override { return "compensated sum"; }
+
+ private:
+  template <typename T>
+  void Add(Vector& argument, idx_t count, uint8_t* const* states, const int8_t* weights) {
+    UnifiedVectorFormat format;
+    argument.ToUnifiedFormat(count, format);
+    auto data = reinterpret_cast<const T*>(format.data);
+    for (idx_t i = 0; i < count; i++) {
+      idx_t at = format.sel->get_index(i);
+      if (!weights[i] || !format.validity.RowIsValid(at)) continue;
+      auto& state = *reinterpret_cast<DoubleSum*>(states[i]);
+      double value = static_cast<double>(data[at]) * weights[i];
+      state.count += weights[i];
+      if (std::isnan(value)) {
+        state.nan += weights[i];
+      } else if (std::isinf(value)) {
+        (data[at] > 0 ? state.positive : state.negative) += weights[i];
+      } else {
+        double sum = state.sum + value;
+        state.compensation += std::fabs(state.sum) >= std::fabs(value) ? (state.sum - sum) + value
+                                                                       : (value - sum) + state.sum;
+        state.sum = sum;
+      }
+      if (state.count == state.nan + state.positive + state.negative) {
+        state.sum = state.compensation = 0;  // Nothing finite is left: forget the rounding.
+      }
+    }
+  }
+
+  AggregateCall call_;
+};
+
+/// MIN and MAX over inserts only: a flag, then the best value as a packed row of one column.
+class BestAccumulator : public Accumulator {
+ public:
+  explicit BestAccumulator(AggregateCall call)
+      : call_(std::move(call)), layout_({call_.argument_type}), store_(8) {}
+  idx_t Bytes() const override { return 8 + layout_.Width(); }
+  void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t*,
+              const int8_t* weights) override {
+    std::vector<Vector*> columns = {argument};
+    batch_.Fill(layout_, columns, count, false);
+    for (idx_t i = 0; i < count; i++) {
+      uint8_t* row = batch_.Row(i);
+      if (weights[i] == 0 || layout_.IsNull(row, 0)) continue;
+      if (weights[i] < 0) ThrowUnknownRow("Computing " + call_.text);
+      Offer(states[i], row);
+    }
+  }
+  void Finalize(uint8_t* const* states, idx_t count, Vector& result) override {
+    std::vector<const uint8_t*> rows(count);
+    for (idx_t i = 0; i < count; i++) rows[i] = states[i][0] ? states[i] + 8 : nullptr;
+    layout_.Gather(0, rows.data(), count, result);
+  }
+  void Drop(uint8_t* state) override {
+    if (state[0]) store_.Release(layout_, state + 8);
+    state[0] = 0;
+  }
+  void Save(StateWriter& writer, const std::vector<uint8_t*>& states) override {
+    std::vector<uint8_t*> rows;
+    for (uint8_t* state : states) {
+      writer.Put(state[0]);
+      if (state[0]) rows.push_back(state + 8);
+    }
+    writer.PutRows(layout_, rows);
+  }
+  void Load(StateReader& reader, const std::vector<uint8_t*>& states,
+            const std::vector<uint64_t>&) override {
+    std::vector<uint8_t*> present;
+    for (uint8_t* state : states) {
+      if (reader.Get<uint8_t>()) present.push_back(state);
+    }
+    reader.GetRows(layout_, [&](idx_t i, uint8_t* row) {
+      if (i >= present.size()) reader.Corrupt("it holds more values than groups");
+      Offer(present[i], row);
+    });
+  }
+  int64_t StateBytes() const override { return store_.Bytes(); }
+  std::string DescribeState() const override { return "best value"; }
+
+ private:
+  void Offer(uint8_t* state, const uint8_t* row) {
+    uint8_t* best = state + 8;
+    if (state[0]) {
+      int order = layout_.Compare(row, best, 0);
+      if (call_.kind == AggregateKind::kMin ? order >= 0 : order <= 0) return;
+      store_.Release(layout_, best);
+    }
+    state[0] = 1;
+    memcpy(best, row, layout_.Width());
+    store_.Intern(layout_, best);
+  }
+
+  AggregateCall call_;
+  RowLayout layout_;
+  RowStore store_;
+  RowBatch batch_;
+};
+
+/// MIN and MAX with deletes: all values of the group counted in one table, a lazy heap per group.
+class OrderedAccumulator : public Accumulator {
+ public:
+  explicit OrderedAccumulator(AggregateCall call)
+      : call_(std::move(call)),
+        values_(RowLayout({LogicalType::UBIGINT, call_.argument_type}), sizeof(Counted)) {}
+  idx_t Bytes() const override { return 8; }  // 1 + the index of the group's heap; 0: none.
+  void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t* groups,
+              const int8_t* weights) override {
+    Vector ids(LogicalType::UBIGINT, reinterpret_cast<data_ptr_t>(const_cast<uint64_t*>(groups)));
+    std::vector<Vector*> columns = {&ids, argument};
+    batch_.Fill(values_.Layout(), columns, count, true);
+    for (idx_t i = 0; i < count; i++) {
+      if (i + 8 < count) values_.Prefetch(batch_.HashOf(i + 8));
+      uint8_t* row = batch_.Row(i);
+      if (weights[i] == 0 || values_.Layout().IsNull(row, 1)) continue;
+      Change(states[i], row, batch_.HashOf(i), weights[i]);
+    }
+  }
+  void Finalize(uint8_t* const* states, idx_t count, Vector& result) override {
+    std::vector<const uint8_t*> rows(count, nullptr);
+    for (idx_t i = 0; i < count; i++) {
+      uint64_t index = *reinterpret_cast<uint64_t*>(states[i]);
+      if (index) rows[i] = Top(heaps_[index - 1]);
+    }
+    values_.Layout().Gather(1, rows.data(), count, result);
+  }
+  void Drop(uint8_t* state) override {
+    auto& index = *reinterpret_cast<uint64_t*>(state);
+    if (!index) return;
+    Heap& heap = heaps_[index - 1];
+    for (uint8_t* row : heap.rows) values_.Erase(row);
+    heap = Heap();
+    free_heaps_.push_back(index - 1);
+    index = 0;
+  }
+  void Save(StateWriter& writer, const std::vector<uint8_t*>& states) override {
+    std::vector<uint8_t*> rows;
+    for (uint8_t* state : states) {
+      uint64_t index = *reinterpret_cast<uint64_t*>(state);
+      uint64_t live = 0;
+      if (index) {
+        for (uint8_t* row : heaps_[index - 1].rows) {
+          if (Count(row).count == 0) continue;
+          rows.push_back(row);
+          live++;
+        }
+      }
+      writer.Put(live);
+    }
+    writer.PutRows(values_.Layout(), rows);
+    for (uint8_t* row : rows) writer.Put(Count(row).count);
+  }
+  void Load(StateReader& reader, const std::vector<uint8_t*>& states,
+            const std::vector<uint64_t>& groups) override {
+    std::vector<idx_t> owners;
+    for (idx_t i = 0; i < states.size(); i++) {
+      auto live = reader.Get<uint64_t>();
+      for (uint64_t k = 0; k < live; k++) owners.push_back(i);
+    }
+    std::vector<uint8_t*> rows;
+    reader.GetRows(values_.Layout(), [&](idx_t i, uint8_t* row) {
+      if (i >= owners.size()) reader.Corrupt("it holds more values than groups");
+      memcpy(const_cast<uint8_t*>(values_.Layout().ValueAt(row, 0)), &groups[owners[i]], 8);
+      bool created;
+      uint8_t* value = values_.FindOrCreate(row, values_.Layout().Hash(row), created);
+      rows.push_back(value);
+      Insert(HeapOf(states[owners[i]]), value);
+    });
+    for (uint8_t* row : rows) Count(row).count = reader.Get<int64_t>();
+  }
+  int64_t StateBytes() const override {
+    return values_.Bytes() + static_cast<int64_t>(values_.Size() * sizeof(uint8_t*));
+  }
+  std::string DescribeState() const override { return "ordered values"; }
+
+ private:
+  struct Counted {
+    int64_t count;
+    int64_t in_heap;
+  };
+  struct Heap {
+    std::vector<uint8_t*> rows;
+    idx_t dead = 0;
+  };
+
+  Counted& Count(uint8_t* row) const { return values_.Payload<Counted>(row); }
+  /// "a comes after b", as the heap algorithms want it: the best value is on top.
+  auto Worse() const {
+    bool minimum = call_.kind == AggregateKind::kMin;
+    return [this, minimum](const uint8_t* a, const uint8_t* b) {
+      int order = values_.Layout().Compare(a, b, 1);
+      return minimum ? order > 0 : order < 0;
+    };
+  }
+  Heap& HeapOf(uint8_t* state) {
+    auto& index = *reinterpret_cast<uint64_t*>(state);
+    if (!index) {
+      if (free_heaps_.empty()) {
+        heaps_.emplace_back();
+        index = heaps_.size();
+      } else {
+        index = free_heaps_.back() + 1;
+        free_heaps_.pop_back();
+      }
+    }
+    return heaps_[index - 1];
+  }
+  void Insert(Heap& heap, uint8_t* row) {
+    Count(row).in_heap = 1;
+    heap.rows.push_back(row);
+    std::push_heap(heap.rows.begin(), heap.rows.end(), Worse());
+  }
+  void Change(uint8_t* state, const uint8_t* row, uint64_t hash, int64_t weight) {
+    bool created;
+    uint8_t* value = values_.FindOrCreate(row, hash, created);
+    Counted& counted = Count(value);
+    Heap& heap = HeapOf(state);
+    if (counted.count == 0 && counted.in_heap) heap.dead--;
+    counted.count += weight;
+    if (counted.count < 0) ThrowUnknownRow("Computing " + call_.text);
+    if (!counted.in_heap) Insert(heap, value);
+    if (counted.count == 0 && ++heap.dead * 2 > heap.rows.size() + 32) Compact(heap);
+  }
+  void Compact(Heap& heap) {
+    idx_t kept = 0;
+    for (uint8_t* row : heap.rows) {
+      if (Count(row).count == 0) {
+        values_.Erase(row);
+      } else {
+        heap.rows[kept++] = row;
+      }
+    }
+    heap.rows.resize(kept);
+    heap.dead = 0;
+    std::make_heap(heap.rows.begin(), heap.rows.end(), Worse());
+  }
+  const uint8_t* Top(Heap& heap) {
+    while (!heap.rows.empty() && Count(heap.rows.front()).count == 0) {
+      std::pop_heap(heap.rows.begin(), heap.rows.end(), Worse());
+      values_.Erase(heap.rows.back());
+      heap.rows.pop_back();
+      heap.dead--;
+    }
+    return heap.rows.empty() ? nullptr : heap.rows.front();
+  }
+
+  AggregateCall call_;
+  RowTable values_;
+  std::deque<Heap> heaps_;
+  std::vector<uint64_t> free_heaps_;
+  RowBatch batch_;
+};
+
+/// DISTINCT before another accumulator: lets through the first of equal values and the last to leave.
+class DistinctAccumulator : public Accumulator {
+ public:
+  DistinctAccumulator(AggregateCall call, std::unique_ptr<Accumulator> inner)
+      : call_(std::move(call)),
+        inner_(std::move(inner)),
+        values_(RowLayout({LogicalType::UBIGINT, call_.argument_type}, true), sizeof(int64_t)) {}
+  idx_t Bytes() const override { return inner_->Bytes(); }
+  void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t* groups,
+              const int8_t* weights) override {
+    Vector ids(LogicalType::UBIGINT, reinterpret_cast<data_ptr_t>(const_cast<uint64_t*>(groups)));
+    std::vector<Vector*> columns = {&ids, argument};
+    batch_.Fill(values_.Layout(), columns, count, true);
+    passed_.assign(count, 0);
+    for (idx_t i = 0; i < count; i++) {
+      if (i + 8 < count) values_.Prefetch(batch_.HashOf(i + 8));
+      if (weights[i] == 0 || values_.Layout().IsNull(batch_.Row(i), 1)) continue;
+      bool created;
+      uint8_t* row = values_.FindOrCreate(batch_.Row(i), batch_.HashOf(i), created);
+      auto& seen = values_.Payload<int64_t>(row);
+      if (seen == 0) passed_[i] = 1;
+      seen += weights[i];
+      if (seen < 0) ThrowUnknownRow("Computing " + call_.text);
+      if (seen == 0) {
+        passed_[i] = -1;
+        values_.Erase(row);
+      }
+    }
+    inner_->Update(argument, count, states, groups, passed_.data());
+  }
+  void Finalize(uint8_t* const* states, idx_t count, Vector& result) override {
+    inner_->Finalize(states, count, result);
+  }
+  void Drop(uint8_t* state) override { inner_->Drop(state); }
+  void Save(StateWriter& writer, const std::vector<uint8_t*>& states) override {
+    inner_->Save(writer, states);
+    std::vector<uint8_t*> rows;
+    values_.ForEach([&](uint8_t* row) { rows.push_back(row); });
+    writer.PutRows(values_.Layout(), rows);
+    for (uint8_t* row : rows) writer.Put(values_.Payload<int64_t>(row));
+  }
+  void Load(StateReader& reader, const std::vector<uint8_t*>& states,
+            const std::vector<uint64_t>& groups) override {
+    inner_->Load(reader, states, groups);
+    std::vector<uint8_t*> rows;
+    reader.GetRows(values_.Layout(), [&](idx_t, uint8_t* row) {
+      bool created;
+      rows.push_back(values_.FindOrCreate(row, values_.Layout().Hash(row), created));
+    });
+    for (uint8_t* row : rows) values_.Payload<int64_t>(row) = reader.Get<int64_t>();
+  }
+  int64_t StateBytes() const override { return values_.Bytes() + inner_->StateBytes(); }
+  std::string DescribeState() const override { return "distinct values, " + inner_->DescribeState(); }
+
+ private:
+  AggregateCall call_;
+  std::unique_ptr<Accumulator> inner_;
+  RowTable values_;
+  RowBatch batch_;
+  std::vector<int8_t> passed_;
+};
+
+bool IsExactNumber(const LogicalType& type) {
+  return type.IsIntegral() ? type.id() != LogicalTypeId::UHUGEINT
+                           : type.id() == LogicalTypeId::DECIMAL || type.id() == LogicalTypeId::BOOLEAN;
+}
+
+bool IsFloat(const LogicalType& type) {
+  return type.id() == LogicalTypeId::DOUBLE || type.id() == LogicalTypeId::FLOAT;
+}
+
+}  // namespace
+
+std::optional<AggregateCall> NativeAggregate(const duckdb::BoundAggregateExpression& aggregate) {
+  const std::string& name = aggregate.function.name;
+  AggregateCall call;
+  call.kind = AggregateKind::kCountAll;
+  call.distinct = aggregate.IsDistinct();
+  call.result_type = aggregate.return_type;
+  call.text = aggregate.ToString();
+  if (aggregate.children.size() > 1) return std::nullopt;
+  if (aggregate.children.empty()) {
+    if (name != "count_star" && name != "count") return std::nullopt;
+    call.distinct = false;
+    return call;
+  }
+  call.argument_type = aggregate.children[0]->return_type;
+  const LogicalType& type = call.argument_type;
+  if (type.IsNested()) return std::nullopt;
+  if (name == "count") {
+    call.kind = AggregateKind::kCount;
+    return call;
+  }
+  if (name == "min" || name == "max") {
+    if (call.result_type != type) return std::nullopt;
+    call.kind = name == "min" ? AggregateKind::kMin : AggregateKind::kMax;
+    call.distinct = false;
+    return call;
+  }
+  bool sum = name == "sum" || name == "sum_no_overflow";
+  if (!sum && name != "avg" && name != "mean") return std::nullopt;
+  call.kind = sum ? AggregateKind::kSum : AggregateKind::kAvg;
+  bool float_result = IsFloat(call.result_type);
+  bool exact_result = IsExactNumber(call.result_type) && call.result_type.id() != LogicalTypeId::BOOLEAN;
+  bool same_scale = call.result_type.id() != LogicalTypeId::DECIMAL && type.id() != LogicalTypeId::DECIMAL;
+  if (!same_scale && call.result_type.id() == LogicalTypeId::DECIMAL && type.id() == LogicalTypeId::DECIMAL) {
+    same_scale = duckdb::DecimalType::GetScale(call.result_type) == duckdb::DecimalType::GetScale(type);
+  }
+  if (IsFloat(type) && float_result) return call;
+  if (!IsExactNumber(type)) return std::nullopt;
+  if (sum && exact_result && same_scale) return call;
+  if (!sum && (exact_result || call.result_type.id() == LogicalTypeId::DOUBLE)) return call;
+  return std::nullopt;
+}
+
+std::unique_ptr<Accumulator> Accumulator::Make(const AggregateCall& call, bool append_only) {
+  std::unique_ptr<Accumulator> made;
+  switch (call.kind) {
+    case AggregateKind::kCountAll:
+    case AggregateKind::kCount: made = std::make_unique<CountAccumulator>(call); break;
+    case AggregateKind::kMin:
+    case AggregateKind::kMax:
+      if (append_only) return std::make_unique<BestAccumulator>(call);
+      return std::make_unique<OrderedAccumulator>(call);
+    default:
+      if (IsFloat(call.argument_type)) {
+        made = std::make_unique<DoubleSumAccumulator>(call);
+      } else {
+        made = std::make_unique<ExactSumAccumulator>(call);
+      }
+  }
+  if (!call.distinct) return made;
+  return std::make_unique<DistinctAccumulator>(call, std::move(made));
+}
+
+}  // namespace millrace

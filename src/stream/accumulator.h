@@ -1,0 +1,58 @@
+// accumulator.h - the aggregates with a rule of their own: count, sum, avg, min, max, each with DISTINCT and FILTER.
+//
+// count, sum and avg are linear: a change adds its weight times its value. Integers and decimals sum in 128
+// bits, exactly; DOUBLE sums are compensated (Neumaier) with NaN and infinities counted aside. min and max
+// keep a multiset of the group's values and a heap over it that drops dead values when they reach the top;
+// over inserts only they keep the best value alone.
+#pragma once
+
+#include "stream/operator.h"
+
+namespace duckdb {
+class BoundAggregateExpression;
+}
+
+namespace millrace {
+
+enum class AggregateKind : uint8_t { kCountAll, kCount, kSum, kAvg, kMin, kMax };
+
+/// One aggregate call: what it computes from which columns of the operator's evaluated arguments.
+struct AggregateCall {
+  AggregateKind kind;
+  bool distinct = false;
+  std::optional<idx_t> argument;
+  std::optional<idx_t> filter;
+  LogicalType argument_type;
+  LogicalType result_type;
+  std::string text;  // For messages.
+};
+
+/// The rule for a bound aggregate; nullopt: DuckDB recomputes it. `argument`, `filter` are left to fill in.
+std::optional<AggregateCall> NativeAggregate(const duckdb::BoundAggregateExpression& aggregate);
+
+/// Keeps one aggregate for all groups; its fixed-size part lies in the group's row.
+/// Threads: one at a time.
+class Accumulator {
+ public:
+  virtual ~Accumulator() = default;
+  static std::unique_ptr<Accumulator> Make(const AggregateCall& call, bool append_only);
+
+  /// Bytes in the group's row, a multiple of 8.
+  virtual idx_t Bytes() const = 0;
+  /// Adds rows: `states[i]` is this accumulator's part of the group of row i, `groups[i]` the group's id;
+  /// weights of 0 are left out.
+  virtual void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t* groups,
+                      const int8_t* weights) = 0;
+  /// Results of `count` groups.
+  virtual void Finalize(uint8_t* const* states, idx_t count, Vector& result) = 0;
+  /// The group is gone.
+  virtual void Drop(uint8_t*) {}
+  virtual void Save(StateWriter& writer, const std::vector<uint8_t*>& states) = 0;
+  /// `states` are zeroed and in the order of Save; `groups` their ids.
+  virtual void Load(StateReader& reader, const std::vector<uint8_t*>& states,
+                    const std::vector<uint64_t>& groups) = 0;
+  virtual int64_t StateBytes() const { return 0; }
+  virtual std::string DescribeState() const = 0;
+};
+
+}  // namespace millrace

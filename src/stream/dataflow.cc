@@ -1,0 +1,254 @@
+#include "stream/dataflow.h"
+
+#include <algorithm>
+
+#include "duckdb/main/client_context.hpp"
+#include "stream/multiset_operators.h"
+#include "stream/plan_compiler.h"
+
+namespace millrace {
+
+namespace {
+
+uint64_t Fnv(std::string_view text) {
+  uint64_t hash = 0xcbf29ce484222325ULL;
+  for (char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3ULL;
+  return hash;
+}
+
+class CompiledDataflow : public Dataflow {
+ public:
+  CompiledDataflow(duckdb::ClientContext& context, const std::string& sql, DataflowOptions options)
+      : context_(context.shared_from_this()), options_(std::move(options)) {
+    BoundPlan bound = BindStreamingPlan(context, sql);
+    names_ = bound.names;
+    types_ = bound.types;
+    plan_ = PlanCompiler(context).Compile(std::move(bound.root));
+    for (auto& input : plan_.inputs) inputs_.push_back(input.table);
+    for (idx_t column : options_.sink_key) MILLRACE_CHECK(column < types_.size());
+    std::string text = "v1;" + sql;
+    for (auto& op : plan_.operators) text += "\n" + op->Describe();
+    for (idx_t column : options_.sink_key) text += fmt::format(" key {}", column);
+    fingerprint_ = fmt::format("{:016x}", Fnv(text));
+  }
+
+  const std::vector<SourceTable>& Inputs() const override { return inputs_; }
+  const duckdb::vector<std::string>& Names() const override { return names_; }
+  const duckdb::vector<LogicalType>& Types() const override { return types_; }
+
+  ChangelogType Start(const std::vector<ChangelogType>& input_types) override {
+    MILLRACE_CHECK(!started_ && input_types.size() == plan_.inputs.size());
+    started_ = true;
+    for (idx_t i = 0; i < input_types.size(); i++) StartInput(i, input_types[i]);
+    for (auto& op : plan_.operators) StartOperator(*op);
+    AddTop();
+    if (!loaded_.empty()) ApplyLoad();
+    return top_->type;
+  }
+
+  void Push(idx_t index, ChangeChunk& chunk, const ChangeReceiver& out) override {
+    MILLRACE_CHECK(started_ && index < entries_.size());
+    if (chunk.size() == 0) return;
+    top_->SetReceiver(&out);
+    PushConstants();
+    entries_[index]->Push(0, chunk);
+    top_->SetReceiver(nullptr);
+  }
+
+  void EndStep(const ChangeReceiver& out) override {
+    MILLRACE_CHECK(started_);
+    top_->SetReceiver(&out);
+    PushConstants();
+    for (auto& op : plan_.operators) op->EndStep();
+    top_->SetReceiver(nullptr);
+  }
+
+  void Save(StateStore& store) override {
+    MILLRACE_CHECK(started_);
+    StateWriter head(fingerprint_);
+    head.Put(static_cast<uint8_t>(constants_pushed_));
+    store.Put("dataflow", head.Finish());
+    for (idx_t i = 0; i < plan_.operators.size(); i++) {
+      if (!plan_.operators[i]->HasState()) continue;
+      StateWriter writer(fingerprint_);
+      plan_.operators[i]->Save(writer);
+      store.Put(Key(i), writer.Finish());
+    }
+  }
+
+  void Load(StateStore& store) override {
+    // Which operators there are is known after Start; until then the bytes wait.
+    auto head = store.Get("dataflow");
+    if (!head) Throw(ErrorCode::kCorrupt, "Loading the state of the query: there is none in the checkpoint");
+    StateReader reader(*head, fingerprint_, "the query");
+    constants_pushed_ = reader.Get<uint8_t>();
+    for (idx_t i = 0; i < plan_.operators.size() + 8; i++) {
+      if (auto bytes = store.Get(Key(i))) loaded_[i] = std::move(*bytes);
+    }
+    if (started_) ApplyLoad();
+  }
+
+  std::string Fingerprint() const override { return fingerprint_; }
+
+  std::string Explain() const override {
+    std::string text;
+    Explain(top_ ? *top_ : *plan_.root, 0, text);
+    return text;
+  }
+
+  int64_t StateBytes() const override {
+    int64_t bytes = 0;
+    if (!started_) return 0;
+    for (auto& op : plan_.operators) bytes += op->StateBytes();
+    return bytes;
+  }
+
+ private:
+  static std::string Key(idx_t index) { return fmt::format("operator-{:03}", index); }
+
+  void StartInput(idx_t index, ChangelogType type) {
+    auto& input = plan_.inputs[index];
+    input.entry->type = type;
+    input.entry->ordered = true;
+    entries_.push_back(input.entry);
+    if (type != ChangelogType::kUpsert) return;
+    if (input.key.empty()) {
+      Throw(ErrorCode::kInvalid,
+            "Reading table {}: it sends upserts but has no primary key; declare PRIMARY KEY (...) NOT ENFORCED",
+            input.table.definition->path.ToString());
+    }
+    auto normaliser = std::make_unique<KeyedOperator>(input.entry->Types(), input.key, true, "NORMALISE");
+    input.entry->AddInput(*normaliser);
+    entries_.back() = normaliser.get();
+    normaliser->type = ChangelogType::kUpsert;
+    plan_.operators.insert(plan_.operators.begin(), std::move(normaliser));
+  }
+
+  void StartOperator(Operator& op) {
+    std::vector<ChangelogType> types;
+    bool ordered = !op.HasState();
+    for (Operator* input : op.Inputs()) {
+      types.push_back(input->type);
+      ordered = ordered && input->ordered;
+    }
+    if (types.empty()) {
+      if (op.type == ChangelogType::kUpsert) types = {ChangelogType::kUpsert};  // A normaliser.
+      bool is_input = std::any_of(plan_.inputs.begin(), plan_.inputs.end(),
+                                  [&](auto& input) { return input.entry == &op; });
+      if (is_input) return;
+    }
+    op.type = op.Start(types);
+    op.ordered = ordered;
+    if (op.HasState()) {
+      // Rows normalised by primary key come once per key and step.
+      if (dynamic_cast<KeyedOperator*>(&op)) op.consolidated = true;
+    }
+  }
+
+  /// What stands between the query and the sink: the rule for its key, or the step's net changes.
+  void AddTop() {
+    top_ = plan_.root;
+    const UniqueKey& sink_key = options_.sink_key;
+    auto contained = [&](const UniqueKey& key) {
+      return std::all_of(key.begin(), key.end(), [&](idx_t column) {
+        return std::find(sink_key.begin(), sink_key.end(), column) != sink_key.end();
+      });
+    };
+    auto& keys = plan_.root->unique_keys;
+    bool fits = sink_key.empty() || std::any_of(keys.begin(), keys.end(), contained);
+    bool append = top_->type == ChangelogType::kAppend;
+    if (!fits) {
+      if (top_->ordered && append) return;  // Blind upserts: every row goes on, in order.
+      return Top(std::make_unique<KeyedOperator>(types_, sink_key, false, "SINK KEY"));
+    }
+    if (top_->ordered || append) return;
+    bool same_key = sink_key.empty() || (std::any_of(keys.begin(), keys.end(), [&](const UniqueKey& key) {
+                      return contained(key) && key.size() == sink_key.size();
+                    }));
+    if (top_->consolidated && same_key) return;
+    std::optional<UniqueKey> key;
+    if (!sink_key.empty()) {
+      key = sink_key;
+    } else {
+      for (auto& candidate : keys) {
+        if (!key || candidate.size() < key->size()) key = candidate;
+      }
+    }
+    Top(std::make_unique<ConsolidateOperator>(types_, key));
+  }
+
+  void Top(std::unique_ptr<Operator> op) {
+    op->AddInput(*top_);
+    op->type = op->Start({top_->type});
+    top_ = op.get();
+    plan_.operators.push_back(std::move(op));
+  }
+
+  void PushConstants() {
+    if (constants_pushed_) return;
+    constants_pushed_ = true;
+    for (auto& constant : plan_.constants) {
+      for (auto& rows : constant.chunks) {
+        ChangeChunk chunk;
+        chunk.rows.Move(*rows);
+        constant.entry->Push(0, chunk);
+      }
+      constant.chunks.clear();
+    }
+  }
+
+  void ApplyLoad() {
+    for (auto& [index, bytes] : loaded_) {
+      if (index >= plan_.operators.size() || !plan_.operators[index]->HasState()) {
+        Throw(ErrorCode::kCorrupt,
+              "Loading the state of the query: the plan has no operator {}; an input changed its changelog type. Start "
+              "the job afresh",
+              index);
+      }
+      auto& op = *plan_.operators[index];
+      StateReader reader(std::move(bytes), fingerprint_, op.Describe());
+      op.Load(reader);
+    }
+    for (idx_t i = 0; i < plan_.operators.size(); i++) {
+      if (plan_.operators[i]->HasState() && !loaded_.count(i)) {
+        Throw(ErrorCode::kCorrupt, "Loading the state of {}: it is missing from the checkpoint",
+              plan_.operators[i]->Describe());
+      }
+    }
+    loaded_.clear();
+  }
+
+  void Explain(const Operator& op, int depth, std::string& text) const {
+    text += std::string(depth * 2, ' ') + op.Describe();
+    if (started_) {
+      text += fmt::format("  [{}]", ChangelogTypeName(op.type));
+      std::string state = op.DescribeState();
+      if (!state.empty()) text += "  {" + state + "}";
+    }
+    text += "\n";
+    for (const Operator* input : op.Inputs()) Explain(*input, depth + 1, text);
+  }
+
+  duckdb::shared_ptr<duckdb::ClientContext> context_;
+  DataflowOptions options_;
+  duckdb::vector<std::string> names_;
+  duckdb::vector<LogicalType> types_;
+  CompiledPlan plan_;
+  std::vector<SourceTable> inputs_;
+  std::vector<Operator*> entries_;  // Where chunks of each input go in: the table or its normaliser.
+  Operator* top_ = nullptr;
+  std::string fingerprint_;
+  std::map<idx_t, std::string> loaded_;
+  bool started_ = false;
+  bool constants_pushed_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Dataflow> Dataflow::Compile(duckdb::ClientContext& context,
+                                            const std::string& duck_sql,
+                                            const DataflowOptions& options) {
+  return std::make_unique<CompiledDataflow>(context, duck_sql, options);
+}
+
+}  // namespace millrace

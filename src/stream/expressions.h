@@ -1,0 +1,43 @@
+// expressions.h - bound DuckDB expressions evaluated over change chunks, with errors that show the row.
+#pragma once
+
+#include "base/error.h"
+#include "duckdb/execution/expression_executor.hpp"
+#include "duckdb/planner/column_binding.hpp"
+
+namespace millrace {
+
+using ExpressionList = duckdb::vector<duckdb::unique_ptr<duckdb::Expression>>;
+using Bindings = duckdb::vector<duckdb::ColumnBinding>;
+
+/// A copy whose column references are positions in `bindings`, shifted by `offset`.
+duckdb::unique_ptr<duckdb::Expression> ResolveColumns(const duckdb::Expression& expression,
+                                                      const Bindings& bindings);
+/// A copy whose column references point to table `table_index`, numbered as in `bindings`.
+duckdb::unique_ptr<duckdb::Expression> RebindColumns(const duckdb::Expression& expression,
+                                                     const Bindings& bindings, idx_t table_index);
+/// The position a plain column reference resolves to; nullopt for anything else.
+std::optional<idx_t> PlainColumn(const duckdb::Expression& resolved);
+
+/// Evaluates a list of resolved expressions. Threads: one at a time.
+/// Throws: Error(kData) with the expression and the row that failed.
+class Evaluator {
+ public:
+  Evaluator(duckdb::ClientContext& context, ExpressionList expressions);
+  /// `out` has the types of the expressions; its vectors may refer to `in`.
+  void Evaluate(DataChunk& in, DataChunk& out);
+  /// REQUIRES: one boolean expression. Rows for which it is true.
+  idx_t Select(DataChunk& in, SelectionVector& selection);
+  duckdb::vector<LogicalType> Types() const;
+  std::string ToString() const;
+  bool Empty() const { return expressions_.empty(); }
+  const ExpressionList& Expressions() const { return expressions_; }
+
+ private:
+  [[noreturn]] void Explain(DataChunk& in, const std::exception& failure);
+
+  ExpressionList expressions_;
+  duckdb::ExpressionExecutor executor_;
+};
+
+}  // namespace millrace

@@ -1,0 +1,470 @@
+#include "stream/join_operator.h"
+
+#include <algorithm>
+
+#include "duckdb/planner/expression/bound_conjunction_expression.hpp"
+
+namespace millrace {
+
+namespace {
+
+constexpr uint8_t kFalse = 0, kTrue = 1, kUnknown = 2;
+
+ExpressionList OneCondition(ExpressionList conditions) {
+  if (conditions.size() < 2) return conditions;
+  auto all = duckdb::make_uniq<duckdb::BoundConjunctionExpression>(duckdb::ExpressionType::CONJUNCTION_AND);
+  all->children = std::move(conditions);
+  ExpressionList one;
+  one.push_back(std::move(all));
+  return one;
+}
+
+constexpr const char* kNames[] = {"INNER", "LEFT", "RIGHT", "FULL", "SEMI", "ANTI", "MARK"};
+
+}  // namespace
+
+JoinOperator::JoinOperator(duckdb::ClientContext& context, Plan plan)
+    : Operator({}), plan_(std::move(plan)), residual_(context, OneCondition(std::move(plan_.residual))) {
+  sides_[0].keys = std::make_unique<Evaluator>(context, std::move(plan_.left_keys));
+  sides_[1].keys = std::make_unique<Evaluator>(context, std::move(plan_.right_keys));
+  duckdb::vector<LogicalType> types, pair;
+  for (idx_t column : plan_.left_output) types.push_back(plan_.left_types[column]);
+  if (HasMark()) types.push_back(LogicalType::BOOLEAN);
+  if (!OneSided()) {
+    for (idx_t column : plan_.right_output) types.push_back(plan_.right_types[column]);
+  }
+  SetTypes(types);
+  if (!types.empty()) out_.Initialize(types);
+  pair = plan_.left_types;
+  pair.insert(pair.end(), plan_.right_types.begin(), plan_.right_types.end());
+  if (!residual_.Empty()) {
+    pair_chunk_.Initialize(duckdb::Allocator::DefaultAllocator(), pair);
+    verdict_.Initialize(duckdb::Allocator::DefaultAllocator(), {LogicalType::BOOLEAN});
+  }
+  for (Side& side : sides_) {
+    if (!side.keys->Empty()) {
+      side.key_chunk.Initialize(duckdb::Allocator::DefaultAllocator(), side.keys->Types());
+    }
+  }
+  sides_[0].layout = RowLayout(plan_.left_types);
+  sides_[1].layout = RowLayout(plan_.right_types);
+  sides_[0].preserved = plan_.kind == JoinKind::kLeft || plan_.kind == JoinKind::kFull || OneSided();
+  sides_[1].preserved = plan_.kind == JoinKind::kRight || plan_.kind == JoinKind::kFull;
+  keys_ = std::make_unique<RowTable>(RowLayout(sides_[0].keys->Types(), true), sizeof(KeyHead));
+}
+
+ChangelogType JoinOperator::Start(const std::vector<ChangelogType>& inputs) {
+  bool all_append = true;
+  for (idx_t i = 0; i < 2; i++) {
+    Side& side = sides_[i];
+    side.append_only = inputs[i] == ChangelogType::kAppend;
+    all_append = all_append && side.append_only;
+    if (side.append_only) {
+      side.plain = std::make_unique<RowStore>(side.layout.Width() + sizeof(RowHead));
+    } else {
+      side.rows = std::make_unique<RowTable>(side.layout, sizeof(RowHead));
+    }
+  }
+  bool keeps_append = plan_.kind == JoinKind::kInner || plan_.kind == JoinKind::kSemi;
+  return all_append && keeps_append ? ChangelogType::kAppend : ChangelogType::kFull;
+}
+
+bool JoinOperator::NullKey(const uint8_t* key) const {
+  if (!keys_->Layout().AnyNull(key)) return false;
+  for (idx_t i = 0; i < plan_.null_matches.size(); i++) {
+    if (!plan_.null_matches[i] && keys_->Layout().IsNull(key, i)) return true;
+  }
+  return false;
+}
+
+void JoinOperator::Push(idx_t port, ChangeChunk& chunk) {
+  idx_t count = chunk.size();
+  if (count == 0) return;
+  Side& side = sides_[port];
+  side.keys->Evaluate(chunk.rows, side.key_chunk);
+  side.key_chunk.SetCardinality(count);
+  side.key_batch.Fill(keys_->Layout(), side.key_chunk, nullptr, true);
+  side.row_batch.Fill(side.layout, chunk.rows, nullptr, !side.append_only);
+  key_rows_.resize(count);
+  keys_->FindOrCreateAll(side.key_batch, count, key_rows_.data());
+  Probe(port, chunk);
+  FlushOut();
+  Store(port, chunk);
+}
+
+void JoinOperator::Probe(idx_t port, ChangeChunk& chunk) {
+  idx_t count = chunk.size(), other = 1 - port;
+  bool by_key = OneSided() && residual_.Empty();
+  row_matches_.assign(count, 0);
+  if (HasMark()) row_unknown_.assign(count, 0);
+  bool next_to_each_other = residual_.Empty() && !by_key;
+  for (idx_t i = 0; i < count; i++) {
+    if (i + 4 < count) __builtin_prefetch(HeadOf(key_rows_[i + 4]).first[other]);
+    uint8_t* key = key_rows_[i];
+    int64_t weight = Weight(chunk.KindOf(i));
+    if (by_key) {
+      ProbeOneSidedByKey(port, i, key, weight);
+      continue;
+    }
+    if (!NullKey(key)) {
+      for (uint8_t* row = HeadOf(key).first[other]; row; row = RowOf(other, row).next) {
+        if (next_to_each_other) {
+          Matched(port, i, row, weight, false);
+        } else {
+          candidates_.push_back({static_cast<uint32_t>(i), row});
+          if (candidates_.size() == kChunkRows) JudgeCandidates(port, chunk);
+        }
+      }
+    }
+    if (next_to_each_other) FinishRow(port, i, weight);
+  }
+  if (by_key || next_to_each_other) return;
+  JudgeCandidates(port, chunk);
+  for (idx_t i = 0; i < count; i++) FinishRow(port, i, Weight(chunk.KindOf(i)));
+}
+
+/// Semi, anti and mark joins without further conditions: only the number of partners of the key counts.
+void JoinOperator::ProbeOneSidedByKey(idx_t port, idx_t i, uint8_t* key, int64_t weight) {
+  KeyHead& head = HeadOf(key);
+  bool null_key = NullKey(key);
+  if (port == 0) {
+    const uint8_t* row = sides_[0].row_batch.Row(i);
+    if (HasMark()) return Out(row, nullptr, weight, Mark(key, nullptr));
+    if (Shown(null_key ? 0 : head.total[1])) Out(row, nullptr, weight);
+    return;
+  }
+  // The right side's totals count at once: rows of one chunk see each other.
+  bool total_was = right_total_ > 0, nulls_was = right_nulls_ > 0;
+  uint8_t before = HasMark() ? Mark(key, nullptr) : 0;
+  int64_t old_total = head.total[1];
+  head.total[1] += weight;
+  right_total_ += weight;
+  if (null_key) right_nulls_ += weight;
+  if (head.total[1] < 0) ThrowUnknownRow(Describe());
+  if (!null_key && (old_total > 0) != (head.total[1] > 0)) {
+    uint8_t after = HasMark() ? Mark(key, nullptr) : 0;
+    for (uint8_t* row = head.first[0]; row; row = RowOf(0, row).next) {
+      if (HasMark()) {
+        ChangeMark(row, before, after, RowOf(0, row).count);
+      } else {
+        Out(row, nullptr, Shown(head.total[1]) ? RowOf(0, row).count : -RowOf(0, row).count);
+      }
+    }
+  }
+  if (HasMark() && (total_was != (right_total_ > 0) || nulls_was != (right_nulls_ > 0))) {
+    // The key at hand is settled only if its own mark came from a partner.
+    if (!null_key && (old_total > 0) != (head.total[1] > 0)) {
+      int64_t keep = head.total[1];
+      head.total[1] = 1;  // Already shown with its new mark: leave it out.
+      RefreshMarks(total_was, nulls_was);
+      head.total[1] = keep;
+    } else {
+      RefreshMarks(total_was, nulls_was);
+    }
+  }
+}
+
+uint8_t JoinOperator::Mark(uint8_t* key, const RowHead* row) const {
+  if (!residual_.Empty()) return row->matches > 0 ? kTrue : row->unknown > 0 ? kUnknown : kFalse;
+  if (NullKey(key)) return right_total_ > 0 ? kUnknown : kFalse;
+  if (HeadOf(key).total[1] > 0) return kTrue;
+  return right_nulls_ > 0 ? kUnknown : kFalse;
+}
+
+/// The right side became (or ceased to be) empty or free of NULLs: rows without partner change their mark.
+void JoinOperator::RefreshMarks(bool total_was, bool nulls_was) {
+  keys_->ForEach([&](uint8_t* key) {
+    bool null_key = NullKey(key);
+    if (!null_key && HeadOf(key).total[1] > 0) return;
+    uint8_t before = (null_key ? total_was : nulls_was) ? kUnknown : kFalse;
+    uint8_t after = (null_key ? right_total_ > 0 : right_nulls_ > 0) ? kUnknown : kFalse;
+    for (uint8_t* row = HeadOf(key).first[0]; row; row = RowOf(0, row).next) {
+      ChangeMark(row, before, after, RowOf(0, row).count);
+    }
+  });
+}
+
+void JoinOperator::ChangeMark(uint8_t* row, uint8_t before, uint8_t after, int64_t count) {
+  if (before == after) return;
+  Out(row, nullptr, -count, before);
+  Out(row, nullptr, count, after);
+}
+
+void JoinOperator::JudgeCandidates(idx_t port, ChangeChunk& chunk) {
+  idx_t count = candidates_.size(), other = 1 - port;
+  if (count == 0) return;
+  std::vector<const uint8_t*> own(count), partners(count);
+  for (idx_t i = 0; i < count; i++) {
+    own[i] = sides_[port].row_batch.Row(candidates_[i].row);
+    partners[i] = candidates_[i].partner;
+  }
+  pair_chunk_.Reset();
+  idx_t left_columns = plan_.left_types.size();
+  for (idx_t side : {port, other}) {
+    auto& rows = side == port ? own : partners;
+    idx_t shift = side == 0 ? 0 : left_columns;
+    for (idx_t i = 0; i < sides_[side].layout.Columns(); i++) {
+      sides_[side].layout.Gather(i, rows.data(), count, pair_chunk_.data[shift + i]);
+    }
+  }
+  pair_chunk_.SetCardinality(count);
+  residual_.Evaluate(pair_chunk_, verdict_);
+  UnifiedVectorFormat format;
+  verdict_.data[0].ToUnifiedFormat(count, format);
+  auto holds = UnifiedVectorFormat::GetData<bool>(format);
+  for (idx_t i = 0; i < count; i++) {
+    idx_t at = format.sel->get_index(i);
+    bool unknown = !format.validity.RowIsValid(at);
+    if (unknown ? !HasMark() : !holds[at]) continue;
+    uint32_t row = candidates_[i].row;
+    Matched(port, row, candidates_[i].partner, Weight(chunk.KindOf(row)), unknown);
+  }
+  candidates_.clear();
+}
+
+/// Row `i` of the chunk and `partner` of the other side belong together.
+void JoinOperator::Matched(idx_t port, idx_t i, uint8_t* partner, int64_t weight, bool unknown) {
+  idx_t other = 1 - port;
+  RowHead& head = RowOf(other, partner);
+  const uint8_t* own = sides_[port].row_batch.Row(i);
+  (unknown ? row_unknown_ : row_matches_)[i] += head.count;
+  if (!OneSided()) {
+    if (sides_[other].preserved) {
+      int64_t before = head.matches;
+      head.matches += weight;
+      if ((before > 0) != (head.matches > 0)) {
+        int64_t lonely = head.matches > 0 ? -head.count : head.count;
+        port == 0 ? Out(nullptr, partner, lonely) : Out(partner, nullptr, lonely);
+      }
+    }
+    port == 0 ? Out(own, partner, weight * head.count) : Out(partner, own, weight * head.count);
+    return;
+  }
+  if (port == 0) return;  // Decided when all partners are known.
+  uint8_t mark = HasMark() ? Mark(nullptr, &head) : 0;
+  int64_t before = head.matches;
+  (unknown ? head.unknown : head.matches) += weight;
+  if (HasMark()) {
+    ChangeMark(partner, mark, Mark(nullptr, &head), head.count);
+  } else if ((before > 0) != (head.matches > 0)) {
+    Out(partner, nullptr, Shown(head.matches) ? head.count : -head.count);
+  }
+}
+
+/// All partners of row `i` are known.
+void JoinOperator::FinishRow(idx_t port, idx_t i, int64_t weight) {
+  if (!sides_[port].preserved) return;
+  const uint8_t* own = sides_[port].row_batch.Row(i);
+  if (OneSided()) {
+    RowHead head{};
+    head.matches = row_matches_[i];
+    if (HasMark()) {
+      head.unknown = row_unknown_[i];
+      Out(own, nullptr, weight, Mark(nullptr, &head));
+    } else if (Shown(head.matches)) {
+      Out(own, nullptr, weight);
+    }
+    return;
+  }
+  if (row_matches_[i] > 0) return;
+  port == 0 ? Out(own, nullptr, weight) : Out(nullptr, own, weight);
+}
+
+void JoinOperator::Store(idx_t port, ChangeChunk& chunk) {
+  Side& side = sides_[port];
+  idx_t count = chunk.size();
+  bool by_key = OneSided() && residual_.Empty();
+  bool keep_null_keys = HasMark() && by_key && port == 0;
+  for (idx_t i = 0; i < count; i++) {
+    if (side.rows && i + 8 < count) side.rows->Prefetch(side.row_batch.HashOf(i + 8));
+    uint8_t* key = key_rows_[i];
+    if (!keep_null_keys && NullKey(key)) continue;
+    if (by_key && port == 1) continue;  // Counted, not kept.
+    int64_t weight = Weight(chunk.KindOf(i));
+    const uint8_t* row = side.row_batch.Row(i);
+    uint8_t* stored = Attach(port, key, row, side.append_only ? 0 : side.row_batch.HashOf(i));
+    RowHead& head = RowOf(port, stored);
+    head.count += weight;
+    head.matches = row_matches_[i];
+    if (HasMark()) head.unknown = row_unknown_[i];
+    if (head.count < 0) ThrowUnknownRow(Describe());
+    HeadOf(key).total[port] += weight;
+    if (head.count == 0) Detach(port, stored);
+  }
+  // Keys without rows go; a key may stand in the chunk more than once, so look it up anew.
+  for (idx_t i = 0; i < count; i++) {
+    uint8_t* key = keys_->Find(side.key_batch.Row(i), side.key_batch.HashOf(i));
+    if (!key) continue;
+    KeyHead& head = HeadOf(key);
+    if (!head.first[0] && !head.first[1] && head.total[0] == 0 && head.total[1] == 0) keys_->Erase(key);
+  }
+}
+
+uint8_t* JoinOperator::Attach(idx_t which, uint8_t* key, const uint8_t* row, uint64_t hash) {
+  Side& side = sides_[which];
+  bool created = true;
+  uint8_t* stored;
+  if (side.append_only) {
+    stored = side.plain->New();
+    memcpy(stored, row, side.layout.Width());
+    side.plain->Intern(side.layout, stored);
+  } else {
+    stored = side.rows->FindOrCreate(row, hash, created);
+  }
+  if (!created) return stored;
+  side.stored++;
+  RowHead& head = RowOf(which, stored);
+  head.key = key;
+  head.next = HeadOf(key).first[which];
+  if (head.next) RowOf(which, head.next).previous = stored;
+  HeadOf(key).first[which] = stored;
+  return stored;
+}
+
+void JoinOperator::Detach(idx_t which, uint8_t* row) {
+  Side& side = sides_[which];
+  RowHead& head = RowOf(which, row);
+  if (head.previous) {
+    RowOf(which, head.previous).next = head.next;
+  } else {
+    HeadOf(head.key).first[which] = head.next;
+  }
+  if (head.next) RowOf(which, head.next).previous = head.previous;
+  side.stored--;
+  MILLRACE_CHECK(!side.append_only);
+  side.rows->Erase(row);
+}
+
+void JoinOperator::Out(const uint8_t* left, const uint8_t* right, int64_t weight, uint8_t mark) {
+  RowKind kind = weight > 0 ? RowKind::kInsert : RowKind::kDelete;
+  for (int64_t n = weight > 0 ? weight : -weight; n > 0; n--) {
+    out_left_.push_back(left);
+    out_right_.push_back(right);
+    if (HasMark()) out_marks_.push_back(mark);
+    out_.kinds.push_back(kind);
+    if (out_left_.size() == kChunkRows) FlushOut();
+  }
+}
+
+void JoinOperator::FlushOut() {
+  idx_t count = out_left_.size();
+  if (count == 0) return;
+  std::vector<RowKind> kinds = std::move(out_.kinds);
+  out_.Reset();
+  idx_t column = 0;
+  for (idx_t source : plan_.left_output) {
+    sides_[0].layout.Gather(source, out_left_.data(), count, out_.rows.data[column++]);
+  }
+  if (HasMark()) {
+    auto marks = duckdb::FlatVector::GetData<bool>(out_.rows.data[column]);
+    for (idx_t i = 0; i < count; i++) {
+      marks[i] = out_marks_[i] == kTrue;
+      if (out_marks_[i] == kUnknown) duckdb::FlatVector::SetNull(out_.rows.data[column], i, true);
+    }
+  } else if (!OneSided()) {
+    for (idx_t source : plan_.right_output) {
+      sides_[1].layout.Gather(source, out_right_.data(), count, out_.rows.data[column++]);
+    }
+  }
+  out_.rows.SetCardinality(count);
+  out_left_.clear();
+  out_right_.clear();
+  out_marks_.clear();
+  if (std::find(kinds.begin(), kinds.end(), RowKind::kDelete) != kinds.end()) {
+    out_.kinds = std::move(kinds);
+  }
+  Emit(out_);
+  out_.kinds.clear();
+}
+
+void JoinOperator::ForEachRow(idx_t side, const std::function<void(uint8_t*)>& visit) const {
+  keys_->ForEach([&](uint8_t* key) {
+    for (uint8_t* row = HeadOf(key).first[side]; row; row = RowOf(side, row).next) visit(row);
+  });
+}
+
+std::string JoinOperator::Describe() const {
+  std::string text = fmt::format("{} JOIN", kNames[static_cast<int>(plan_.kind)]);
+  if (!sides_[0].keys->Empty()) {
+    text += " ON " + sides_[0].keys->ToString() + " = " + sides_[1].keys->ToString();
+  } else {
+    text += " (nested loop)";
+  }
+  return residual_.Empty() ? text : text + " AND " + residual_.ToString();
+}
+
+std::string JoinOperator::DescribeState() const {
+  return fmt::format("{} keys, {} left rows{}, {} right rows{}", keys_->Size(), sides_[0].stored,
+                     sides_[0].append_only ? " (append)" : "", sides_[1].stored,
+                     sides_[1].append_only ? " (append)" : "");
+}
+
+void JoinOperator::Save(StateWriter& writer) {
+  writer.Put(right_total_);
+  writer.Put(right_nulls_);
+  std::vector<uint8_t*> keys;
+  keys_->ForEach([&](uint8_t* key) { keys.push_back(key); });
+  writer.PutTypes(keys_->Layout().Types());
+  writer.PutRows(keys_->Layout(), keys);
+  for (idx_t side = 0; side < 2; side++) {
+    std::vector<uint8_t*> rows;
+    for (uint8_t* key : keys) {
+      writer.Put(HeadOf(key).total[side]);
+      uint64_t count = 0;
+      for (uint8_t* row = HeadOf(key).first[side]; row; row = RowOf(side, row).next) {
+        rows.push_back(row);
+        count++;
+      }
+      writer.Put(count);
+    }
+    writer.Put(static_cast<uint8_t>(sides_[side].append_only));
+    writer.PutTypes(sides_[side].layout.Types());
+    writer.PutRows(sides_[side].layout, rows);
+    for (uint8_t* row : rows) {
+      writer.Put(RowOf(side, row).count);
+      writer.Put(RowOf(side, row).matches);
+      writer.Put(RowOf(side, row).unknown);
+    }
+  }
+}
+
+void JoinOperator::Load(StateReader& reader) {
+  right_total_ = reader.Get<int64_t>();
+  right_nulls_ = reader.Get<int64_t>();
+  std::vector<uint8_t*> keys;
+  reader.ExpectTypes(keys_->Layout().Types());
+  reader.GetRows(keys_->Layout(), [&](idx_t, uint8_t* row) {
+    bool created;
+    keys.push_back(keys_->FindOrCreate(row, keys_->Layout().Hash(row), created));
+  });
+  for (idx_t which = 0; which < 2; which++) {
+    Side& side = sides_[which];
+    std::vector<uint8_t*> owners, rows;
+    for (uint8_t* key : keys) {
+      HeadOf(key).total[which] = reader.Get<int64_t>();
+      auto count = reader.Get<uint64_t>();
+      for (uint64_t i = 0; i < count; i++) owners.push_back(key);
+    }
+    if (reader.Get<uint8_t>() != static_cast<uint8_t>(side.append_only)) {
+      reader.Corrupt("an input was append-only then and is not now, or the reverse");
+    }
+    reader.ExpectTypes(side.layout.Types());
+    reader.GetRows(side.layout, [&](idx_t i, uint8_t* row) {
+      if (i >= owners.size()) reader.Corrupt("it holds more rows than its keys tell");
+      rows.push_back(Attach(which, owners[i], row, side.append_only ? 0 : side.layout.Hash(row)));
+    });
+    for (uint8_t* row : rows) {
+      RowOf(which, row).count = reader.Get<int64_t>();
+      RowOf(which, row).matches = reader.Get<int64_t>();
+      RowOf(which, row).unknown = reader.Get<int64_t>();
+    }
+  }
+}
+
+int64_t JoinOperator::StateBytes() const {
+  int64_t bytes = keys_->Bytes();
+  for (const Side& side : sides_) bytes += side.rows ? side.rows->Bytes() : side.plain->Bytes();
+  return bytes;
+}
+
+}  // namespace millrace

@@ -1,0 +1,109 @@
+// operator.h - one node of a compiled query: takes the change of its inputs, emits the change of its output.
+//
+// Stateless operators emit at once and keep order and kinds. Stateful ones consolidate within the step and
+// emit at EndStep, -old then +new per key; joins emit at once, every prefix of what they emit being a
+// valid multiset. EndStep is called in topological order. Rule, state and cost of each: docs/internals/operators.md.
+#pragma once
+
+#include "base/change_chunk.h"
+#include "stream/state_format.h"
+
+namespace millrace {
+
+/// Columns whose values are unique in an output; empty: at most one row.
+using UniqueKey = std::vector<idx_t>;
+
+/// A node of the dataflow. It must not change the chunks it is given.
+///
+/// Threads: owned by its job. Throws: Error(kData) when a row cannot be evaluated or does not fit the state.
+class Operator {
+ public:
+  explicit Operator(duckdb::vector<LogicalType> types) : types_(std::move(types)) {}
+  virtual ~Operator() = default;
+
+  /// Takes the changes of input `port`.
+  virtual void Push(idx_t port, ChangeChunk& chunk) = 0;
+  virtual void EndStep() {}
+  /// Given the changelog types of the inputs, prepares the state and tells the type of the output.
+  virtual ChangelogType Start(const std::vector<ChangelogType>& inputs) = 0;
+  /// Rule and parameters in one line.
+  virtual std::string Describe() const = 0;
+  /// What is kept, for EXPLAIN; empty: nothing.
+  virtual std::string DescribeState() const { return ""; }
+  virtual bool HasState() const { return false; }
+  virtual void Save(StateWriter&) {}
+  virtual void Load(StateReader&) {}
+  virtual int64_t StateBytes() const { return 0; }
+
+  const duckdb::vector<LogicalType>& Types() const { return types_; }
+  const std::vector<Operator*>& Inputs() const { return inputs_; }
+  void AddInput(Operator& input) {
+    input.targets_.push_back({this, inputs_.size()});
+    inputs_.push_back(&input);
+  }
+  void SetTypes(duckdb::vector<LogicalType> types) { types_ = std::move(types); }
+  /// Sends to `receiver` as well; the last operator of a dataflow.
+  void SetReceiver(const ChangeReceiver* receiver) { receiver_ = receiver; }
+
+  std::vector<UniqueKey> unique_keys;  // Derived when compiled.
+  bool ordered = false;                // No stateful operator up to here: order and pairs are the input's.
+  bool consolidated = false;           // Emits each row at most once per step, net.
+  ChangelogType type = ChangelogType::kFull;
+
+ protected:
+  void Emit(ChangeChunk& chunk) {
+    if (chunk.size() == 0) return;
+    for (const Target& target : targets_) target.to->Push(target.port, chunk);
+    if (receiver_) (*receiver_)(chunk);
+  }
+
+ private:
+  struct Target {
+    Operator* to;
+    idx_t port;
+  };
+  duckdb::vector<LogicalType> types_;
+  std::vector<Operator*> inputs_;
+  std::vector<Target> targets_;
+  const ChangeReceiver* receiver_ = nullptr;
+};
+
+/// Collects packed rows as changes and emits them in full chunks.
+class RowEmitter {
+ public:
+  using Flush = std::function<void(ChangeChunk&)>;
+  RowEmitter(const RowLayout& layout, Flush flush) : layout_(layout), flush_(std::move(flush)) {
+    chunk_.Initialize(layout.Types());
+  }
+  void Add(const uint8_t* row, RowKind kind) {
+    rows_.push_back(row);
+    chunk_.kinds.push_back(kind);
+    if (rows_.size() == kChunkRows) Finish();
+  }
+  void AddWeighted(const uint8_t* row, int64_t weight) {
+    for (; weight > 0; weight--) Add(row, RowKind::kInsert);
+    for (; weight < 0; weight++) Add(row, RowKind::kDelete);
+  }
+  /// The -U and +U of one update, in one chunk.
+  void AddPair(const uint8_t* before, const uint8_t* after) {
+    if (rows_.size() + 2 > kChunkRows) Finish();
+    Add(before, RowKind::kUpdateBefore);
+    Add(after, RowKind::kUpdateAfter);
+  }
+  void Finish();
+
+ private:
+  const RowLayout& layout_;
+  Flush flush_;
+  std::vector<const uint8_t*> rows_;
+  ChangeChunk chunk_;
+};
+
+[[noreturn]] inline void ThrowUnknownRow(const std::string& where) {
+  Throw(ErrorCode::kData,
+        "{}: a row is deleted that was never inserted; an input leaves out rows or old values. Read it from its "
+        "beginning, or give the table a primary key and read it as upserts",
+        where);
+}
+
+}  // namespace millrace

@@ -1,0 +1,127 @@
+// plan_binder.cc - SQL -> bound plan for streaming: DuckDB's parser, binder and a fixed list of its rewrites.
+//
+// Not the whole optimizer: rules that read stored statistics would make the plan depend on the data, others
+// prepare batch execution. Calling the rules one by one also leaves the database's settings alone.
+#include "duckdb/common/types/column/column_data_collection.hpp"
+#include "duckdb/main/client_config.hpp"
+#include "duckdb/main/client_context.hpp"
+#include "duckdb/main/connection.hpp"
+#include "duckdb/main/query_result.hpp"
+#include "duckdb/optimizer/common_aggregate_optimizer.hpp"
+#include "duckdb/optimizer/cse_optimizer.hpp"
+#include "duckdb/optimizer/cte_filter_pusher.hpp"
+#include "duckdb/optimizer/deliminator.hpp"
+#include "duckdb/optimizer/empty_result_pullup.hpp"
+#include "duckdb/optimizer/expression_heuristics.hpp"
+#include "duckdb/optimizer/filter_pullup.hpp"
+#include "duckdb/optimizer/filter_pushdown.hpp"
+#include "duckdb/optimizer/in_clause_rewriter.hpp"
+#include "duckdb/optimizer/join_order/join_order_optimizer.hpp"
+#include "duckdb/optimizer/optimizer.hpp"
+#include "duckdb/optimizer/remove_unused_columns.hpp"
+#include "duckdb/optimizer/unnest_rewriter.hpp"
+#include "duckdb/parser/parser.hpp"
+#include "duckdb/parser/statement/logical_plan_statement.hpp"
+#include "duckdb/planner/binder.hpp"
+#include "duckdb/planner/expression/bound_function_expression.hpp"
+#include "duckdb/planner/expression_iterator.hpp"
+#include "duckdb/planner/logical_operator_visitor.hpp"
+#include "duckdb/planner/operator/logical_get.hpp"
+#include "duckdb/planner/planner.hpp"
+#include "stream/plan_compiler.h"
+
+namespace millrace {
+
+namespace {
+
+void RefuseClock(const duckdb::Expression& expression) {
+  if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_FUNCTION) {
+    auto& call = expression.Cast<duckdb::BoundFunctionExpression>();
+    if (call.function.GetStability() == duckdb::FunctionStability::CONSISTENT_WITHIN_QUERY) {
+      Throw(ErrorCode::kUnsupported,
+            "Compiling a streaming query: {}() is a clock or session function; a running query has no one moment to "
+            "take it at. Store the time in a column of the input, or run the query in batch mode",
+            call.function.name);
+    }
+  }
+  duckdb::ExpressionIterator::EnumerateChildren(
+      expression, [](const duckdb::Expression& child) { RefuseClock(child); });
+}
+
+void Prepare(duckdb::LogicalOperator& plan) {
+  duckdb::LogicalOperatorVisitor::EnumerateExpressions(
+      plan, [](duckdb::unique_ptr<duckdb::Expression>* expression) { RefuseClock(**expression); });
+  if (plan.type == duckdb::LogicalOperatorType::LOGICAL_GET) {
+    // Without sizes of tables: the plan must be the same tomorrow.
+    auto& get = plan.Cast<duckdb::LogicalGet>();
+    get.function.cardinality = nullptr;
+    get.function.statistics = nullptr;
+    get.function.statistics_extended = nullptr;
+  }
+  for (auto& child : plan.children) Prepare(*child);
+}
+
+duckdb::unique_ptr<duckdb::LogicalOperator> Rewrite(
+    duckdb::Binder& binder, duckdb::ClientContext& context,
+    duckdb::unique_ptr<duckdb::LogicalOperator> plan) {
+  duckdb::Optimizer optimizer(binder, context);
+  optimizer.rewriter.VisitOperator(*plan);
+  plan = duckdb::FilterPullup().Rewrite(std::move(plan));
+  duckdb::FilterPushdown pushdown(optimizer);
+  duckdb::unordered_set<idx_t> top_bindings;
+  pushdown.CheckMarkToSemi(*plan, top_bindings);
+  plan = pushdown.Rewrite(std::move(plan));
+  duckdb::CTEFilterPusher cte_pusher(optimizer);
+  plan = cte_pusher.Optimize(std::move(plan));
+  duckdb::InClauseRewriter in_clause(context, optimizer);
+  plan = in_clause.Rewrite(std::move(plan));
+  plan = duckdb::Deliminator().Optimize(std::move(plan));
+  plan = duckdb::EmptyResultPullup().Optimize(std::move(plan));
+  plan = duckdb::JoinOrderOptimizer(context).Optimize(std::move(plan));
+  plan = duckdb::UnnestRewriter().Optimize(std::move(plan));
+  duckdb::RemoveUnusedColumns(optimizer).VisitOperator(*plan);
+  duckdb::CommonSubExpressionOptimizer(binder).VisitOperator(*plan);
+  duckdb::CommonAggregateOptimizer().VisitOperator(*plan);
+  plan = duckdb::ExpressionHeuristics(optimizer).Rewrite(std::move(plan));
+  return plan;
+}
+
+}  // namespace
+
+BoundPlan BindStreamingPlan(duckdb::ClientContext& context, const std::string& sql) {
+  BoundPlan result;
+  duckdb::Parser parser(context.GetParserOptions());
+  parser.ParseQuery(sql);
+  if (parser.statements.size() != 1 || parser.statements[0]->type != duckdb::StatementType::SELECT_STATEMENT) {
+    Throw(ErrorCode::kInvalid, "Compiling a streaming query: the text must be one SELECT, found '{}'", sql);
+  }
+  context.RunFunctionInTransaction([&] {
+    duckdb::Planner planner(context);
+    planner.CreatePlan(std::move(parser.statements[0]));
+    result.names = planner.names;
+    result.types = planner.types;
+    Prepare(*planner.plan);
+    result.root = Rewrite(*planner.binder, context, std::move(planner.plan));
+    result.root->ResolveOperatorTypes();
+  });
+  return result;
+}
+
+std::vector<std::unique_ptr<DataChunk>> RunPlan(duckdb::ClientContext& context,
+                                                duckdb::unique_ptr<duckdb::LogicalOperator> plan) {
+  duckdb::Connection connection(*context.db);
+  duckdb::ClientConfig::GetConfig(*connection.context).enable_optimizer = false;
+  plan->ResolveOperatorTypes();
+  auto statement = duckdb::make_uniq<duckdb::LogicalPlanStatement>(std::move(plan));
+  duckdb::unique_ptr<duckdb::QueryResult> result = connection.Query(std::move(statement));
+  if (result->HasError()) throw ErrorFrom(duckdb::Exception(result->GetErrorType(), result->GetErrorObject().RawMessage()), ErrorCode::kData);
+  std::vector<std::unique_ptr<DataChunk>> chunks;
+  while (auto chunk = result->Fetch()) {
+    if (chunk->size() == 0) break;
+    chunk->Flatten();
+    chunks.emplace_back(chunk.release());
+  }
+  return chunks;
+}
+
+}  // namespace millrace

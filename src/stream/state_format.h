@@ -1,0 +1,55 @@
+// state_format.h - operator state on disk: little-endian columns, strings length-prefixed, CRC at the end.
+//
+// A blob is [magic "MRST" | u16 version | string fingerprint | body | u32 CRC-32 of all before it]. Bodies
+// are written by the operators, rows column by column: null bytes, then values (docs/internals/operators.md).
+#pragma once
+
+#include "stream/packed_rows.h"
+
+namespace millrace {
+
+/// Appends to a state blob. Threads: one at a time.
+class StateWriter {
+ public:
+  explicit StateWriter(const std::string& fingerprint);
+  template <typename T>
+  void Put(T value) {
+    bytes_.append(reinterpret_cast<const char*>(&value), sizeof(T));
+  }
+  void PutString(std::string_view text);
+  void PutTypes(const duckdb::vector<LogicalType>& types);
+  void PutRows(const RowLayout& layout, const std::vector<uint8_t*>& rows);
+  /// Adds the checksum; the writer is done.
+  std::string Finish();
+
+ private:
+  std::string bytes_;
+};
+
+/// Reads a state blob. Throws: Error(kCorrupt) naming `what` when bytes are missing or wrong.
+class StateReader {
+ public:
+  StateReader(std::string bytes, const std::string& fingerprint, const std::string& what);
+  template <typename T>
+  T Get() {
+    T value;
+    memcpy(&value, Take(sizeof(T)), sizeof(T));
+    return value;
+  }
+  std::string GetString();
+  /// Checks that the state was written with these types.
+  void ExpectTypes(const duckdb::vector<LogicalType>& types);
+  /// Reads rows written by PutRows and visits them, packed; strings live as long as this reader.
+  void GetRows(const RowLayout& layout, const std::function<void(idx_t, uint8_t*)>& visit);
+  [[noreturn]] void Corrupt(const std::string& why) const;
+
+ private:
+  const char* Take(size_t size);
+
+  std::string bytes_;
+  std::string what_;
+  size_t at_ = 0;
+  size_t end_ = 0;
+};
+
+}  // namespace millrace
