@@ -110,7 +110,7 @@ void StateReader::GetRows(const RowLayout& layout,
                           const std::function<void(idx_t, uint8_t*)>& visit) {
   auto count = Get<uint64_t>();
   if (layout.Columns() > 0 && count > end_ - at_) Corrupt("its row count is impossible");
-  std::vector<uint8_t> rows(count * layout.Width());
+  auto& rows = rows_.emplace_back(count * layout.Width());
   for (idx_t column = 0; column < layout.Columns(); column++) {
     const char* nulls = Take(count);
     for (idx_t i = 0; i < count; i++) {

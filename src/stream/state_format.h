@@ -39,7 +39,7 @@ class StateReader {
   std::string GetString();
   /// Checks that the state was written with these types.
   void ExpectTypes(const duckdb::vector<LogicalType>& types);
-  /// Reads rows written by PutRows and visits them, packed; strings live as long as this reader.
+  /// Reads rows written by PutRows and visits them, packed; they live as long as this reader.
   void GetRows(const RowLayout& layout, const std::function<void(idx_t, uint8_t*)>& visit);
   [[noreturn]] void Corrupt(const std::string& why) const;
 
@@ -48,6 +48,7 @@ class StateReader {
 
   std::string bytes_;
   std::string what_;
+  std::deque<std::vector<uint8_t>> rows_;
   size_t at_ = 0;
   size_t end_ = 0;
 };
