@@ -28,7 +28,12 @@ std::vector<FileColumn> KeyValueColumns(const std::vector<DataField>& fields,
   }
   columns.push_back({"_SEQUENCE_NUMBER", Required(TypeRoot::kBigInt), kSequenceFieldId});
   columns.push_back({"_VALUE_KIND", Required(TypeRoot::kTinyInt), kValueKindFieldId});
+  columns[key.size()].unique = true;
   for (const DataField& field : fields) columns.push_back({field.name, field.type, field.id});
+  if (key.size() == 1) {  // One row per key in a file.
+    columns[0].unique = true;
+    columns[3 + key[0]].unique = true;
+  }
   return columns;
 }
 

@@ -18,6 +18,7 @@ struct FileColumn {
   std::string name;
   DataType type;
   int field_id = -1;
+  bool unique = false;  // No value twice: a writer need not look for a dictionary.
 };
 
 /// The key-value layout of a primary-key table: _KEY_*, _SEQUENCE_NUMBER, _VALUE_KIND, all columns.

@@ -264,18 +264,16 @@ struct ParquetFileWriter::State {
     auto& all = (*writer).*Member(ColumnWritersTag());
     duckdb::vector<duckdb::column_t> ids;
     duckdb::vector<duckdb::unique_ptr<duckdb::ColumnWriterState>> states;
-    bool analyze = false;
+    std::vector<bool> analyze;  // Looking for a dictionary.
     for (idx_t i = 0; i < count; i++) {
       ids.push_back(first + i);
       states.push_back(all[first + i]->InitializeWriteState(prepared.row_group));
-      analyze = analyze || all[first + i]->HasAnalyze();
+      analyze.push_back(all[first + i]->HasAnalyze() && !columns[first + i].unique);
     }
-    if (analyze) {
-      for (DataChunk& chunk : buffer->Chunks(ids)) {
-        for (idx_t i = 0; i < count; i++) {
-          duckdb::ColumnWriter& column = *all[first + i];
-          if (column.HasAnalyze()) column.Analyze(*states[i], nullptr, chunk.data[i], chunk.size());
-        }
+    for (DataChunk& chunk : buffer->Chunks(ids)) {
+      for (idx_t i = 0; i < count; i++) {
+        if (!analyze[i]) continue;
+        all[first + i]->Analyze(*states[i], nullptr, chunk.data[i], chunk.size());
       }
     }
     for (idx_t i = 0; i < count; i++) {

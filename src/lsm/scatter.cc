@@ -43,7 +43,68 @@ void ScatterNested(Vector& source, const RowPairs& pairs, Vector& target) {
   }
 }
 
+// How far ahead of its use a row is asked for: memory is some hundred cycles away.
+constexpr idx_t kAhead = 24;
+
+template <typename T>
+void GatherData(Vector& source, const uint32_t* rows, idx_t count, Vector& target) {
+  auto* from = reinterpret_cast<const T*>(duckdb::FlatVector::GetData(source));
+  auto* to = reinterpret_cast<T*>(duckdb::FlatVector::GetData(target));
+  for (idx_t i = 0; i < count; i++) {
+    if (i + kAhead < count) __builtin_prefetch(&from[rows[i + kAhead]]);
+    to[i] = from[rows[i]];
+  }
+}
+
+void GatherTexts(Vector& source, const uint32_t* rows, idx_t count, Vector& target) {
+  auto* from = duckdb::FlatVector::GetData<string_t>(source);
+  auto* to = duckdb::FlatVector::GetData<string_t>(target);
+  auto& validity = duckdb::FlatVector::Validity(source);
+  for (idx_t i = 0; i < count; i++) {
+    if (i + 2 * kAhead < count) __builtin_prefetch(&from[rows[i + 2 * kAhead]]);
+    if (i + kAhead < count) {
+      // The text itself will be read next, by whoever encodes it.
+      uint32_t row = rows[i + kAhead];
+      if (validity.RowIsValid(row)) __builtin_prefetch(from[row].GetData());
+    }
+    to[i] = from[rows[i]];
+  }
+}
+
 }  // namespace
+
+void Gather(Vector& source, const uint32_t* rows, idx_t count, Vector& target) {
+  if (source.GetType().IsNested()) {
+    SelectionVector chosen(std::max<idx_t>(count, 1));
+    for (idx_t i = 0; i < count; i++) chosen.set_index(i, rows[i]);
+    duckdb::VectorOperations::Copy(source, target, chosen, count, 0, 0);
+    return;
+  }
+  auto& validity = duckdb::FlatVector::Validity(source);
+  if (!validity.AllValid()) {
+    auto& target_validity = duckdb::FlatVector::Validity(target);
+    for (idx_t i = 0; i < count; i++) {
+      if (!validity.RowIsValid(rows[i])) target_validity.SetInvalid(i);
+    }
+  }
+  switch (duckdb::GetTypeIdSize(source.GetType().InternalType())) {
+    case 1:
+      return GatherData<uint8_t>(source, rows, count, target);
+    case 2:
+      return GatherData<uint16_t>(source, rows, count, target);
+    case 4:
+      return GatherData<uint32_t>(source, rows, count, target);
+    case 8:
+      return GatherData<uint64_t>(source, rows, count, target);
+    default:
+      break;
+  }
+  if (source.GetType().InternalType() == duckdb::PhysicalType::VARCHAR) {
+    duckdb::StringVector::AddHeapReference(target, source);
+    return GatherTexts(source, rows, count, target);
+  }
+  GatherData<duckdb::hugeint_t>(source, rows, count, target);
+}
 
 void Scatter(Vector& source, idx_t source_rows, const RowPairs& pairs, Vector& target) {
   if (pairs.count == 0) return;

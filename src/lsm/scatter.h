@@ -1,4 +1,4 @@
-// scatter.h - copies chosen rows of one vector to chosen rows of another, a whole batch per call.
+// scatter.h - copies chosen rows of one vector to another, a whole batch per call.
 #pragma once
 
 #include "base/duck.h"
@@ -15,5 +15,9 @@ struct RowPairs {
 /// `target` is flat. Strings are not copied: the target keeps the source's heap alive.
 /// `source_rows` is the size of the source's chunk.
 void Scatter(Vector& source, idx_t source_rows, const RowPairs& pairs, Vector& target);
+
+/// target[i] = source[rows[i]]. Both are flat, `source` may be of any length and is far from the caches.
+/// Strings are not copied: the target keeps the source's heap alive.
+void Gather(Vector& source, const uint32_t* rows, idx_t count, Vector& target);
 
 }  // namespace millrace

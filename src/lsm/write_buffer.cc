@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "lsm/radix_sort.h"
+#include "lsm/scatter.h"
 #include "lsm/sort_key.h"
 
 namespace millrace {
@@ -224,27 +225,25 @@ struct WriteBuffer::State {
   void Send(const std::vector<SortEntry>& order, const uint32_t* positions, idx_t total,
             const ChunkReceiver& receive) {
     DataChunk chunk;
-    chunk.InitializeEmpty(layout.RowTypes());
+    chunk.Initialize(duckdb::Allocator::DefaultAllocator(), layout.RowTypes());
+    std::vector<uint32_t> rows(kChunkRows);
     for (idx_t start = 0; start < total; start += kChunkRows) {
       idx_t size = std::min<idx_t>(kChunkRows, total - start);
-      SelectionVector rows(size);
-      Vector sequence(LogicalType(LogicalTypeId::BIGINT), size);
-      Vector kind(LogicalType(LogicalTypeId::TINYINT), size);
-      auto* sequences = duckdb::FlatVector::GetData<int64_t>(sequence);
-      auto* kind_bytes = duckdb::FlatVector::GetData<int8_t>(kind);
+      chunk.Reset();
+      auto* sequences =
+          duckdb::FlatVector::GetData<int64_t>(chunk.data[layout.SequenceColumn()]);
+      auto* kind_bytes = duckdb::FlatVector::GetData<int8_t>(chunk.data[layout.KindColumn()]);
       for (idx_t i = 0; i < size; i++) {
         uint32_t row = order[positions ? positions[start + i] : start + i].row;
-        rows.set_index(i, row);
+        rows[i] = row;
         sequences[i] = first_sequence + row;
         kind_bytes[i] = static_cast<int8_t>(kinds[row]);
       }
-      for (idx_t i = 0; i < layout.key.size(); i++) {
-        chunk.data[i].Slice(columns[layout.key[i]], rows, size);
-      }
-      chunk.data[layout.SequenceColumn()].Reference(sequence);
-      chunk.data[layout.KindColumn()].Reference(kind);
       for (idx_t i = 0; i < columns.size(); i++) {
-        chunk.data[layout.ValueColumn(i)].Slice(columns[i], rows, size);
+        Gather(columns[i], rows.data(), size, chunk.data[layout.ValueColumn(i)]);
+      }
+      for (idx_t i = 0; i < layout.key.size(); i++) {
+        chunk.data[i].Reference(chunk.data[layout.ValueColumn(layout.key[i])]);
       }
       chunk.SetCardinality(size);
       receive(chunk);

@@ -1,7 +1,7 @@
 // write_buffer.h - the memory part of a bucket's LSM tree: rows wait here, unsorted, until they are flushed.
 //
-// Columns grow side by side; a flush sorts row numbers by normalised key (radix for one integer key) and
-// hands out dictionary chunks over the columns, so that no row is copied before it is encoded.
+// Columns grow side by side; a flush sorts row numbers by normalised key (radix) and gathers chunk after
+// chunk in that order. Texts stay where they are: chunks refer to the buffer's heap.
 #pragma once
 
 #include "lsm/key_value.h"
