@@ -17,6 +17,9 @@ void RegisterFlinkFunctions(duckdb::DatabaseInstance& database) {
   // By SQL, for that also marks the database as modified by this transaction.
   auto created = connection.Query(fmt::format("CREATE SCHEMA memory.{}", kFlinkSchema));
   if (created->HasError()) created->ThrowError();
+  // Macros find the functions of the schema that they build on.
+  auto path = connection.Query(fmt::format("SET search_path = 'memory.main,memory.{}'", kFlinkSchema));
+  if (path->HasError()) path->ThrowError();
   FunctionRegistry registry(connection, catalog);
   RegisterArithmetic(registry);
   RegisterAggregates(registry);

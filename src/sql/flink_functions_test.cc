@@ -36,6 +36,10 @@ class Session {
     }
   }
   std::string Expression(const std::string& expression) { return One("SELECT " + expression); }
+  std::string Explain(const std::string& flink_query) {
+    auto result = connection_.Query("EXPLAIN " + ToDuckSql(flink_query));
+    return result->HasError() ? result->GetError() : result->GetValue(1, 0).ToString();
+  }
   void Run(const std::string& sql) {
     auto result = connection_.Query(sql);
     if (result->HasError()) FAIL(result->GetError());
@@ -188,6 +192,239 @@ TEST_CASE("avg-types: AVG of integers truncates, AVG of DECIMAL has at least six
             {"AVG(CAST(x AS DECIMAL(10,8))) FROM (VALUES (1), (2)) t(x)", "1.50000000 DECIMAL(38,8)"},
             {"AVG(CAST(x AS DECIMAL(10,2))) FROM (VALUES (1), (1), (0)) t(x)", "0.666667 DECIMAL(38,6)"},
             {"AVG(CAST(x AS DOUBLE)) FROM (VALUES (1), (2)) t(x)", "1.5 DOUBLE"}});
+}
+
+TEST_CASE("cast-to-integer: fractions are cut off, what is no number fails") {
+  CheckAll({{"CAST(1.9 AS INT)", "1 INTEGER"},
+            {"CAST(-1.9 AS BIGINT)", "-1 BIGINT"},
+            {"CAST(2.5E0 AS INT)", "2 INTEGER"},
+            {"CAST('12.7' AS INT)", "12 INTEGER"},
+            {"CAST('12' AS SMALLINT)", "12 SMALLINT"},
+            {"CAST(TRUE AS INT)", "1 INTEGER"},
+            {"TRY_CAST('abc' AS INT)", "NULL INTEGER"},
+            {"TRY_CAST(300 AS TINYINT)", "NULL TINYINT"},
+            {"CAST(CAST(NULL AS STRING) AS INT)", "NULL INTEGER"}});
+  CheckFails("CAST('abc' AS INT)", "abc");
+  CheckFails("CAST(3000000000 AS INT)", "3000000000");
+}
+
+TEST_CASE("cast-to-string: Java's spelling of booleans and doubles, lengths are enforced") {
+  CheckAll({{"CAST(TRUE AS STRING)", "TRUE VARCHAR"},
+            {"CAST(1.5 AS STRING)", "1.5 VARCHAR"},
+            {"CAST(1E10 AS STRING)", "1.0E10 VARCHAR"},
+            {"CAST(1.5E0 AS STRING)", "1.5 VARCHAR"},
+            {"CAST(100E0 AS STRING)", "100.0 VARCHAR"},
+            {"CAST(-1.25E-5 AS STRING)", "-1.25E-5 VARCHAR"},
+            {"CAST(0.001E0 AS STRING)", "0.001 VARCHAR"},
+            {"CAST(0E0 AS STRING)", "0.0 VARCHAR"},
+            {"CAST('abcdef' AS VARCHAR(3))", "abc VARCHAR"},
+            {"CAST('ab' AS CHAR(4)) || '|'", "ab  | VARCHAR"},
+            {"CAST(X'4142' AS STRING)", "AB VARCHAR"},
+            {"CAST(CAST('2024-01-02 03:04:05' AS TIMESTAMP_LTZ(3)) AS STRING)", "2024-01-02 03:04:05 VARCHAR"},
+            {"CAST(DATE '2024-01-02' AS STRING)", "2024-01-02 VARCHAR"}});
+}
+
+TEST_CASE("cast-decimal: from text and numbers HALF_UP; DECIMAL alone is DECIMAL(10, 0)") {
+  CheckAll({{"CAST('1.255' AS DECIMAL(10,2))", "1.26 DECIMAL(10,2)"},
+            {"CAST('-1.255' AS DECIMAL(10,2))", "-1.26 DECIMAL(10,2)"},
+            {"CAST('7' AS DECIMAL)", "7 DECIMAL(10,0)"},
+            {"TRY_CAST('12345' AS DECIMAL(3,0))", "NULL DECIMAL(3,0)"}});
+  CheckFails("CAST('12345' AS DECIMAL(3,0))", "12345");
+}
+
+TEST_CASE("cast-timestamp: precision cuts digits") {
+  CheckAll({{"CAST('2024-01-02 03:04:05.678901' AS TIMESTAMP(3))", "2024-01-02 03:04:05.678 TIMESTAMP"},
+            {"CAST('1969-12-31 23:59:59.999999' AS TIMESTAMP(0))", "1969-12-31 23:59:59 TIMESTAMP"},
+            {"CAST('2024-01-02 03:04:05.678901' AS TIMESTAMP)", "2024-01-02 03:04:05.678901 TIMESTAMP"}});
+}
+
+TEST_CASE("cast-nested: ROW, ARRAY and MAP types") {
+  CheckAll({{"CAST(ROW(1, 'a') AS ROW<x INT, y STRING>).y", "a VARCHAR"},
+            {"CAST(ARRAY[1, 2] AS ARRAY<BIGINT>)", "[1, 2] BIGINT[]"},
+            {"MAP['k', 1]['k']", "1 INTEGER"},
+            {"CAST(MAP['k', 1] AS MAP<STRING, BIGINT>)", "{k=1} MAP(VARCHAR, BIGINT)"},
+            {"CARDINALITY(ARRAY[1, 2])", "2 BIGINT"},
+            {"CARDINALITY(MAP['k', 1])", "1 UBIGINT"}});
+}
+
+TEST_CASE("rounding-types: ROUND and TRUNCATE keep decimals and integers exact") {
+  CheckAll({{"ROUND(CAST(1.255 AS DECIMAL(10,3)), 2)", "1.26 DECIMAL(10,2)"},
+            {"ROUND(CAST(-1.255 AS DECIMAL(10,3)), 2)", "-1.26 DECIMAL(10,2)"},
+            {"ROUND(CAST(155.5 AS DECIMAL(10,1)), -1)", "160 DECIMAL(10,0)"},
+            {"ROUND(CAST(1.5 AS DECIMAL(10,1)))", "2 DECIMAL(10,0)"},
+            {"ROUND(125, -1)", "130 INTEGER"},
+            {"ROUND(2.5E0)", "3.0 DOUBLE"},
+            {"ROUND(-2.567E0, 2)", "-2.57 DOUBLE"},
+            {"TRUNCATE(CAST(1.259 AS DECIMAL(10,3)), 2)", "1.25 DECIMAL(10,2)"},
+            {"TRUNCATE(-1.259E0, 1)", "-1.2 DOUBLE"},
+            {"ROUND(CAST(NULL AS DECIMAL(10,3)), 2)", "NULL DECIMAL(10,2)"}});
+  CheckFails("ROUND(CAST(127 AS TINYINT), -1)", "Overflow in ROUND");
+}
+
+TEST_CASE("null-arguments: CONCAT, GREATEST and LEAST are NULL when an argument is") {
+  CheckAll({{"CONCAT('a', 'b', 'c')", "abc VARCHAR"},
+            {"CONCAT('a', CAST(NULL AS STRING))", "NULL VARCHAR"},
+            {"CONCAT_WS(',', 'a', CAST(NULL AS STRING), 'b')", "a,b VARCHAR"},
+            {"GREATEST(1, 3, 2)", "3 INTEGER"},
+            {"GREATEST(1, CAST(NULL AS INT))", "NULL INTEGER"},
+            {"LEAST(2, 1)", "1 INTEGER"},
+            {"IFNULL(CAST(NULL AS INT), 5)", "5 INTEGER"},
+            {"NVL(CAST(NULL AS INT), 5)", "5 INTEGER"},
+            {"COALESCE(NULL, NULL, 2)", "2 INTEGER"},
+            {"IF(1 > 2, 'a', 'b')", "b VARCHAR"},
+            {"NULLIF(1, 1)", "NULL INTEGER"}});
+}
+
+TEST_CASE("string-positions: SUBSTRING, LOCATE, OVERLAY and lengths count characters from 1") {
+  CheckAll({{"CHAR_LENGTH('h\xC3\xA9llo')", "5 INTEGER"},
+            {"CHARACTER_LENGTH('abc')", "3 INTEGER"},
+            {"SUBSTRING('hello', 2, 3)", "ell VARCHAR"},
+            {"SUBSTRING('hello' FROM 2 FOR 3)", "ell VARCHAR"},
+            {"SUBSTRING('hello' FROM -3)", "llo VARCHAR"},
+            {"SUBSTR('hello', 0, 2)", "he VARCHAR"},
+            {"SUBSTR('hello', -9)", " VARCHAR"},
+            {"SUBSTR('hello', 2, -1)", "NULL VARCHAR"},
+            {"SUBSTR('h\xC3\xA9llo', 2, 1)", "\xC3\xA9 VARCHAR"},
+            {"POSITION('l' IN 'hello')", "3 INTEGER"},
+            {"LOCATE('l', 'hello', 4)", "4 INTEGER"},
+            {"LOCATE('x', 'hello')", "0 INTEGER"},
+            {"INSTR('hello', 'l')", "3 INTEGER"},
+            {"OVERLAY('abcdef' PLACING 'XY' FROM 3)", "abXYef VARCHAR"},
+            {"OVERLAY('abcdef' PLACING 'XY' FROM 3 FOR 1)", "abXYdef VARCHAR"},
+            {"TRIM(BOTH 'x' FROM 'xaxx')", "a VARCHAR"},
+            {"TRIM(LEADING FROM '  a ')", "a  VARCHAR"},
+            {"BTRIM(' a ')", "a VARCHAR"}});
+}
+
+TEST_CASE("string-functions: padding, splitting, patterns") {
+  CheckAll({{"LPAD('7', 3, '0')", "007 VARCHAR"},
+            {"LPAD('hello', 2, '?')", "he VARCHAR"},
+            {"RPAD('a', 4, 'xy')", "axyx VARCHAR"},
+            {"LPAD('a', -1, 'x')", "NULL VARCHAR"},
+            {"LPAD('a', 3, '')", "NULL VARCHAR"},
+            {"SPLIT_INDEX('a,b,c', ',', 1)", "b VARCHAR"},
+            {"SPLIT_INDEX('a,b,c', ',', 3)", "NULL VARCHAR"},
+            {"REGEXP_EXTRACT('foothebar', 'foo(.*?)(bar)', 2)", "bar VARCHAR"},
+            {"REGEXP_EXTRACT('foo', 'x(.)', 1)", "NULL VARCHAR"},
+            {"REGEXP_REPLACE('foobar', 'o', '\\1')", "f\\1\\1bar VARCHAR"},
+            {"REGEXP('foobar', 'o+b')", "true BOOLEAN"},
+            {"INITCAP('hello wORLD-x')", "Hello World-X VARCHAR"},
+            {"UPPER('a') || LOWER('B')", "Ab VARCHAR"},
+            {"MD5('abc')", "900150983cd24fb0d6963f7d28e17f72 VARCHAR"},
+            {"SHA256('abc')", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad VARCHAR"},
+            {"TO_BASE64('hello')", "aGVsbG8= VARCHAR"},
+            {"FROM_BASE64('aGVsbG8=')", "hello VARCHAR"},
+            {"IS_ALPHA('abc')", "true BOOLEAN"},
+            {"IS_DIGIT('12a')", "false BOOLEAN"},
+            {"LOG(100)", "4.605170185988092 DOUBLE"},
+            {"LOG(2, 8)", "3.0 DOUBLE"}});
+}
+
+TEST_CASE("json: JSON_VALUE of scalars, JSON_EXISTS") {
+  CheckAll({{"JSON_VALUE('{\"a\": 1}', '$.a')", "1 VARCHAR"},
+            {"JSON_VALUE('{\"a\": 1}', 'lax $.b')", "NULL VARCHAR"},
+            {"JSON_VALUE('{\"a\": {}}', '$.a')", "NULL VARCHAR"},
+            {"JSON_VALUE('broken', '$.a')", "NULL VARCHAR"},
+            {"JSON_VALUE('{\"a\": 1}', '$.a' RETURNING INT)", "1 INTEGER"},
+            {"JSON_VALUE('{}', '$.a' DEFAULT 'x' ON EMPTY)", "x VARCHAR"},
+            {"JSON_EXISTS('{\"a\": 1}', '$.a')", "true BOOLEAN"},
+            {"JSON_EXISTS('{\"a\": 1}', '$.b')", "false BOOLEAN"}});
+}
+
+TEST_CASE("date-patterns: DATE_FORMAT, TO_TIMESTAMP, TO_DATE take Java's patterns") {
+  CheckAll({{"DATE_FORMAT(TIMESTAMP '2024-03-05 14:07:09.123', 'yyyy-MM-dd HH:mm:ss.SSS')", "2024-03-05 14:07:09.123 VARCHAR"},
+            {"DATE_FORMAT(TIMESTAMP '2024-03-05 14:07:09', 'yy/M/d h:m a, EEE MMM ''at'' D')", "24/3/5 2:7 PM, Tue Mar at 65 VARCHAR"},
+            {"DATE_FORMAT('2024-03-05 14:07:09', 'yyyyMMdd')", "20240305 VARCHAR"},
+            {"DATE_FORMAT(DATE '2024-03-05', 'yyyy-MM')", "2024-03 VARCHAR"},
+            {"TO_TIMESTAMP('2024-03-05 14:07:09')", "2024-03-05 14:07:09 TIMESTAMP"},
+            {"TO_TIMESTAMP('2024-03-05 14:07:09.5')", "2024-03-05 14:07:09.5 TIMESTAMP"},
+            {"TO_TIMESTAMP('05.03.2024 14:07', 'dd.MM.yyyy HH:mm')", "2024-03-05 14:07:00 TIMESTAMP"},
+            {"TO_TIMESTAMP('20240305140709', 'yyyyMMddHHmmss')", "2024-03-05 14:07:09 TIMESTAMP"},
+            {"TO_TIMESTAMP('nonsense')", "NULL TIMESTAMP"},
+            {"TO_DATE('2024-03-05')", "2024-03-05 DATE"},
+            {"TO_DATE('05/03/24', 'dd/MM/yy')", "2024-03-05 DATE"},
+            {"TO_DATE('2024-02-30')", "NULL DATE"},
+            {"FROM_UNIXTIME(1709647629)", "2024-03-05 14:07:09 VARCHAR"},
+            {"FROM_UNIXTIME(0, 'yyyy')", "1970 VARCHAR"},
+            {"UNIX_TIMESTAMP('2024-03-05 14:07:09')", "1709647629 BIGINT"},
+            {"TO_TIMESTAMP_LTZ(1709647629123, 3)", "2024-03-05 14:07:09.123+00 TIMESTAMP WITH TIME ZONE"},
+            {"TO_TIMESTAMP_LTZ(1709647629, 0)", "2024-03-05 14:07:09+00 TIMESTAMP WITH TIME ZONE"}});
+  CheckFails("DATE_FORMAT(TIMESTAMP '2024-03-05 14:07:09', 'QQQ')", "The date pattern");
+}
+
+TEST_CASE("time-units: EXTRACT, DAYOFWEEK, TIMESTAMPDIFF, TIMESTAMPADD, FLOOR and CEIL TO") {
+  CheckAll({{"EXTRACT(YEAR FROM DATE '2024-03-05')", "2024 BIGINT"},
+            {"EXTRACT(DOW FROM DATE '2024-03-03')", "1 BIGINT"},
+            {"DAYOFWEEK(DATE '2024-03-05')", "3 BIGINT"},
+            {"EXTRACT(MILLISECOND FROM TIMESTAMP '2024-03-05 14:07:09.123456')", "123 BIGINT"},
+            {"EXTRACT(MICROSECOND FROM TIMESTAMP '2024-03-05 14:07:09.123456')", "123456 BIGINT"},
+            {"EXTRACT(SECOND FROM TIME '14:07:09')", "9 BIGINT"},
+            {"EXTRACT(EPOCH FROM TIMESTAMP '1970-01-02 00:00:01')", "86401 BIGINT"},
+            {"YEAR(DATE '2024-03-05')", "2024 BIGINT"},
+            {"QUARTER(DATE '2024-05-05')", "2 BIGINT"},
+            {"HOUR(TIMESTAMP '2024-03-05 14:07:09')", "14 BIGINT"},
+            {"TIMESTAMPDIFF(DAY, TIMESTAMP '2024-03-01 12:00:00', TIMESTAMP '2024-03-03 11:00:00')", "1 INTEGER"},
+            {"TIMESTAMPDIFF(DAY, TIMESTAMP '2024-03-03 11:00:00', TIMESTAMP '2024-03-01 12:00:00')", "-1 INTEGER"},
+            {"TIMESTAMPDIFF(MONTH, DATE '2024-01-31', DATE '2024-03-30')", "1 INTEGER"},
+            {"TIMESTAMPDIFF(HOUR, TIMESTAMP '2024-03-01 00:00:00', TIMESTAMP '2024-03-01 01:59:59')", "1 INTEGER"},
+            {"TIMESTAMPADD(DAY, 1, DATE '2024-02-28')", "2024-02-29 DATE"},
+            {"TIMESTAMPADD(HOUR, -1, TIMESTAMP '2024-03-01 00:00:00')", "2024-02-29 23:00:00 TIMESTAMP"},
+            {"TIMESTAMPADD(HOUR, 1, DATE '2024-03-01')", "2024-03-01 01:00:00 TIMESTAMP"},
+            {"FLOOR(TIMESTAMP '2024-03-05 14:07:09' TO HOUR)", "2024-03-05 14:00:00 TIMESTAMP"},
+            {"CEIL(TIMESTAMP '2024-03-05 14:07:09' TO DAY)", "2024-03-06 00:00:00 TIMESTAMP"},
+            {"CEIL(TIMESTAMP '2024-03-05 00:00:00' TO DAY)", "2024-03-05 00:00:00 TIMESTAMP"},
+            {"FLOOR(DATE '2024-03-05' TO MONTH)", "2024-03-01 DATE"},
+            {"FLOOR(DATE '2024-03-05' TO QUARTER)", "2024-01-01 DATE"},
+            {"FLOOR(DATE '2024-03-05' TO WEEK)", "2024-03-03 DATE"},
+            {"CEIL(DATE '2024-03-05' TO YEAR)", "2025-01-01 DATE"},
+            {"FLOOR(2.7)", "2 DECIMAL(2,0)"}});
+  CheckFails("TIMESTAMPADD(DAY, 9000000000000, TIMESTAMP '2024-03-01 00:00:00')", "out of range");
+}
+
+TEST_CASE("intervals: Flink's literal forms; DATE plus days stays a DATE") {
+  CheckAll({{"DATE '2024-01-31' + INTERVAL '1' MONTH", "2024-02-29 DATE"},
+            {"DATE '2024-01-31' - INTERVAL '1' DAY", "2024-01-30 DATE"},
+            {"DATE '2024-01-31' + INTERVAL '2' HOUR", "2024-01-31 02:00:00 TIMESTAMP"},
+            {"TIMESTAMP '2024-01-31 00:00:00' + INTERVAL '1-2' YEAR TO MONTH", "2025-03-31 00:00:00 TIMESTAMP"},
+            {"TIMESTAMP '2024-01-01 00:00:00' + INTERVAL '10 00:00:01.5' DAY TO SECOND", "2024-01-11 00:00:01.5 TIMESTAMP"},
+            {"TIMESTAMP '2024-01-01 00:00:00' - INTERVAL '1:30' HOUR TO MINUTE", "2023-12-31 22:30:00 TIMESTAMP"},
+            {"TIMESTAMP '2024-01-01 00:00:00' + INTERVAL '1' WEEK", "2024-01-08 00:00:00 TIMESTAMP"},
+            {"TIMESTAMP '2024-01-01 00:00:00' + INTERVAL -'0.5' SECOND", "2023-12-31 23:59:59.5 TIMESTAMP"}});
+}
+
+TEST_CASE("clocks: one moment within a batch query, and never folded") {
+  CheckAll({{"CURRENT_TIMESTAMP = NOW()", "true BOOLEAN"},
+            {"CAST(LOCALTIMESTAMP AS DATE) = CURRENT_DATE", "true BOOLEAN"},
+            {"NOW() > TO_TIMESTAMP_LTZ(1700000000, 0)", "true BOOLEAN"},
+            {"CHAR_LENGTH(UUID())", "36 INTEGER"},
+            {"RAND() < 1", "true BOOLEAN"},
+            {"UNIX_TIMESTAMP() > 1700000000", "true BOOLEAN"}});
+  std::string plan = Shared().Explain("SELECT NOW(), RAND()");
+  INFO(plan);
+  bool volatile_call = plan.find("now()") != std::string::npos;
+  CHECK(volatile_call);
+}
+
+TEST_CASE("aggregate-names: LISTAGG, FIRST_VALUE, LAST_VALUE") {
+  CheckAll({{"LISTAGG(x) FROM (VALUES ('a'), ('b')) t(x)", "a,b VARCHAR"},
+            {"LISTAGG(x, '-') FROM (VALUES ('a'), ('b')) t(x)", "a-b VARCHAR"},
+            {"FIRST_VALUE(x) FROM (VALUES (1), (2)) t(x)", "1 INTEGER"},
+            {"LAST_VALUE(x) FROM (VALUES (1), (2)) t(x)", "2 INTEGER"},
+            {"FIRST_VALUE(x) OVER (ORDER BY x) FROM (VALUES (1), (2)) t(x)", "1 INTEGER"},
+            {"COUNT(DISTINCT x) FROM (VALUES (1), (1)) t(x)", "1 BIGINT"},
+            {"MAX(x) FROM (VALUES (1), (2)) t(x)", "2 INTEGER"},
+            {"STDDEV_POP(x) FROM (VALUES (1), (3)) t(x)", "1.0 DOUBLE"}});
+}
+
+TEST_CASE("names: back-ticks quote anything; words that only DuckDB reserves are names") {
+  CheckAll({{"`order` + `a``b` FROM (VALUES (1, 2)) AS t(`order`, `a``b`)", "3 INTEGER"},
+            {"`date` FROM (SELECT 1 AS `date`)", "1 INTEGER"},
+            {"lambda FROM (SELECT 1 AS lambda)", "1 INTEGER"}});
+}
+
+TEST_CASE("grouping-sets-and-unnest: take DuckDB's way") {
+  CheckAll({{"SUM(y) FROM (VALUES (1, 2), (3, 4)) t(x, y) GROUP BY GROUPING SETS ((x), ()) ORDER BY 1 DESC", "6 INTEGER"},
+            {"x FROM (SELECT ARRAY[7] AS a) t CROSS JOIN UNNEST(t.a) AS u(x)", "7 INTEGER"}});
 }
 
 }  // namespace millrace

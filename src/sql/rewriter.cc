@@ -49,6 +49,16 @@ std::string UnitName(const Token& token) {
   return kUnits.contains(name) ? name : "";
 }
 
+// EXTRACT(unit FROM x); DuckDB's milliseconds and microseconds count the seconds too, its Sunday is 0.
+std::string ExtractCall(const std::string& unit, const std::string& value) {
+  if (unit == "DOW") return fmt::format("dayofweek({})", value);
+  if (unit == "EPOCH") return fmt::format("CAST(floor(date_part('epoch', {})) AS BIGINT)", value);
+  if (unit == "MILLISECOND") return fmt::format("(date_part('millisecond', {}) % 1000)", value);
+  if (unit == "MICROSECOND") return fmt::format("(date_part('microsecond', {}) % 1000000)", value);
+  if (unit == "NANOSECOND") return fmt::format("(date_part('microsecond', {}) % 1000000 * 1000)", value);
+  return fmt::format("date_part({}, {})", QuoteString(Lower(unit)), value);
+}
+
 }  // namespace
 
 std::string Rewriter::Gap(idx_t index) const {
@@ -265,7 +275,7 @@ std::optional<idx_t> Rewriter::Call(idx_t index, idx_t last, std::string& out) {
     std::string unit = UnitName(At(open + 1));
     if (unit.empty()) ThrowSyntaxAt(list_, open + 1, "expected a unit of time, as YEAR or MINUTE");
     idx_t close = Closing(open, last);
-    out += "extract_unit(" + QuoteString(Lower(unit)) + ", " + Rewrite(open + 3, close) + ")";
+    out += ExtractCall(unit, Rewrite(open + 3, close));
     return close + 1;
   }
   if (name == "CEIL" || name == "CEILING" || name == "FLOOR") {
@@ -284,6 +294,10 @@ std::optional<idx_t> Rewriter::Call(idx_t index, idx_t last, std::string& out) {
     idx_t close = Closing(open, last);
     out += Lower(name) + "(" + QuoteString(Lower(unit)) + "," + Gap(open + 3) + Rewrite(open + 3, close) + ")";
     return close + 1;
+  }
+  if (name == "SUBSTRING" || name == "OVERLAY" || name == "POSITION") {
+    out += StringCall(index, last);
+    return Closing(open, last) + 1;
   }
   if (name == "JSON_VALUE" || name == "JSON_EXISTS") {
     out += JsonCall(index, last);
@@ -460,6 +474,22 @@ idx_t Rewriter::Interval(idx_t index, idx_t last, std::string& out) const {
   return i;
 }
 
+// SUBSTRING(s FROM b FOR n), OVERLAY(s PLACING t FROM b FOR n), POSITION(t IN s) as plain calls: DuckDB's
+// grammar ties the special forms, and SUBSTRING with commas too, to its own functions.
+std::string Rewriter::StringCall(idx_t index, idx_t last) {
+  idx_t close = Closing(index + 1, last);
+  std::string out = At(index).IsWord("SUBSTRING") ? "substr(" : At(index).IsWord("OVERLAY") ? "\"overlay\"(" : "locate(";
+  idx_t start = index + 2;
+  while (start < close) {
+    idx_t end = close;
+    for (const char* word : {"PLACING", "FROM", "FOR", "IN"}) end = std::min(end, FindWord(start, close, word));
+    out += Rewrite(start, end);
+    if (end < close) out += ", ";
+    start = end + 1;
+  }
+  return out + ")";
+}
+
 // JSON_VALUE(text, path [RETURNING type] [NULL | ERROR | DEFAULT v ON EMPTY | ON ERROR]), JSON_EXISTS likewise.
 std::string Rewriter::JsonCall(idx_t index, idx_t last) {
   idx_t close = Closing(index + 1, last);
@@ -469,7 +499,12 @@ std::string Rewriter::JsonCall(idx_t index, idx_t last) {
   }
   auto [first, end] = parts[1];
   idx_t clause = first + 1;
-  std::string text = Rewrite(parts[0].first, parts[0].second) + ", " + Rewrite(first, std::min(clause, end));
+  std::string path = At(first).value;
+  for (std::string_view mode : {"lax ", "strict "}) {
+    if (path.starts_with(mode)) path = path.substr(mode.size());
+  }
+  std::string text = Rewrite(parts[0].first, parts[0].second) + ", " +
+                     (At(first).kind == TokenKind::kString ? QuoteString(path) : Rewrite(first, std::min(clause, end)));
   bool exists = At(index).IsWord("JSON_EXISTS");
   std::string type, fallback = exists ? "FALSE" : "NULL";
   if (!exists && IsWordAt(clause, end, "RETURNING")) {

@@ -42,6 +42,7 @@ class Rewriter {
   std::string Cast(idx_t first, idx_t last, bool try_cast);
   std::string CastTo(const std::string& value, const std::string& type_text, bool try_cast,
                      SourcePosition position) const;
+  std::string StringCall(idx_t index, idx_t last);
   std::string JsonCall(idx_t index, idx_t last);
   idx_t Interval(idx_t index, idx_t last, std::string& out) const;
   std::string Gap(idx_t index) const;
