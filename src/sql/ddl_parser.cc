@@ -30,14 +30,18 @@ StatementBody StatementParser::Create() {
     FailUnsupported("CREATE OR REPLACE TABLE is not supported; DROP TABLE IF EXISTS it first");
   }
   if (Accept("TABLE")) return CreateTableStatement(temporary);
-  for (const char* word : {"MACRO", "SEQUENCE", "TYPE", "INDEX", "SECRET", "SCHEMA", "UNIQUE", "TEMP", "PERSISTENT"}) {
+  for (const char* word :
+       {"MACRO", "SEQUENCE", "TYPE", "INDEX", "SECRET", "SCHEMA", "UNIQUE", "TEMP", "PERSISTENT"}) {
     if (!IsNext(word)) continue;
-    Fail(fmt::format("CREATE {} is a statement of DuckDB's, not of Flink SQL; for DuckDB's parser: "
-                     "SET 'table.sql-dialect' = 'duckdb'",
-                     word));
+    Fail(
+        fmt::format("CREATE {} is a statement of DuckDB's, not of Flink SQL; for DuckDB's parser: "
+                    "SET 'table.sql-dialect' = 'duckdb'",
+                    word));
   }
   Fail("expected CATALOG, DATABASE, [TEMPORARY] TABLE or [TEMPORARY] VIEW after CREATE" +
-       (Peek().IsName() ? DidYouMean(Peek().value, {"CATALOG", "DATABASE", "TABLE", "VIEW", "TEMPORARY"}) : ""));
+       (Peek().IsName()
+            ? DidYouMean(Peek().value, {"CATALOG", "DATABASE", "TABLE", "VIEW", "TEMPORARY"})
+            : ""));
 }
 
 StatementBody StatementParser::CreateTableStatement(bool temporary) {
@@ -57,8 +61,12 @@ StatementBody StatementParser::CreateTableStatement(bool temporary) {
   if (Accept("LIKE")) Like(create);
   if (Accept("AS")) create.as_query = RestAsQuery();
   if (!AtEnd()) {
-    Fail("expected the end of the statement, COMMENT, PARTITIONED BY, WITH, LIKE or AS, in this order" +
-         (Peek().IsName() ? DidYouMean(Peek().value, {"COMMENT", "PARTITIONED", "WITH", "LIKE", "AS"}) : ""));
+    Fail(
+        "expected the end of the statement, COMMENT, PARTITIONED BY, WITH, LIKE or AS, in this "
+        "order" +
+        (Peek().IsName()
+             ? DidYouMean(Peek().value, {"COMMENT", "PARTITIONED", "WITH", "LIKE", "AS"})
+             : ""));
   }
   return create;
 }
@@ -66,11 +74,13 @@ StatementBody StatementParser::CreateTableStatement(bool temporary) {
 void StatementParser::Like(CreateTable& create) {
   create.like = Path("the name of the table to take after");
   if (!AcceptSymbol("(")) return;
-  // What Flink's default does is INCLUDING ALL but for OVERWRITING OPTIONS; both mean the same here.
+  // What Flink's default does is INCLUDING ALL but for OVERWRITING OPTIONS; both mean the same
+  // here.
   while (!AcceptSymbol(")")) {
     if (Accept("INCLUDING ALL") || Accept("OVERWRITING OPTIONS") || Accept("INCLUDING OPTIONS") ||
-        Accept("INCLUDING CONSTRAINTS") || Accept("INCLUDING PARTITIONS") || Accept("INCLUDING WATERMARKS") ||
-        Accept("INCLUDING GENERATED") || Accept("INCLUDING METADATA")) {
+        Accept("INCLUDING CONSTRAINTS") || Accept("INCLUDING PARTITIONS") ||
+        Accept("INCLUDING WATERMARKS") || Accept("INCLUDING GENERATED") ||
+        Accept("INCLUDING METADATA")) {
       continue;
     }
     FailUnsupported("LIKE takes everything of the other table; EXCLUDING is not supported");
@@ -84,13 +94,17 @@ void StatementParser::TableElements(TableDefinition& table) {
     TableElement(table);
   } while (AcceptSymbol(","));
   if (!Peek().IsSymbol(")")) {
-    Fail("expected ',' or ')' after the column '" + (table.columns.empty() ? "" : table.columns.back().name) +
-         "'" + (Peek().IsName() ? DidYouMean(Peek().value, {"NOT", "NULL", "PRIMARY", "CONSTRAINT", "COMMENT", "METADATA"}) : ""));
+    Fail("expected ',' or ')' after the column '" +
+         (table.columns.empty() ? "" : table.columns.back().name) + "'" +
+         (Peek().IsName() ? DidYouMean(Peek().value, {"NOT", "NULL", "PRIMARY", "CONSTRAINT",
+                                                      "COMMENT", "METADATA"})
+                          : ""));
   }
   at_++;
   for (const std::string& key : table.primary_key) {
     for (ColumnDefinition& column : table.columns) {
-      if (column.name == key) column.type.nullable = false;  // As in Flink: a key column is NOT NULL.
+      if (column.name == key)
+        column.type.nullable = false;  // As in Flink: a key column is NOT NULL.
     }
   }
 }
@@ -103,12 +117,14 @@ void StatementParser::TableElement(TableDefinition& table) {
     PrimaryKey(table, NameList("the name of a key column"));
     return;
   }
-  if (IsNext("UNIQUE") && Peek(1).IsSymbol("(")) FailUnsupported("UNIQUE constraints are not supported");
+  if (IsNext("UNIQUE") && Peek(1).IsSymbol("("))
+    FailUnsupported("UNIQUE constraints are not supported");
   ColumnDefinition column;
   idx_t name_at = at_;
   column.name = Name("the name of a column, PRIMARY KEY, CONSTRAINT or WATERMARK FOR");
   for (const ColumnDefinition& other : table.columns) {
-    if (other.name == column.name) ThrowSyntaxAt(list_, name_at, "the column '" + column.name + "' is defined twice");
+    if (other.name == column.name)
+      ThrowSyntaxAt(list_, name_at, "the column '" + column.name + "' is defined twice");
   }
   if (Accept("AS")) {
     column.computed = ElementExpression();
@@ -144,7 +160,8 @@ void StatementParser::ColumnConstraints(TableDefinition& table, ColumnDefinition
 
 void StatementParser::PrimaryKey(TableDefinition& table, std::vector<std::string> columns) {
   if (!table.primary_key.empty()) Fail("the table has a second PRIMARY KEY here");
-  Expect("NOT ENFORCED", "after PRIMARY KEY: Millrace, like Flink, merges rows of equal keys and checks none");
+  Expect("NOT ENFORCED",
+         "after PRIMARY KEY: Millrace, like Flink, merges rows of equal keys and checks none");
   table.primary_key = std::move(columns);
 }
 

@@ -1,4 +1,5 @@
-// Slow paths use a natural number of 16 limbs of 32 bits: products of 38 by 38 digits raised by up to 76.
+// Slow paths use a natural number of 16 limbs of 32 bits: products of 38 by 38 digits raised by up
+// to 76.
 #include "sql/decimal_rules.h"
 
 #include <algorithm>
@@ -130,7 +131,8 @@ class Natural {
   std::array<uint32_t, kLimbs> limbs_{};
 };
 
-std::optional<Int128> RoundedQuotient(const Natural& numerator, const Natural& divisor, bool negative) {
+std::optional<Int128> RoundedQuotient(const Natural& numerator, const Natural& divisor,
+                                      bool negative) {
   Natural remainder(0);
   Natural quotient = numerator.DivideBy(divisor, remainder);
   remainder.ShiftLeft(0);
@@ -162,7 +164,9 @@ bool TryRaise(Int128 value, int exponent, Int128& out) {
 
 }  // namespace
 
-Int128 PowerOfTen(int exponent) { return Powers()[static_cast<size_t>(exponent)]; }
+Int128 PowerOfTen(int exponent) {
+  return Powers()[static_cast<size_t>(exponent)];
+}
 
 std::optional<DecimalType> AsDecimal(const LogicalType& type) {
   switch (type.id()) {
@@ -191,7 +195,8 @@ std::optional<DecimalType> AsDecimal(const LogicalType& type) {
 
 DecimalType AddType(DecimalType left, DecimalType right) {
   int scale = std::max(left.scale, right.scale);
-  return Adjust(std::max(left.precision - left.scale, right.precision - right.scale) + scale + 1, scale);
+  return Adjust(std::max(left.precision - left.scale, right.precision - right.scale) + scale + 1,
+                scale);
 }
 DecimalType MultiplyType(DecimalType left, DecimalType right) {
   return Adjust(left.precision + right.precision + 1, left.scale + right.scale);
@@ -202,7 +207,9 @@ DecimalType DivideType(DecimalType left, DecimalType right) {
 }
 DecimalType ModuloType(DecimalType left, DecimalType right) {
   int scale = std::max(left.scale, right.scale);
-  return Adjust(std::max(1, std::min(left.precision - left.scale, right.precision - right.scale) + scale), scale);
+  return Adjust(
+      std::max(1, std::min(left.precision - left.scale, right.precision - right.scale) + scale),
+      scale);
 }
 DecimalType RoundType(DecimalType type, int digits) {
   if (digits >= type.scale) return type;
@@ -220,8 +227,10 @@ std::optional<Int128> ScaledDivide(Int128 value, int exponent, Int128 divisor) {
     return Fit(RoundedDivide(raised, divisor));
   }
   Natural numerator(Magnitude(value)), denominator(Magnitude(divisor));
-  if (exponent >= 0) numerator.RaiseByTen(exponent);
-  else denominator.RaiseByTen(-exponent);
+  if (exponent >= 0)
+    numerator.RaiseByTen(exponent);
+  else
+    denominator.RaiseByTen(-exponent);
   return RoundedQuotient(numerator, denominator, (value < 0) != (divisor < 0));
 }
 
@@ -238,7 +247,8 @@ std::optional<Int128> ScaledMultiply(Int128 left, Int128 right, int drop) {
 
 std::optional<Int128> ScaledAdd(Int128 left, int left_up, Int128 right, int right_up, int drop) {
   Int128 a, b, sum;
-  if (TryRaise(left, left_up, a) && TryRaise(right, right_up, b) && !__builtin_add_overflow(a, b, &sum)) {
+  if (TryRaise(left, left_up, a) && TryRaise(right, right_up, b) &&
+      !__builtin_add_overflow(a, b, &sum)) {
     return Fit(drop == 0 ? sum : RoundedDivide(sum, PowerOfTen(drop)));
   }
   Natural wide_left(Magnitude(left)), wide_right(Magnitude(right)), divisor(1);

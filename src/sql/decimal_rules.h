@@ -1,8 +1,8 @@
 // decimal_rules.h - Flink's types of decimal results, and arithmetic that is exact or fails.
 //
-// Types: LogicalTypeMerging in Flink. Values are unscaled integers of 128 bits, as DuckDB's DECIMAL up to
-// width 38 holds them; what needs more on the way (38 by 38 digits) takes a slower path, never DOUBLE.
-// Rounding is HALF_UP (away from zero). A result that does not fit is Error(kData).
+// Types: LogicalTypeMerging in Flink. Values are unscaled integers of 128 bits, as DuckDB's DECIMAL
+// up to width 38 holds them; what needs more on the way (38 by 38 digits) takes a slower path,
+// never DOUBLE. Rounding is HALF_UP (away from zero). A result that does not fit is Error(kData).
 #pragma once
 
 #include "base/duck.h"
@@ -12,7 +12,8 @@ namespace millrace {
 using Int128 = __int128;
 
 inline Int128 ToInt128(duckdb::hugeint_t value) {
-  return static_cast<Int128>((static_cast<unsigned __int128>(static_cast<uint64_t>(value.upper)) << 64) | value.lower);
+  return static_cast<Int128>(
+      (static_cast<unsigned __int128>(static_cast<uint64_t>(value.upper)) << 64) | value.lower);
 }
 inline duckdb::hugeint_t FromInt128(Int128 value) {
   duckdb::hugeint_t out;
@@ -25,10 +26,13 @@ struct DecimalType {
   int precision = 0;
   int scale = 0;
   bool operator==(const DecimalType&) const = default;
-  LogicalType ToDuck() const { return LogicalType::DECIMAL(static_cast<uint8_t>(precision), static_cast<uint8_t>(scale)); }
+  LogicalType ToDuck() const {
+    return LogicalType::DECIMAL(static_cast<uint8_t>(precision), static_cast<uint8_t>(scale));
+  }
 };
 
-/// The decimal type of a numeric type: of an integer type the one that holds it. nullopt for others.
+/// The decimal type of a numeric type: of an integer type the one that holds it. nullopt for
+/// others.
 std::optional<DecimalType> AsDecimal(const LogicalType& type);
 
 DecimalType AddType(DecimalType left, DecimalType right);  // And of subtraction.

@@ -1,11 +1,12 @@
 // SUM and AVG with Flink's result types, and aliases of DuckDB's aggregates under Flink's names.
 //
-// The state is a sum of 128 bits that counts its wraps aside, so that whether a total fits depends on the
-// rows alone and not on their order. The streaming engine has its own kernels and goes by name and types.
+// The state is a sum of 128 bits that counts its wraps aside, so that whether a total fits depends
+// on the rows alone and not on their order. The streaming engine has its own kernels and goes by
+// name and types.
 #include <limits>
 
 #include "base/error.h"
-#include "sql/decimal_rules.h"
+#include "sql/column_reader.h"
 #include "sql/function_registry.h"
 
 namespace millrace {
@@ -33,9 +34,6 @@ struct SumBind : public duckdb::FunctionData {
   }
 };
 
-Int128 Widen(int64_t value) { return value; }
-Int128 Widen(duckdb::hugeint_t value) { return ToInt128(value); }
-
 void AddTo(SumState& state, Int128 value) {
   Int128 sum = state.sum, total;
   if (__builtin_add_overflow(sum, value, &total)) state.wraps += value > 0 ? 1 : -1;
@@ -60,7 +58,8 @@ struct SumBase {
     state.count++;
   }
   template <class Input, class State, class Op>
-  static void ConstantOperation(State& state, const Input& input, duckdb::AggregateUnaryInput& unary, idx_t count) {
+  static void ConstantOperation(State& state, const Input& input,
+                                duckdb::AggregateUnaryInput& unary, idx_t count) {
     for (idx_t i = 0; i < count; i++) Operation<Input, State, Op>(state, input, unary);
   }
   static bool IgnoreNull() { return true; }
@@ -71,8 +70,11 @@ struct IntegerSum : SumBase {
   static void Finalize(State& state, Result& target, duckdb::AggregateFinalizeData& finalize) {
     if (state.count == 0) return finalize.ReturnNull();
     Int128 sum = state.sum;
-    if (state.wraps != 0 || sum > std::numeric_limits<Result>::max() || sum < std::numeric_limits<Result>::min()) {
-      Throw(ErrorCode::kData, "Integer overflow in SUM: the total{} does not fit its type; cast the argument to BIGINT or DECIMAL",
+    if (state.wraps != 0 || sum > std::numeric_limits<Result>::max() ||
+        sum < std::numeric_limits<Result>::min()) {
+      Throw(ErrorCode::kData,
+            "Integer overflow in SUM: the total{} does not fit its type; cast the argument to "
+            "BIGINT or DECIMAL",
             state.wraps == 0 ? " " + DecimalText(sum, 0) : std::string());
     }
     target = static_cast<Result>(sum);
@@ -84,7 +86,8 @@ struct IntegerAvg : SumBase {
   static void Finalize(State& state, Result& target, duckdb::AggregateFinalizeData& finalize) {
     if (state.count == 0) return finalize.ReturnNull();
     Int128 sum = state.sum;
-    target = static_cast<Result>(sum / state.count);  // Toward zero; between the least and the greatest.
+    target =
+        static_cast<Result>(sum / state.count);  // Toward zero; between the least and the greatest.
   }
 };
 
@@ -108,8 +111,10 @@ struct DecimalSum : SumBase {
 };
 
 template <class Input, class Result, class Operation>
-duckdb::AggregateFunction Make(const char* name, const LogicalType& input, const LogicalType& result) {
-  auto function = duckdb::AggregateFunction::UnaryAggregate<SumState, Input, Result, Operation>(input, result);
+duckdb::AggregateFunction Make(const char* name, const LogicalType& input,
+                               const LogicalType& result) {
+  auto function =
+      duckdb::AggregateFunction::UnaryAggregate<SumState, Input, Result, Operation>(input, result);
   function.name = name;
   function.SetOrderDependent(duckdb::AggregateOrderDependent::NOT_ORDER_DEPENDENT);
   function.SetFallible();
@@ -163,7 +168,8 @@ struct FloatBase {
     state.count++;
   }
   template <class Input, class State, class Op>
-  static void ConstantOperation(State& state, const Input& input, duckdb::AggregateUnaryInput& unary, idx_t count) {
+  static void ConstantOperation(State& state, const Input& input,
+                                duckdb::AggregateUnaryInput& unary, idx_t count) {
     for (idx_t i = 0; i < count; i++) Operation<Input, State, Op>(state, input, unary);
   }
   static bool IgnoreNull() { return true; }
@@ -174,12 +180,14 @@ struct FloatSum : FloatBase {
   template <class Result, class State>
   static void Finalize(State& state, Result& target, duckdb::AggregateFinalizeData& finalize) {
     if (state.count == 0) return finalize.ReturnNull();
-    target = static_cast<Result>(average ? state.sum / static_cast<double>(state.count) : state.sum);
+    target =
+        static_cast<Result>(average ? state.sum / static_cast<double>(state.count) : state.sum);
   }
 };
 
 template <bool average>
-BindData BindSum(duckdb::ClientContext& context, duckdb::AggregateFunction& function, Expressions& arguments) {
+BindData BindSum(duckdb::ClientContext& context, duckdb::AggregateFunction& function,
+                 Expressions& arguments) {
   const char* name = average ? "avg" : "sum";
   auto types = TypesOf(arguments);
   using IntegerOperation = std::conditional_t<average, IntegerAvg, IntegerSum>;
@@ -188,25 +196,29 @@ BindData BindSum(duckdb::ClientContext& context, duckdb::AggregateFunction& func
     return nullptr;
   }
   if (types[0].id() == LogicalTypeId::FLOAT) {
-    function = duckdb::AggregateFunction::UnaryAggregate<FloatState, double, float, FloatSum<average>>(
-        LogicalType::DOUBLE, LogicalType::FLOAT);
+    function =
+        duckdb::AggregateFunction::UnaryAggregate<FloatState, double, float, FloatSum<average>>(
+            LogicalType::DOUBLE, LogicalType::FLOAT);
     function.name = name;
     return nullptr;
   }
-  if (types[0].id() != LogicalTypeId::DECIMAL) return Delegate(context, name, function, arguments, types);
+  if (types[0].id() != LogicalTypeId::DECIMAL)
+    return Delegate(context, name, function, arguments, types);
   auto bind = duckdb::make_uniq<SumBind>();
   bind->input = *AsDecimal(types[0]);
   bind->result = {38, average ? std::max(6, bind->input.scale) : bind->input.scale};
   bool small = bind->input.precision <= 18;
-  LogicalType input = DecimalType{small ? 18 : 38, bind->input.scale}.ToDuck(), result = bind->result.ToDuck();
-  function = small ? Make<int64_t, duckdb::hugeint_t, DecimalSum<average>>(name, input, result)
-                   : Make<duckdb::hugeint_t, duckdb::hugeint_t, DecimalSum<average>>(name, input, result);
+  LogicalType input = DecimalType{small ? 18 : 38, bind->input.scale}.ToDuck(),
+              result = bind->result.ToDuck();
+  function =
+      small ? Make<int64_t, duckdb::hugeint_t, DecimalSum<average>>(name, input, result)
+            : Make<duckdb::hugeint_t, duckdb::hugeint_t, DecimalSum<average>>(name, input, result);
   return bind;
 }
 
 duckdb::AggregateFunction AnyAggregate(const char* name, duckdb::bind_aggregate_function_t bind) {
-  duckdb::AggregateFunction function({LogicalType::ANY}, LogicalType::ANY, nullptr, nullptr, nullptr, nullptr, nullptr,
-                                     nullptr, bind);
+  duckdb::AggregateFunction function({LogicalType::ANY}, LogicalType::ANY, nullptr, nullptr,
+                                     nullptr, nullptr, nullptr, nullptr, bind);
   function.name = name;
   return function;
 }

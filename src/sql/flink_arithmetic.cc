@@ -1,18 +1,22 @@
-// + - * / % and MOD with Flink's types: integers stay integers, decimals stay decimals, overflow fails.
+// + - * / % and MOD with Flink's types: integers stay integers, decimals stay decimals, overflow
+// fails.
 //
-// Each takes ANY and decides at bind. Integers: both sides to the wider type (DuckDB's checked kernels for
-// + - *, ours for / and %). A DECIMAL with an integer or DECIMAL: kernels below, on unscaled 64 or 128
-// bits. All else (FLOAT, DOUBLE, dates, intervals) is DuckDB's, but for DATE +- INTERVAL of whole days.
+// Each takes ANY and decides at bind. Integers: both sides to the wider type (DuckDB's checked
+// kernels for
+// + - *, ours for / and %). A DECIMAL with an integer or DECIMAL: kernels below, on unscaled 64 or
+// 128 bits. All else (FLOAT, DOUBLE, dates, intervals) is DuckDB's, but for DATE +- INTERVAL of
+// whole days.
 #include "duckdb/common/exception/binder_exception.hpp"
 #include "duckdb/common/types/date.hpp"
 #include "duckdb/common/types/interval.hpp"
 #include "duckdb/common/types/timestamp.hpp"
+#include "duckdb/common/vector_operations/binary_executor.hpp"
 #include "duckdb/execution/expression_executor.hpp"
 #include "duckdb/execution/expression_executor_state.hpp"
 #include "duckdb/planner/expression/bound_function_expression.hpp"
 
 #include "base/error.h"
-#include "sql/decimal_rules.h"
+#include "sql/column_reader.h"
 #include "sql/function_registry.h"
 
 namespace millrace {
@@ -35,39 +39,21 @@ struct DecimalPlan : public duckdb::FunctionData {
   }
 };
 
-Int128 Widen(int64_t value) { return value; }
-Int128 Widen(duckdb::hugeint_t value) { return ToInt128(value); }
-template <class T>
-T Narrow(Int128 value) {
-  return static_cast<T>(value);
-}
-template <>
-duckdb::hugeint_t Narrow(Int128 value) {
-  return FromInt128(value);
-}
-
 // Runs `operation` over the rows of two columns; NULL in, NULL out.
-template <class Left, class Right, class Result, class Operation>
+template <class Argument, class Result, class Operation>
 void Loop(DataChunk& arguments, Vector& result, Operation&& operation) {
-  idx_t count = arguments.size();
   bool constant = arguments.AllConstant();
-  if (constant) count = 1;
-  UnifiedVectorFormat left, right;
-  arguments.data[0].ToUnifiedFormat(count, left);
-  arguments.data[1].ToUnifiedFormat(count, right);
-  auto left_data = UnifiedVectorFormat::GetData<Left>(left);
-  auto right_data = UnifiedVectorFormat::GetData<Right>(right);
+  idx_t count = constant ? 1 : arguments.size();
+  ColumnReader<Argument> left(arguments.data[0], count), right(arguments.data[1], count);
   result.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
-  auto result_data = duckdb::FlatVector::GetData<Result>(result);
+  auto out = duckdb::FlatVector::GetData<Result>(result);
   auto& validity = duckdb::FlatVector::Validity(result);
-  bool all_valid = left.validity.AllValid() && right.validity.AllValid();
+  bool all_valid = left.AllValid() && right.AllValid();
   for (idx_t row = 0; row < count; row++) {
-    idx_t l = left.sel->get_index(row), r = right.sel->get_index(row);
-    if (!all_valid && (!left.validity.RowIsValid(l) || !right.validity.RowIsValid(r))) {
+    if (!all_valid && (!left.IsValid(row) || !right.IsValid(row)))
       validity.SetInvalid(row);
-      continue;
-    }
-    result_data[row] = operation(left_data[l], right_data[r]);
+    else
+      out[row] = operation(left[row], right[row]);
   }
   if (constant) result.SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
 }
@@ -76,21 +62,25 @@ const duckdb::BoundFunctionExpression& ExpressionOf(duckdb::ExpressionState& sta
   return state.expr.Cast<duckdb::BoundFunctionExpression>();
 }
 
-[[noreturn]] void DecimalOverflow(const char* sign, const DecimalPlan& plan, Int128 left, Int128 right) {
-  Throw(ErrorCode::kData, "Decimal overflow: {} {} {} does not fit DECIMAL({}, {}); cast an operand to fewer digits",
-        DecimalText(left, plan.left.scale), sign, DecimalText(right, plan.right.scale), plan.result.precision,
-        plan.result.scale);
+[[noreturn]] void DecimalOverflow(const char* sign, const DecimalPlan& plan, Int128 left,
+                                  Int128 right) {
+  Throw(ErrorCode::kData,
+        "Decimal overflow: {} {} {} does not fit DECIMAL({}, {}); cast an operand to fewer digits",
+        DecimalText(left, plan.left.scale), sign, DecimalText(right, plan.right.scale),
+        plan.result.precision, plan.result.scale);
 }
 
 [[noreturn]] void DivisionByZero(const std::string& left, const char* sign) {
-  Throw(ErrorCode::kData, "Division by zero: {} {} 0; guard it with NULLIF(divisor, 0)", left, sign);
+  Throw(ErrorCode::kData, "Division by zero: {} {} 0; guard it with NULLIF(divisor, 0)", left,
+        sign);
 }
 
 struct Add {
   static constexpr const char* kSign = "+";
   static std::optional<Int128> Do(Int128 left, Int128 right, const DecimalPlan& plan) {
     int scale = std::max(plan.left.scale, plan.right.scale);
-    return ScaledAdd(left, scale - plan.left.scale, right, scale - plan.right.scale, scale - plan.result.scale);
+    return ScaledAdd(left, scale - plan.left.scale, right, scale - plan.right.scale,
+                     scale - plan.result.scale);
   }
 };
 struct Subtract {
@@ -125,21 +115,24 @@ template <class Operation, class Argument, class Result>
 void DecimalKernel(DataChunk& arguments, duckdb::ExpressionState& state, Vector& result) {
   auto& plan = ExpressionOf(state).bind_info->Cast<DecimalPlan>();
   Int128 limit = PowerOfTen(plan.result.precision);
-  Loop<Argument, Argument, Result>(arguments, result, [&](Argument left, Argument right) {
+  Loop<Argument, Result>(arguments, result, [&](Argument left, Argument right) {
     Int128 a = Widen(left), b = Widen(right);
     auto value = Operation::Do(a, b, plan);
-    if (!value || *value >= limit || *value <= -limit) DecimalOverflow(Operation::kSign, plan, a, b);
+    if (!value || *value >= limit || *value <= -limit)
+      DecimalOverflow(Operation::kSign, plan, a, b);
     return Narrow<Result>(*value);
   });
 }
 
-// Sums and differences whose operands and result have at most 18 digits: 64 bits do, nothing can overflow.
+// Sums and differences whose operands and result have at most 18 digits: 64 bits do, nothing can
+// overflow.
 template <int sign, class Result>
 void SmallSumKernel(DataChunk& arguments, duckdb::ExpressionState& state, Vector& result) {
   auto& plan = ExpressionOf(state).bind_info->Cast<DecimalPlan>();
   int64_t left_factor = static_cast<int64_t>(PowerOfTen(plan.result.scale - plan.left.scale));
-  int64_t right_factor = static_cast<int64_t>(PowerOfTen(plan.result.scale - plan.right.scale)) * sign;
-  Loop<int64_t, int64_t, Result>(arguments, result, [&](int64_t left, int64_t right) {
+  int64_t right_factor =
+      static_cast<int64_t>(PowerOfTen(plan.result.scale - plan.right.scale)) * sign;
+  Loop<int64_t, Result>(arguments, result, [&](int64_t left, int64_t right) {
     return static_cast<Result>(left * left_factor + right * right_factor);
   });
 }
@@ -147,8 +140,9 @@ void SmallSumKernel(DataChunk& arguments, duckdb::ExpressionState& state, Vector
 // Products of operands whose result has at most 18 digits.
 template <class Result>
 void SmallProductKernel(DataChunk& arguments, duckdb::ExpressionState&, Vector& result) {
-  Loop<int64_t, int64_t, Result>(arguments, result,
-                                 [&](int64_t left, int64_t right) { return static_cast<Result>(left * right); });
+  Loop<int64_t, Result>(arguments, result, [&](int64_t left, int64_t right) {
+    return static_cast<Result>(left * right);
+  });
 }
 
 template <class Operation, class Argument>
@@ -167,17 +161,27 @@ duckdb::scalar_function_t PickResult(duckdb::PhysicalType type) {
 
 template <class Operation>
 duckdb::scalar_function_t PickKernel(bool small, duckdb::PhysicalType type) {
-  return small ? PickResult<Operation, int64_t>(type) : PickResult<Operation, duckdb::hugeint_t>(type);
+  return small ? PickResult<Operation, int64_t>(type)
+               : PickResult<Operation, duckdb::hugeint_t>(type);
 }
 
 duckdb::scalar_function_t PickSmall(char sign, duckdb::PhysicalType type) {
   bool i16 = type == duckdb::PhysicalType::INT16, i32 = type == duckdb::PhysicalType::INT32;
-  if (sign == '+') return i16 ? SmallSumKernel<1, int16_t> : i32 ? SmallSumKernel<1, int32_t> : SmallSumKernel<1, int64_t>;
-  if (sign == '-') return i16 ? SmallSumKernel<-1, int16_t> : i32 ? SmallSumKernel<-1, int32_t> : SmallSumKernel<-1, int64_t>;
-  return i16 ? SmallProductKernel<int16_t> : i32 ? SmallProductKernel<int32_t> : SmallProductKernel<int64_t>;
+  if (sign == '+')
+    return i16   ? SmallSumKernel<1, int16_t>
+           : i32 ? SmallSumKernel<1, int32_t>
+                 : SmallSumKernel<1, int64_t>;
+  if (sign == '-')
+    return i16   ? SmallSumKernel<-1, int16_t>
+           : i32 ? SmallSumKernel<-1, int32_t>
+                 : SmallSumKernel<-1, int64_t>;
+  return i16   ? SmallProductKernel<int16_t>
+         : i32 ? SmallProductKernel<int32_t>
+               : SmallProductKernel<int64_t>;
 }
 
-BindData BindDecimal(char sign, duckdb::ScalarFunction& bound, DecimalType left, DecimalType right) {
+BindData BindDecimal(char sign, duckdb::ScalarFunction& bound, DecimalType left,
+                     DecimalType right) {
   auto plan = duckdb::make_uniq<DecimalPlan>();
   plan->left = left;
   plan->right = right;
@@ -202,24 +206,24 @@ BindData BindDecimal(char sign, duckdb::ScalarFunction& bound, DecimalType left,
   } else {
     bound.function = PickKernel<Modulo>(small, physical);
   }
-  int width = small ? kSmallDigits : 38;
-  bound.arguments = {DecimalType{width, left.scale}.ToDuck(), DecimalType{width, right.scale}.ToDuck()};
+  bound.arguments = {left.ToDuck(), right.ToDuck()};
   bound.SetReturnType(result);
   return plan;
 }
 
 template <class T, bool modulo>
 void IntegerKernel(DataChunk& arguments, duckdb::ExpressionState&, Vector& result) {
-  Loop<T, T, T>(arguments, result, [](T left, T right) -> T {
-    if (right == 0) DivisionByZero(std::to_string(left), modulo ? "%" : "/");
-    if (right == -1) {  // The one quotient that does not fit.
-      if (modulo) return 0;
-      if (left == std::numeric_limits<T>::min()) {
-        Throw(ErrorCode::kData, "Integer overflow: {} / -1", left);
-      }
-    }
-    return static_cast<T>(modulo ? left % right : left / right);
-  });
+  duckdb::BinaryExecutor::Execute<T, T, T>(
+      arguments.data[0], arguments.data[1], result, arguments.size(), [](T left, T right) -> T {
+        if (right == 0) DivisionByZero(std::to_string(left), modulo ? "%" : "/");
+        if (right == -1) {  // The one quotient that does not fit.
+          if (modulo) return 0;
+          if (left == std::numeric_limits<T>::min()) {
+            Throw(ErrorCode::kData, "Integer overflow: {} / -1", left);
+          }
+        }
+        return static_cast<T>(modulo ? left % right : left / right);
+      });
 }
 
 template <bool modulo>
@@ -254,20 +258,24 @@ int IntegerRank(const LogicalType& type) {
 
 template <int sign>
 void DateKernel(DataChunk& arguments, duckdb::ExpressionState&, Vector& result) {
-  Loop<duckdb::date_t, duckdb::interval_t, duckdb::date_t>(
-      arguments, result, [](duckdb::date_t date, duckdb::interval_t interval) {
+  duckdb::BinaryExecutor::Execute<duckdb::date_t, duckdb::interval_t, duckdb::date_t>(
+      arguments.data[0], arguments.data[1], result, arguments.size(),
+      [](duckdb::date_t date, duckdb::interval_t interval) {
         if (sign < 0) interval = duckdb::Interval::Invert(interval);
         return duckdb::Interval::Add(date, interval);
       });
 }
 
-// DATE + INTERVAL '1' DAY is a DATE in Flink; with hours and less it becomes a TIMESTAMP, as DuckDB's.
-bool BindDate(duckdb::ClientContext& context, char sign, duckdb::ScalarFunction& bound, const Expressions& arguments) {
+// DATE + INTERVAL '1' DAY is a DATE in Flink; with hours and less it becomes a TIMESTAMP, as
+// DuckDB's.
+bool BindDate(duckdb::ClientContext& context, char sign, duckdb::ScalarFunction& bound,
+              const Expressions& arguments) {
   bool date_first = arguments[0]->return_type.id() == LogicalTypeId::DATE &&
                     arguments[1]->return_type.id() == LogicalTypeId::INTERVAL;
   if (!date_first || !arguments[1]->IsFoldable()) return false;
   Value interval;
-  if (!duckdb::ExpressionExecutor::TryEvaluateScalar(context, *arguments[1], interval)) return false;
+  if (!duckdb::ExpressionExecutor::TryEvaluateScalar(context, *arguments[1], interval))
+    return false;
   if (!interval.IsNull() && duckdb::IntervalValue::Get(interval).micros != 0) return false;
   bound.function = sign == '+' ? DateKernel<1> : DateKernel<-1>;
   bound.arguments = {LogicalType::DATE, LogicalType::INTERVAL};
@@ -276,7 +284,8 @@ bool BindDate(duckdb::ClientContext& context, char sign, duckdb::ScalarFunction&
 }
 
 template <char sign>
-BindData BindOperator(duckdb::ClientContext& context, duckdb::ScalarFunction& bound, Expressions& arguments) {
+BindData BindOperator(duckdb::ClientContext& context, duckdb::ScalarFunction& bound,
+                      Expressions& arguments) {
   auto types = TypesOf(arguments);
   bound.SetNullHandling(duckdb::FunctionNullHandling::DEFAULT_NULL_HANDLING);
   bool divides = sign == '/' || sign == '%';
@@ -300,10 +309,11 @@ template <char sign>
 void RegisterOperator(FunctionRegistry& registry) {
   std::string name(1, sign);
   duckdb::ScalarFunctionSet set(name);
-  duckdb::ScalarFunction function(name, {LogicalType::ANY, LogicalType::ANY}, LogicalType::ANY, nullptr,
-                                  BindOperator<sign>);
+  duckdb::ScalarFunction function(name, {LogicalType::ANY, LogicalType::ANY}, LogicalType::ANY,
+                                  nullptr, BindOperator<sign>);
   function.SetFallible();
-  // Until it is bound: else DuckDB folds a NULL operand away before the type of the result is known.
+  // Until it is bound: else DuckDB folds a NULL operand away before the type of the result is
+  // known.
   function.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
   set.AddFunction(function);
   for (auto& unary : registry.SystemScalars(name, 1)) set.AddFunction(unary);

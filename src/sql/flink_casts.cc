@@ -15,7 +15,7 @@
 #include "duckdb/planner/expression/bound_function_expression.hpp"
 
 #include "base/error.h"
-#include "sql/decimal_rules.h"
+#include "sql/column_reader.h"
 #include "sql/function_registry.h"
 
 namespace millrace {
@@ -24,7 +24,8 @@ namespace {
 
 using ExpressionPointer = duckdb::unique_ptr<duckdb::Expression>;
 
-// ------------------------------------------------------------------------------------------- to_integral
+// -------------------------------------------------------------------------------------------
+// to_integral
 
 // '12.7' -> '12', as Flink reads it; what is no such number stays and fails in the cast.
 string_t WithoutFraction(string_t text) {
@@ -32,8 +33,10 @@ string_t WithoutFraction(string_t text) {
   idx_t size = text.GetSize(), point = size;
   for (idx_t i = 0; i < size; i++) {
     char c = data[i];
-    if (c == '.' && point == size && i > 0) point = i;
-    else if ((c < '0' || c > '9') && !(i == 0 && (c == '-' || c == '+'))) return text;
+    if (c == '.' && point == size && i > 0)
+      point = i;
+    else if ((c < '0' || c > '9') && !(i == 0 && (c == '-' || c == '+')))
+      return text;
   }
   return string_t(data, static_cast<uint32_t>(point));
 }
@@ -45,7 +48,8 @@ void TruncateText(DataChunk& arguments, duckdb::ExpressionState&, Vector& result
       });
 }
 
-BindData BindToIntegral(duckdb::ClientContext& context, duckdb::ScalarFunction& bound, Expressions& arguments) {
+BindData BindToIntegral(duckdb::ClientContext& context, duckdb::ScalarFunction& bound,
+                        Expressions& arguments) {
   auto types = TypesOf(arguments);
   switch (types[0].id()) {
     case LogicalTypeId::FLOAT:
@@ -65,17 +69,23 @@ BindData BindToIntegral(duckdb::ClientContext& context, duckdb::ScalarFunction& 
   }
 }
 
-ExpressionPointer Itself(duckdb::FunctionBindExpressionInput& input) { return std::move(input.children[0]); }
+ExpressionPointer Itself(duckdb::FunctionBindExpressionInput& input) {
+  return std::move(input.children[0]);
+}
 
-// ----------------------------------------------------------------------------------------------- to_text
+// -----------------------------------------------------------------------------------------------
+// to_text
 
 // Java's Double.toString: 1.0E10, 0.001, 1.0E-4.
 template <class T>
 string_t JavaNumber(T value, Vector& result) {
   if (std::isnan(value)) return duckdb::StringVector::AddString(result, "NaN");
-  if (std::isinf(value)) return duckdb::StringVector::AddString(result, value < 0 ? "-Infinity" : "Infinity");
+  if (std::isinf(value))
+    return duckdb::StringVector::AddString(result, value < 0 ? "-Infinity" : "Infinity");
   char scientific[64];
-  auto end = std::to_chars(scientific, scientific + sizeof(scientific), value, std::chars_format::scientific).ptr;
+  auto end = std::to_chars(scientific, scientific + sizeof(scientific), value,
+                           std::chars_format::scientific)
+                 .ptr;
   std::string_view text(scientific, static_cast<size_t>(end - scientific));
   size_t mark = text.find('e');
   int exponent = std::atoi(std::string(text.substr(mark + 1)).c_str());
@@ -87,7 +97,9 @@ string_t JavaNumber(T value, Vector& result) {
     digits.remove_prefix(1);
   }
   if (value == 0 || (exponent >= -3 && exponent < 7)) {
-    end = std::to_chars(to, out + sizeof(out), value < 0 || std::signbit(value) ? -value : value, std::chars_format::fixed).ptr;
+    end = std::to_chars(to, out + sizeof(out), value < 0 || std::signbit(value) ? -value : value,
+                        std::chars_format::fixed)
+              .ptr;
     if (std::string_view(to, static_cast<size_t>(end - to)).find('.') == std::string_view::npos) {
       *end++ = '.';
       *end++ = '0';
@@ -111,12 +123,13 @@ void NumberText(DataChunk& arguments, duckdb::ExpressionState&, Vector& result) 
 }
 
 void BooleanText(DataChunk& arguments, duckdb::ExpressionState&, Vector& result) {
-  duckdb::UnaryExecutor::Execute<bool, string_t>(arguments.data[0], result, arguments.size(), [](bool value) {
-    return value ? string_t("TRUE", 4) : string_t("FALSE", 5);
-  });
+  duckdb::UnaryExecutor::Execute<bool, string_t>(
+      arguments.data[0], result, arguments.size(),
+      [](bool value) { return value ? string_t("TRUE", 4) : string_t("FALSE", 5); });
 }
 
-BindData BindToText(duckdb::ClientContext& context, duckdb::ScalarFunction& bound, Expressions& arguments) {
+BindData BindToText(duckdb::ClientContext& context, duckdb::ScalarFunction& bound,
+                    Expressions& arguments) {
   auto types = TypesOf(arguments);
   bound.arguments = types;
   switch (types[0].id()) {
@@ -142,12 +155,15 @@ BindData BindToText(duckdb::ClientContext& context, duckdb::ScalarFunction& boun
 ExpressionPointer CastToText(duckdb::FunctionBindExpressionInput& input) {
   ExpressionPointer child = std::move(input.children[0]);
   if (child->return_type.id() == LogicalTypeId::TIMESTAMP_TZ) {
-    child = duckdb::BoundCastExpression::AddCastToType(input.context, std::move(child), LogicalType::TIMESTAMP);
+    child = duckdb::BoundCastExpression::AddCastToType(input.context, std::move(child),
+                                                       LogicalType::TIMESTAMP);
   }
-  return duckdb::BoundCastExpression::AddCastToType(input.context, std::move(child), LogicalType::VARCHAR);
+  return duckdb::BoundCastExpression::AddCastToType(input.context, std::move(child),
+                                                    LogicalType::VARCHAR);
 }
 
-// ------------------------------------------------------------------------------------------ to_precision
+// ------------------------------------------------------------------------------------------
+// to_precision
 
 void ToPrecision(DataChunk& arguments, duckdb::ExpressionState&, Vector& result) {
   int64_t unit = 1;
@@ -155,14 +171,16 @@ void ToPrecision(DataChunk& arguments, duckdb::ExpressionState&, Vector& result)
     auto digits = arguments.data[1].GetValue(0);
     unit = static_cast<int64_t>(PowerOfTen(6 - digits.GetValue<int32_t>()));
   }
-  duckdb::UnaryExecutor::Execute<int64_t, int64_t>(arguments.data[0], result, arguments.size(), [unit](int64_t micros) {
-    if (!duckdb::Timestamp::IsFinite(duckdb::timestamp_t(micros))) return micros;
-    int64_t rest = micros % unit;
-    return micros - (rest < 0 ? rest + unit : rest);
-  });
+  duckdb::UnaryExecutor::Execute<int64_t, int64_t>(
+      arguments.data[0], result, arguments.size(), [unit](int64_t micros) {
+        if (!duckdb::Timestamp::IsFinite(duckdb::timestamp_t(micros))) return micros;
+        int64_t rest = micros % unit;
+        return micros - (rest < 0 ? rest + unit : rest);
+      });
 }
 
-// --------------------------------------------------------------------------------------- ROUND, TRUNCATE
+// --------------------------------------------------------------------------------------- ROUND,
+// TRUNCATE
 
 struct RoundPlan : public duckdb::FunctionData {
   int scale = 0, result_scale = 0;
@@ -193,35 +211,21 @@ Int128 AtDigits(Int128 value, int scale, int digits) {
   return quotient;
 }
 
-template <class T>
-T Narrow(Int128 value) {
-  return static_cast<T>(value);
-}
-template <>
-duckdb::hugeint_t Narrow(Int128 value) {
-  return FromInt128(value);
-}
-
 // Runs `operation(value, digits)` over the rows; NULL in, NULL out.
 template <class Argument, class Result, class Operation>
 void Rounding(DataChunk& arguments, Vector& result, Operation&& operation) {
-  idx_t count = arguments.size();
-  UnifiedVectorFormat values, digits;
-  arguments.data[0].ToUnifiedFormat(count, values);
-  arguments.data[1].ToUnifiedFormat(count, digits);
-  auto value_data = UnifiedVectorFormat::GetData<Argument>(values);
-  auto digit_data = UnifiedVectorFormat::GetData<int32_t>(digits);
   bool constant = arguments.AllConstant();
+  idx_t count = constant ? 1 : arguments.size();
+  ColumnReader<Argument> values(arguments.data[0], count);
+  ColumnReader<int64_t> digits(arguments.data[1], count);
   result.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
   auto out = duckdb::FlatVector::GetData<Result>(result);
   auto& validity = duckdb::FlatVector::Validity(result);
-  for (idx_t row = 0; row < (constant ? 1 : count); row++) {
-    idx_t v = values.sel->get_index(row), d = digits.sel->get_index(row);
-    if (!values.validity.RowIsValid(v) || !digits.validity.RowIsValid(d)) {
+  for (idx_t row = 0; row < count; row++) {
+    if (!values.IsValid(row) || !digits.IsValid(row))
       validity.SetInvalid(row);
-      continue;
-    }
-    out[row] = operation(value_data[v], digit_data[d]);
+    else
+      out[row] = operation(values[row], static_cast<int32_t>(digits[row]));
   }
   if (constant) result.SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
 }
@@ -230,16 +234,18 @@ template <bool half_up, class Result>
 void RoundDecimal(DataChunk& arguments, duckdb::ExpressionState& state, Vector& result) {
   auto& plan = state.expr.Cast<duckdb::BoundFunctionExpression>().bind_info->Cast<RoundPlan>();
   Int128 limit = ToInt128(plan.limit);
-  Rounding<duckdb::hugeint_t, Result>(arguments, result, [&](duckdb::hugeint_t value, int32_t digits) {
-    int place = std::clamp<int32_t>(digits, -38, plan.result_scale);
-    Int128 rounded = AtDigits<half_up>(ToInt128(value), plan.scale, place);
-    auto fitted = ScaledMultiply(rounded, PowerOfTen(plan.result_scale - std::max(place, -38 + plan.result_scale)), 0);
-    if (!fitted || *fitted > limit || *fitted < -limit) {
-      Throw(ErrorCode::kData, "Overflow in ROUND({}, {}): the result does not fit its type",
-            DecimalText(ToInt128(value), plan.scale), digits);
-    }
-    return Narrow<Result>(*fitted);
-  });
+  Rounding<duckdb::hugeint_t, Result>(
+      arguments, result, [&](duckdb::hugeint_t value, int32_t digits) {
+        int place = std::clamp<int32_t>(digits, -38, plan.result_scale);
+        Int128 rounded = AtDigits<half_up>(ToInt128(value), plan.scale, place);
+        auto fitted = ScaledMultiply(
+            rounded, PowerOfTen(plan.result_scale - std::max(place, -38 + plan.result_scale)), 0);
+        if (!fitted || *fitted > limit || *fitted < -limit) {
+          Throw(ErrorCode::kData, "Overflow in ROUND({}, {}): the result does not fit its type",
+                DecimalText(ToInt128(value), plan.scale), digits);
+        }
+        return Narrow<Result>(*fitted);
+      });
 }
 
 template <bool half_up>
@@ -269,7 +275,8 @@ duckdb::scalar_function_t PickRound(duckdb::PhysicalType type) {
 
 // Of integers the type stays; of DECIMAL it follows from the digits when they are known.
 template <bool half_up>
-BindData BindRound(duckdb::ClientContext& context, duckdb::ScalarFunction& bound, Expressions& arguments) {
+BindData BindRound(duckdb::ClientContext& context, duckdb::ScalarFunction& bound,
+                   Expressions& arguments) {
   auto types = TypesOf(arguments);
   if (arguments.size() == 1) {
     arguments.push_back(duckdb::make_uniq<duckdb::BoundConstantExpression>(Value::INTEGER(0)));
@@ -286,7 +293,8 @@ BindData BindRound(duckdb::ClientContext& context, duckdb::ScalarFunction& bound
   DecimalType type = *input;
   Value digits;
   if (decimal && arguments.size() > 1 && arguments[1]->IsFoldable() &&
-      duckdb::ExpressionExecutor::TryEvaluateScalar(context, *arguments[1], digits) && !digits.IsNull()) {
+      duckdb::ExpressionExecutor::TryEvaluateScalar(context, *arguments[1], digits) &&
+      !digits.IsNull()) {
     type = RoundType(*input, digits.DefaultCastAs(LogicalType::INTEGER).GetValue<int32_t>());
   }
   auto plan = duckdb::make_uniq<RoundPlan>();
@@ -295,17 +303,19 @@ BindData BindRound(duckdb::ClientContext& context, duckdb::ScalarFunction& bound
   LogicalType result = decimal ? type.ToDuck() : types[0];
   Int128 limit = PowerOfTen(type.precision) - 1;
   if (!decimal && type.precision < 20) {
-    Int128 greatest = (static_cast<Int128>(1) << (8 * duckdb::GetTypeIdSize(result.InternalType()) - 1)) - 1;
+    Int128 greatest =
+        (static_cast<Int128>(1) << (8 * duckdb::GetTypeIdSize(result.InternalType()) - 1)) - 1;
     limit = std::min(limit, greatest);
   }
   plan->limit = FromInt128(limit);
   bound.function = PickRound<half_up>(result.InternalType());
-  bound.arguments = {DecimalType{38, input->scale}.ToDuck(), LogicalType::INTEGER};
+  bound.arguments = {types[0], LogicalType::INTEGER};
   bound.SetReturnType(result);
   return plan;
 }
 
-void RegisterRound(FunctionRegistry& registry, const char* name, duckdb::bind_scalar_function_t bind) {
+void RegisterRound(FunctionRegistry& registry, const char* name,
+                   duckdb::bind_scalar_function_t bind) {
   duckdb::ScalarFunctionSet set(name);
   for (auto& types : {duckdb::vector<LogicalType>{LogicalType::ANY},
                       duckdb::vector<LogicalType>{LogicalType::ANY, LogicalType::INTEGER}}) {
@@ -320,16 +330,20 @@ void RegisterRound(FunctionRegistry& registry, const char* name, duckdb::bind_sc
 }  // namespace
 
 void RegisterCasts(FunctionRegistry& registry) {
-  duckdb::ScalarFunction integral("to_integral", {LogicalType::ANY}, LogicalType::ANY, nullptr, BindToIntegral);
+  duckdb::ScalarFunction integral("to_integral", {LogicalType::ANY}, LogicalType::ANY, nullptr,
+                                  BindToIntegral);
   integral.SetBindExpressionCallback(Itself);
   integral.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
   registry.Scalar(integral);
-  duckdb::ScalarFunction text("to_text", {LogicalType::ANY}, LogicalType::VARCHAR, nullptr, BindToText);
+  duckdb::ScalarFunction text("to_text", {LogicalType::ANY}, LogicalType::VARCHAR, nullptr,
+                              BindToText);
   text.SetBindExpressionCallback(CastToText);
   registry.Scalar(text);
   duckdb::ScalarFunctionSet precision("to_precision");
-  for (LogicalType type : {LogicalType(LogicalTypeId::TIMESTAMP), LogicalType(LogicalTypeId::TIMESTAMP_TZ)}) {
-    precision.AddFunction(duckdb::ScalarFunction("to_precision", {type, LogicalType::INTEGER}, type, ToPrecision));
+  for (LogicalType type :
+       {LogicalType(LogicalTypeId::TIMESTAMP), LogicalType(LogicalTypeId::TIMESTAMP_TZ)}) {
+    precision.AddFunction(
+        duckdb::ScalarFunction("to_precision", {type, LogicalType::INTEGER}, type, ToPrecision));
   }
   registry.Scalars(precision);
   registry.Macro("cut_to(x, n) AS system.main.\"left\"(x, n)");

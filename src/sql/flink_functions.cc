@@ -18,7 +18,8 @@ void RegisterFlinkFunctions(duckdb::DatabaseInstance& database) {
   auto created = connection.Query(fmt::format("CREATE SCHEMA memory.{}", kFlinkSchema));
   if (created->HasError()) created->ThrowError();
   // Macros find the functions of the schema that they build on.
-  auto path = connection.Query(fmt::format("SET search_path = 'memory.main,memory.{}'", kFlinkSchema));
+  auto path =
+      connection.Query(fmt::format("SET search_path = 'memory.main,memory.{}'", kFlinkSchema));
   if (path->HasError()) path->ThrowError();
   FunctionRegistry registry(connection, catalog);
   RegisterArithmetic(registry);

@@ -1,7 +1,7 @@
 // flink_functions.h - operators and functions that mean something else in Flink than in DuckDB.
 //
-// They live in a schema `flink` of DuckDB's system of catalogs that the session puts in front of the
-// search path, so that binding picks them first. Rules, each with a test: docs/dialect.md.
+// They live in a schema `flink` of DuckDB's system of catalogs that the session puts in front of
+// the search path, so that binding picks them first. Rules, each with a test: docs/dialect.md.
 #pragma once
 
 #include "base/duck.h"

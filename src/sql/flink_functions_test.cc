@@ -1,5 +1,6 @@
-// Goal: text means in our Flink dialect what it means in Flink; one test per rule of docs/dialect.md.
-// Method: a connection with the search path as a session sets it; value and type of expressions.
+// Goal: text means in our Flink dialect what it means in Flink; one test per rule of
+// docs/dialect.md. Method: a connection with the search path as a session sets it; value and type
+// of expressions.
 #include "sql/flink_functions.h"
 
 #include <doctest/doctest.h>
@@ -25,7 +26,8 @@ class Session {
     Run("SET TimeZone = 'UTC'");
   }
 
-  // "value type" of the first column of the first row; the text of the error with "error: " before it.
+  // "value type" of the first column of the first row; the text of the error with "error: " before
+  // it.
   std::string One(const std::string& flink_query) {
     try {
       auto result = connection_.Query(ToDuckSql(flink_query));
@@ -90,12 +92,16 @@ TEST_CASE("integer-division: / of integers truncates toward zero and stays an in
 }
 
 TEST_CASE("integer-modulo: % and MOD keep the sign of the dividend, zero fails") {
-  CheckAll({{"7 % 3", "1 INTEGER"}, {"-7 % 3", "-1 INTEGER"}, {"MOD(7, -3)", "1 INTEGER"}, {"MOD(7.5, 2)", "1.5 DECIMAL(2,1)"}});
+  CheckAll({{"7 % 3", "1 INTEGER"},
+            {"-7 % 3", "-1 INTEGER"},
+            {"MOD(7, -3)", "1 INTEGER"},
+            {"MOD(7.5, 2)", "1.5 DECIMAL(2,1)"}});
   CheckFails("1 % 0", "Division by zero");
 }
 
 TEST_CASE("integer-overflow: + - * of integers fail instead of wrapping") {
-  CheckAll({{"CAST(2147483646 AS INT) + 1", "2147483647 INTEGER"}, {"CAST(100 AS TINYINT) + 100", "200 INTEGER"}});
+  CheckAll({{"CAST(2147483646 AS INT) + 1", "2147483647 INTEGER"},
+            {"CAST(100 AS TINYINT) + 100", "200 INTEGER"}});
   CheckFails("CAST(2147483647 AS INT) + 1", "Overflow");
   CheckFails("CAST(2147483647 AS INT) * 2", "Overflow");
 }
@@ -105,7 +111,8 @@ TEST_CASE("decimal-types: results of decimal arithmetic have Flink's precision a
             {"CAST(1 AS DECIMAL(10,2)) - CAST(3 AS DECIMAL(10,2))", "-2.00 DECIMAL(11,2)"},
             {"CAST(1.5 AS DECIMAL(10,2)) * CAST(1.5 AS DECIMAL(10,2))", "2.2500 DECIMAL(21,4)"},
             {"CAST(1 AS DECIMAL(5,2)) / CAST(3 AS DECIMAL(5,2))", "0.33333333 DECIMAL(13,8)"},
-            {"CAST(1 AS DECIMAL(18,2)) / CAST(3 AS DECIMAL(18,2))", "0.33333333333333333333 DECIMAL(38,20)"},
+            {"CAST(1 AS DECIMAL(18,2)) / CAST(3 AS DECIMAL(18,2))",
+             "0.33333333333333333333 DECIMAL(38,20)"},
             {"CAST(2 AS DECIMAL(10,2)) / 3", "0.6666666666667 DECIMAL(21,13)"},
             {"CAST(7.5 AS DECIMAL(10,2)) % CAST(2 AS DECIMAL(5,1))", "1.50 DECIMAL(6,2)"},
             {"CAST(1.5 AS DECIMAL(4,1)) * 2", "3.0 DECIMAL(15,1)"},
@@ -124,22 +131,26 @@ TEST_CASE("decimal-rounding: HALF_UP, away from zero") {
 }
 
 TEST_CASE("decimal-overflow: a decimal that does not fit is an error, never DOUBLE or NULL") {
-  CheckFails("CAST('99999999999999999999999999999999999999' AS DECIMAL(38,0)) + 1", "Decimal overflow");
-  CheckFails("CAST('99999999999999999999999999999999999999' AS DECIMAL(38,0)) * 10", "Decimal overflow");
+  CheckFails("CAST('99999999999999999999999999999999999999' AS DECIMAL(38,0)) + 1",
+             "Decimal overflow");
+  CheckFails("CAST('99999999999999999999999999999999999999' AS DECIMAL(38,0)) * 10",
+             "Decimal overflow");
   CheckFails("CAST(1 AS DECIMAL(10,2)) / CAST(0 AS DECIMAL(10,2))", "Division by zero");
   CheckFails("CAST(1000 AS DECIMAL(3,0))", "");
   CheckAll({{"CAST('99999999999999999999999999999999999999' AS DECIMAL(38,0)) - 1",
              "99999999999999999999999999999999999998 DECIMAL(38,0)"}});
 }
 
-// Goal: the fast and the slow paths of decimal arithmetic agree with exact arithmetic on small numbers.
-// Method: random operands at random scales, compared with a plain 128-bit computation of the same rule.
+// Goal: the fast and the slow paths of decimal arithmetic agree with exact arithmetic on small
+// numbers. Method: random operands at random scales, compared with a plain 128-bit computation of
+// the same rule.
 TEST_CASE("Decimal arithmetic agrees with exact fractions") {
   unsigned seed = std::random_device{}();
   CAPTURE(seed);
   std::mt19937_64 random(seed);
   for (int i = 0; i < 20000; i++) {
-    Int128 a = static_cast<int64_t>(random()) % 1000000000, b = static_cast<int64_t>(random()) % 1000000;
+    Int128 a = static_cast<int64_t>(random()) % 1000000000,
+           b = static_cast<int64_t>(random()) % 1000000;
     if (b == 0) b = 1;
     int exponent = static_cast<int>(random() % 12);
     Int128 scaled = a * PowerOfTen(exponent);
@@ -161,7 +172,8 @@ TEST_CASE("Decimal arithmetic agrees with exact fractions") {
     CHECK(wide);
     bool added = ScaledAdd(a, 30, b, 30, 30) == a + b;
     CHECK(added);
-    bool modulo = ScaledModulo(a, 31, b, 31) == std::optional<Int128>(a % b * PowerOfTen(31)) || PowerOfTen(31) > 0;
+    bool modulo = ScaledModulo(a, 31, b, 31) == std::optional<Int128>(a % b * PowerOfTen(31)) ||
+                  PowerOfTen(31) > 0;
     CHECK(modulo);
   }
   CHECK(!ScaledMultiply(PowerOfTen(30), PowerOfTen(30), 0));
@@ -181,17 +193,21 @@ TEST_CASE("sum-types: SUM keeps integer types and widens DECIMAL to 38 digits") 
             {"SUM(x) OVER (ORDER BY x) FROM (VALUES (1)) t(x)", "1 INTEGER"},
             {"SUM(x) FILTER (WHERE x > 1) FROM (VALUES (1), (2)) t(x)", "2 INTEGER"}});
   CheckFails("SUM(x) FROM (VALUES (2147483647), (1)) t(x)", "Integer overflow in SUM");
-  CheckFails("SUM(x) FROM (VALUES (CAST('99999999999999999999999999999999999999' AS DECIMAL(38,0))), (1)) t(x)", "Decimal overflow in SUM");
+  CheckFails(
+      "SUM(x) FROM (VALUES (CAST('99999999999999999999999999999999999999' AS DECIMAL(38,0))), (1)) "
+      "t(x)",
+      "Decimal overflow in SUM");
 }
 
 TEST_CASE("avg-types: AVG of integers truncates, AVG of DECIMAL has at least six digits") {
-  CheckAll({{"AVG(x) FROM (VALUES (1), (2)) t(x)", "1 INTEGER"},
-            {"AVG(x) FROM (VALUES (-1), (-2)) t(x)", "-1 INTEGER"},
-            {"AVG(CAST(x AS BIGINT)) FROM (VALUES (1), (2)) t(x)", "1 BIGINT"},
-            {"AVG(CAST(x AS DECIMAL(10,2))) FROM (VALUES (1), (2)) t(x)", "1.500000 DECIMAL(38,6)"},
-            {"AVG(CAST(x AS DECIMAL(10,8))) FROM (VALUES (1), (2)) t(x)", "1.50000000 DECIMAL(38,8)"},
-            {"AVG(CAST(x AS DECIMAL(10,2))) FROM (VALUES (1), (1), (0)) t(x)", "0.666667 DECIMAL(38,6)"},
-            {"AVG(CAST(x AS DOUBLE)) FROM (VALUES (1), (2)) t(x)", "1.5 DOUBLE"}});
+  CheckAll(
+      {{"AVG(x) FROM (VALUES (1), (2)) t(x)", "1 INTEGER"},
+       {"AVG(x) FROM (VALUES (-1), (-2)) t(x)", "-1 INTEGER"},
+       {"AVG(CAST(x AS BIGINT)) FROM (VALUES (1), (2)) t(x)", "1 BIGINT"},
+       {"AVG(CAST(x AS DECIMAL(10,2))) FROM (VALUES (1), (2)) t(x)", "1.500000 DECIMAL(38,6)"},
+       {"AVG(CAST(x AS DECIMAL(10,8))) FROM (VALUES (1), (2)) t(x)", "1.50000000 DECIMAL(38,8)"},
+       {"AVG(CAST(x AS DECIMAL(10,2))) FROM (VALUES (1), (1), (0)) t(x)", "0.666667 DECIMAL(38,6)"},
+       {"AVG(CAST(x AS DOUBLE)) FROM (VALUES (1), (2)) t(x)", "1.5 DOUBLE"}});
 }
 
 TEST_CASE("cast-to-integer: fractions are cut off, what is no number fails") {
@@ -220,7 +236,8 @@ TEST_CASE("cast-to-string: Java's spelling of booleans and doubles, lengths are 
             {"CAST('abcdef' AS VARCHAR(3))", "abc VARCHAR"},
             {"CAST('ab' AS CHAR(4)) || '|'", "ab  | VARCHAR"},
             {"CAST(X'4142' AS STRING)", "AB VARCHAR"},
-            {"CAST(CAST('2024-01-02 03:04:05' AS TIMESTAMP_LTZ(3)) AS STRING)", "2024-01-02 03:04:05 VARCHAR"},
+            {"CAST(CAST('2024-01-02 03:04:05' AS TIMESTAMP_LTZ(3)) AS STRING)",
+             "2024-01-02 03:04:05 VARCHAR"},
             {"CAST(DATE '2024-01-02' AS STRING)", "2024-01-02 VARCHAR"}});
 }
 
@@ -233,9 +250,11 @@ TEST_CASE("cast-decimal: from text and numbers HALF_UP; DECIMAL alone is DECIMAL
 }
 
 TEST_CASE("cast-timestamp: precision cuts digits") {
-  CheckAll({{"CAST('2024-01-02 03:04:05.678901' AS TIMESTAMP(3))", "2024-01-02 03:04:05.678 TIMESTAMP"},
-            {"CAST('1969-12-31 23:59:59.999999' AS TIMESTAMP(0))", "1969-12-31 23:59:59 TIMESTAMP"},
-            {"CAST('2024-01-02 03:04:05.678901' AS TIMESTAMP)", "2024-01-02 03:04:05.678901 TIMESTAMP"}});
+  CheckAll(
+      {{"CAST('2024-01-02 03:04:05.678901' AS TIMESTAMP(3))", "2024-01-02 03:04:05.678 TIMESTAMP"},
+       {"CAST('1969-12-31 23:59:59.999999' AS TIMESTAMP(0))", "1969-12-31 23:59:59 TIMESTAMP"},
+       {"CAST('2024-01-02 03:04:05.678901' AS TIMESTAMP)",
+        "2024-01-02 03:04:05.678901 TIMESTAMP"}});
 }
 
 TEST_CASE("cast-nested: ROW, ARRAY and MAP types") {
@@ -311,7 +330,8 @@ TEST_CASE("string-functions: padding, splitting, patterns") {
             {"INITCAP('hello wORLD-x')", "Hello World-X VARCHAR"},
             {"UPPER('a') || LOWER('B')", "Ab VARCHAR"},
             {"MD5('abc')", "900150983cd24fb0d6963f7d28e17f72 VARCHAR"},
-            {"SHA256('abc')", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad VARCHAR"},
+            {"SHA256('abc')",
+             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad VARCHAR"},
             {"TO_BASE64('hello')", "aGVsbG8= VARCHAR"},
             {"FROM_BASE64('aGVsbG8=')", "hello VARCHAR"},
             {"IS_ALPHA('abc')", "true BOOLEAN"},
@@ -332,64 +352,77 @@ TEST_CASE("json: JSON_VALUE of scalars, JSON_EXISTS") {
 }
 
 TEST_CASE("date-patterns: DATE_FORMAT, TO_TIMESTAMP, TO_DATE take Java's patterns") {
-  CheckAll({{"DATE_FORMAT(TIMESTAMP '2024-03-05 14:07:09.123', 'yyyy-MM-dd HH:mm:ss.SSS')", "2024-03-05 14:07:09.123 VARCHAR"},
-            {"DATE_FORMAT(TIMESTAMP '2024-03-05 14:07:09', 'yy/M/d h:m a, EEE MMM ''at'' D')", "24/3/5 2:7 PM, Tue Mar at 65 VARCHAR"},
-            {"DATE_FORMAT('2024-03-05 14:07:09', 'yyyyMMdd')", "20240305 VARCHAR"},
-            {"DATE_FORMAT(DATE '2024-03-05', 'yyyy-MM')", "2024-03 VARCHAR"},
-            {"TO_TIMESTAMP('2024-03-05 14:07:09')", "2024-03-05 14:07:09 TIMESTAMP"},
-            {"TO_TIMESTAMP('2024-03-05 14:07:09.5')", "2024-03-05 14:07:09.5 TIMESTAMP"},
-            {"TO_TIMESTAMP('05.03.2024 14:07', 'dd.MM.yyyy HH:mm')", "2024-03-05 14:07:00 TIMESTAMP"},
-            {"TO_TIMESTAMP('20240305140709', 'yyyyMMddHHmmss')", "2024-03-05 14:07:09 TIMESTAMP"},
-            {"TO_TIMESTAMP('nonsense')", "NULL TIMESTAMP"},
-            {"TO_DATE('2024-03-05')", "2024-03-05 DATE"},
-            {"TO_DATE('05/03/24', 'dd/MM/yy')", "2024-03-05 DATE"},
-            {"TO_DATE('2024-02-30')", "NULL DATE"},
-            {"FROM_UNIXTIME(1709647629)", "2024-03-05 14:07:09 VARCHAR"},
-            {"FROM_UNIXTIME(0, 'yyyy')", "1970 VARCHAR"},
-            {"UNIX_TIMESTAMP('2024-03-05 14:07:09')", "1709647629 BIGINT"},
-            {"TO_TIMESTAMP_LTZ(1709647629123, 3)", "2024-03-05 14:07:09.123+00 TIMESTAMP WITH TIME ZONE"},
-            {"TO_TIMESTAMP_LTZ(1709647629, 0)", "2024-03-05 14:07:09+00 TIMESTAMP WITH TIME ZONE"}});
+  CheckAll(
+      {{"DATE_FORMAT(TIMESTAMP '2024-03-05 14:07:09.123', 'yyyy-MM-dd HH:mm:ss.SSS')",
+        "2024-03-05 14:07:09.123 VARCHAR"},
+       {"DATE_FORMAT(TIMESTAMP '2024-03-05 14:07:09', 'yy/M/d h:m a, EEE MMM ''at'' D')",
+        "24/3/5 2:7 PM, Tue Mar at 65 VARCHAR"},
+       {"DATE_FORMAT('2024-03-05 14:07:09', 'yyyyMMdd')", "20240305 VARCHAR"},
+       {"DATE_FORMAT(DATE '2024-03-05', 'yyyy-MM')", "2024-03 VARCHAR"},
+       {"TO_TIMESTAMP('2024-03-05 14:07:09')", "2024-03-05 14:07:09 TIMESTAMP"},
+       {"TO_TIMESTAMP('2024-03-05 14:07:09.5')", "2024-03-05 14:07:09.5 TIMESTAMP"},
+       {"TO_TIMESTAMP('05.03.2024 14:07', 'dd.MM.yyyy HH:mm')", "2024-03-05 14:07:00 TIMESTAMP"},
+       {"TO_TIMESTAMP('20240305140709', 'yyyyMMddHHmmss')", "2024-03-05 14:07:09 TIMESTAMP"},
+       {"TO_TIMESTAMP('nonsense')", "NULL TIMESTAMP"},
+       {"TO_DATE('2024-03-05')", "2024-03-05 DATE"},
+       {"TO_DATE('05/03/24', 'dd/MM/yy')", "2024-03-05 DATE"},
+       {"TO_DATE('2024-02-30')", "NULL DATE"},
+       {"FROM_UNIXTIME(1709647629)", "2024-03-05 14:07:09 VARCHAR"},
+       {"FROM_UNIXTIME(0, 'yyyy')", "1970 VARCHAR"},
+       {"UNIX_TIMESTAMP('2024-03-05 14:07:09')", "1709647629 BIGINT"},
+       {"TO_TIMESTAMP_LTZ(1709647629123, 3)",
+        "2024-03-05 14:07:09.123+00 TIMESTAMP WITH TIME ZONE"},
+       {"TO_TIMESTAMP_LTZ(1709647629, 0)", "2024-03-05 14:07:09+00 TIMESTAMP WITH TIME ZONE"}});
   CheckFails("DATE_FORMAT(TIMESTAMP '2024-03-05 14:07:09', 'QQQ')", "The date pattern");
 }
 
 TEST_CASE("time-units: EXTRACT, DAYOFWEEK, TIMESTAMPDIFF, TIMESTAMPADD, FLOOR and CEIL TO") {
-  CheckAll({{"EXTRACT(YEAR FROM DATE '2024-03-05')", "2024 BIGINT"},
-            {"EXTRACT(DOW FROM DATE '2024-03-03')", "1 BIGINT"},
-            {"DAYOFWEEK(DATE '2024-03-05')", "3 BIGINT"},
-            {"EXTRACT(MILLISECOND FROM TIMESTAMP '2024-03-05 14:07:09.123456')", "123 BIGINT"},
-            {"EXTRACT(MICROSECOND FROM TIMESTAMP '2024-03-05 14:07:09.123456')", "123456 BIGINT"},
-            {"EXTRACT(SECOND FROM TIME '14:07:09')", "9 BIGINT"},
-            {"EXTRACT(EPOCH FROM TIMESTAMP '1970-01-02 00:00:01')", "86401 BIGINT"},
-            {"YEAR(DATE '2024-03-05')", "2024 BIGINT"},
-            {"QUARTER(DATE '2024-05-05')", "2 BIGINT"},
-            {"HOUR(TIMESTAMP '2024-03-05 14:07:09')", "14 BIGINT"},
-            {"TIMESTAMPDIFF(DAY, TIMESTAMP '2024-03-01 12:00:00', TIMESTAMP '2024-03-03 11:00:00')", "1 INTEGER"},
-            {"TIMESTAMPDIFF(DAY, TIMESTAMP '2024-03-03 11:00:00', TIMESTAMP '2024-03-01 12:00:00')", "-1 INTEGER"},
-            {"TIMESTAMPDIFF(MONTH, DATE '2024-01-31', DATE '2024-03-30')", "1 INTEGER"},
-            {"TIMESTAMPDIFF(HOUR, TIMESTAMP '2024-03-01 00:00:00', TIMESTAMP '2024-03-01 01:59:59')", "1 INTEGER"},
-            {"TIMESTAMPADD(DAY, 1, DATE '2024-02-28')", "2024-02-29 DATE"},
-            {"TIMESTAMPADD(HOUR, -1, TIMESTAMP '2024-03-01 00:00:00')", "2024-02-29 23:00:00 TIMESTAMP"},
-            {"TIMESTAMPADD(HOUR, 1, DATE '2024-03-01')", "2024-03-01 01:00:00 TIMESTAMP"},
-            {"FLOOR(TIMESTAMP '2024-03-05 14:07:09' TO HOUR)", "2024-03-05 14:00:00 TIMESTAMP"},
-            {"CEIL(TIMESTAMP '2024-03-05 14:07:09' TO DAY)", "2024-03-06 00:00:00 TIMESTAMP"},
-            {"CEIL(TIMESTAMP '2024-03-05 00:00:00' TO DAY)", "2024-03-05 00:00:00 TIMESTAMP"},
-            {"FLOOR(DATE '2024-03-05' TO MONTH)", "2024-03-01 DATE"},
-            {"FLOOR(DATE '2024-03-05' TO QUARTER)", "2024-01-01 DATE"},
-            {"FLOOR(DATE '2024-03-05' TO WEEK)", "2024-03-03 DATE"},
-            {"CEIL(DATE '2024-03-05' TO YEAR)", "2025-01-01 DATE"},
-            {"FLOOR(2.7)", "2 DECIMAL(2,0)"}});
+  CheckAll(
+      {{"EXTRACT(YEAR FROM DATE '2024-03-05')", "2024 BIGINT"},
+       {"EXTRACT(DOW FROM DATE '2024-03-03')", "1 BIGINT"},
+       {"DAYOFWEEK(DATE '2024-03-05')", "3 BIGINT"},
+       {"EXTRACT(MILLISECOND FROM TIMESTAMP '2024-03-05 14:07:09.123456')", "123 BIGINT"},
+       {"EXTRACT(MICROSECOND FROM TIMESTAMP '2024-03-05 14:07:09.123456')", "123456 BIGINT"},
+       {"EXTRACT(SECOND FROM TIME '14:07:09')", "9 BIGINT"},
+       {"EXTRACT(EPOCH FROM TIMESTAMP '1970-01-02 00:00:01')", "86401 BIGINT"},
+       {"YEAR(DATE '2024-03-05')", "2024 BIGINT"},
+       {"QUARTER(DATE '2024-05-05')", "2 BIGINT"},
+       {"HOUR(TIMESTAMP '2024-03-05 14:07:09')", "14 BIGINT"},
+       {"TIMESTAMPDIFF(DAY, TIMESTAMP '2024-03-01 12:00:00', TIMESTAMP '2024-03-03 11:00:00')",
+        "1 INTEGER"},
+       {"TIMESTAMPDIFF(DAY, TIMESTAMP '2024-03-03 11:00:00', TIMESTAMP '2024-03-01 12:00:00')",
+        "-1 INTEGER"},
+       {"TIMESTAMPDIFF(MONTH, DATE '2024-01-31', DATE '2024-03-30')", "1 INTEGER"},
+       {"TIMESTAMPDIFF(HOUR, TIMESTAMP '2024-03-01 00:00:00', TIMESTAMP '2024-03-01 01:59:59')",
+        "1 INTEGER"},
+       {"TIMESTAMPADD(DAY, 1, DATE '2024-02-28')", "2024-02-29 DATE"},
+       {"TIMESTAMPADD(HOUR, -1, TIMESTAMP '2024-03-01 00:00:00')", "2024-02-29 23:00:00 TIMESTAMP"},
+       {"TIMESTAMPADD(HOUR, 1, DATE '2024-03-01')", "2024-03-01 01:00:00 TIMESTAMP"},
+       {"FLOOR(TIMESTAMP '2024-03-05 14:07:09' TO HOUR)", "2024-03-05 14:00:00 TIMESTAMP"},
+       {"CEIL(TIMESTAMP '2024-03-05 14:07:09' TO DAY)", "2024-03-06 00:00:00 TIMESTAMP"},
+       {"CEIL(TIMESTAMP '2024-03-05 00:00:00' TO DAY)", "2024-03-05 00:00:00 TIMESTAMP"},
+       {"FLOOR(DATE '2024-03-05' TO MONTH)", "2024-03-01 DATE"},
+       {"FLOOR(DATE '2024-03-05' TO QUARTER)", "2024-01-01 DATE"},
+       {"FLOOR(DATE '2024-03-05' TO WEEK)", "2024-03-03 DATE"},
+       {"CEIL(DATE '2024-03-05' TO YEAR)", "2025-01-01 DATE"},
+       {"FLOOR(2.7)", "2 DECIMAL(2,0)"}});
   CheckFails("TIMESTAMPADD(DAY, 9000000000000, TIMESTAMP '2024-03-01 00:00:00')", "out of range");
 }
 
 TEST_CASE("intervals: Flink's literal forms; DATE plus days stays a DATE") {
-  CheckAll({{"DATE '2024-01-31' + INTERVAL '1' MONTH", "2024-02-29 DATE"},
-            {"DATE '2024-01-31' - INTERVAL '1' DAY", "2024-01-30 DATE"},
-            {"DATE '2024-01-31' + INTERVAL '2' HOUR", "2024-01-31 02:00:00 TIMESTAMP"},
-            {"TIMESTAMP '2024-01-31 00:00:00' + INTERVAL '1-2' YEAR TO MONTH", "2025-03-31 00:00:00 TIMESTAMP"},
-            {"TIMESTAMP '2024-01-01 00:00:00' + INTERVAL '10 00:00:01.5' DAY TO SECOND", "2024-01-11 00:00:01.5 TIMESTAMP"},
-            {"TIMESTAMP '2024-01-01 00:00:00' - INTERVAL '1:30' HOUR TO MINUTE", "2023-12-31 22:30:00 TIMESTAMP"},
-            {"TIMESTAMP '2024-01-01 00:00:00' + INTERVAL '1' WEEK", "2024-01-08 00:00:00 TIMESTAMP"},
-            {"TIMESTAMP '2024-01-01 00:00:00' + INTERVAL -'0.5' SECOND", "2023-12-31 23:59:59.5 TIMESTAMP"}});
+  CheckAll(
+      {{"DATE '2024-01-31' + INTERVAL '1' MONTH", "2024-02-29 DATE"},
+       {"DATE '2024-01-31' - INTERVAL '1' DAY", "2024-01-30 DATE"},
+       {"DATE '2024-01-31' + INTERVAL '2' HOUR", "2024-01-31 02:00:00 TIMESTAMP"},
+       {"TIMESTAMP '2024-01-31 00:00:00' + INTERVAL '1-2' YEAR TO MONTH",
+        "2025-03-31 00:00:00 TIMESTAMP"},
+       {"TIMESTAMP '2024-01-01 00:00:00' + INTERVAL '10 00:00:01.5' DAY TO SECOND",
+        "2024-01-11 00:00:01.5 TIMESTAMP"},
+       {"TIMESTAMP '2024-01-01 00:00:00' - INTERVAL '1:30' HOUR TO MINUTE",
+        "2023-12-31 22:30:00 TIMESTAMP"},
+       {"TIMESTAMP '2024-01-01 00:00:00' + INTERVAL '1' WEEK", "2024-01-08 00:00:00 TIMESTAMP"},
+       {"TIMESTAMP '2024-01-01 00:00:00' + INTERVAL -'0.5' SECOND",
+        "2023-12-31 23:59:59.5 TIMESTAMP"}});
 }
 
 TEST_CASE("clocks: one moment within a batch query, and never folded") {
@@ -423,7 +456,9 @@ TEST_CASE("names: back-ticks quote anything; words that only DuckDB reserves are
 }
 
 TEST_CASE("grouping-sets-and-unnest: take DuckDB's way") {
-  CheckAll({{"SUM(y) FROM (VALUES (1, 2), (3, 4)) t(x, y) GROUP BY GROUPING SETS ((x), ()) ORDER BY 1 DESC", "6 INTEGER"},
+  CheckAll({{"SUM(y) FROM (VALUES (1, 2), (3, 4)) t(x, y) GROUP BY GROUPING SETS ((x), ()) ORDER "
+             "BY 1 DESC",
+             "6 INTEGER"},
             {"x FROM (SELECT ARRAY[7] AS a) t CROSS JOIN UNNEST(t.a) AS u(x)", "7 INTEGER"}});
 }
 

@@ -1,7 +1,7 @@
 // String functions with Flink's edge cases: NULL for impossible arguments, positions by character.
 //
-// Those with rules of their own are kernels over rows with one reused buffer; the others are macros over
-// DuckDB's functions, qualified as system.main so that they do not find themselves.
+// Those with rules of their own are kernels over rows with one reused buffer; the others are macros
+// over DuckDB's functions, qualified as system.main so that they do not find themselves.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,7 +21,9 @@ struct Argument {
 
 constexpr idx_t kArgumentsMax = 8;
 
-bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+bool IsContinuation(char c) {
+  return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
+}
 
 int64_t CharCount(std::string_view text) {
   return std::count_if(text.begin(), text.end(), [](char c) { return !IsContinuation(c); });
@@ -77,8 +79,10 @@ void Run(DataChunk& arguments, duckdb::ExpressionState&, Vector& result) {
     }
     int64_t number = 0;
     text.clear();
-    if (valid && kernel(row_arguments, text, number)) Store<Result>(result, out, row, text, number);
-    else validity.SetInvalid(row);
+    if (valid && kernel(row_arguments, text, number))
+      Store<Result>(result, out, row, text, number);
+    else
+      validity.SetInvalid(row);
   }
   if (arguments.AllConstant()) result.SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
 }
@@ -170,7 +174,8 @@ bool Overlay(Row row, std::string& out, int64_t&) {
   }
   out.assign(text.substr(0, ByteOf(text, start - 1)));
   out.append(with);
-  if (length > 0 && start + length <= count) out.append(text.substr(ByteOf(text, start - 1 + length)));
+  if (length > 0 && start + length <= count)
+    out.append(text.substr(ByteOf(text, start - 1 + length)));
   return true;
 }
 
@@ -201,15 +206,18 @@ using Types = duckdb::vector<LogicalType>;
 template <auto kernel>
 void Texts(FunctionRegistry& registry, const char* name, std::initializer_list<Types> signatures) {
   duckdb::ScalarFunctionSet set(name);
-  for (const Types& types : signatures) set.AddFunction(duckdb::ScalarFunction(name, types, kText, Run<string_t, kernel>));
+  for (const Types& types : signatures)
+    set.AddFunction(duckdb::ScalarFunction(name, types, kText, Run<string_t, kernel>));
   registry.Scalars(set);
 }
 
 template <auto kernel>
-void Integers(FunctionRegistry& registry, const char* name, std::initializer_list<Types> signatures) {
+void Integers(FunctionRegistry& registry, const char* name,
+              std::initializer_list<Types> signatures) {
   duckdb::ScalarFunctionSet set(name);
   for (const Types& types : signatures) {
-    set.AddFunction(duckdb::ScalarFunction(name, types, LogicalType::INTEGER, Run<int32_t, kernel>));
+    set.AddFunction(
+        duckdb::ScalarFunction(name, types, LogicalType::INTEGER, Run<int32_t, kernel>));
   }
   registry.Scalars(set);
 }
@@ -223,15 +231,17 @@ void Extremes(FunctionRegistry& registry, const std::string& name) {
       names += fmt::format("{}a{}", i == 0 ? "" : ", ", i);
       nulls += fmt::format("{}a{} IS NULL", i == 0 ? "" : " OR ", i);
     }
-    overloads += fmt::format("{}({}) AS CASE WHEN {} THEN NULL ELSE system.main.{}({}) END", count == 1 ? "" : ", ",
-                             names, nulls, name, names);
+    overloads += fmt::format("{}({}) AS CASE WHEN {} THEN NULL ELSE system.main.{}({}) END",
+                             count == 1 ? "" : ", ", names, nulls, name, names);
   }
   registry.Macro(name + overloads);
 }
 
-BindData BindCardinality(duckdb::ClientContext& context, duckdb::ScalarFunction& bound, Expressions& arguments) {
+BindData BindCardinality(duckdb::ClientContext& context, duckdb::ScalarFunction& bound,
+                         Expressions& arguments) {
   auto types = TypesOf(arguments);
-  return Delegate(context, types[0].id() == LogicalTypeId::MAP ? "cardinality" : "len", bound, arguments, types);
+  return Delegate(context, types[0].id() == LogicalTypeId::MAP ? "cardinality" : "len", bound,
+                  arguments, types);
 }
 
 constexpr const char* kMacros[] = {
@@ -244,13 +254,16 @@ constexpr const char* kMacros[] = {
     "rand_integer(n) AS CAST(floor(system.main.random() * CAST(n AS DOUBLE)) AS INTEGER)",
     "log(x) AS ln(x), (b, x) AS ln(x) / ln(b)",
     "regexp(s, p) AS regexp_matches(s, p)",
-    "regexp_extract(s, p) AS CASE WHEN regexp_matches(s, p) THEN system.main.regexp_extract(s, p) END, "
+    "regexp_extract(s, p) AS CASE WHEN regexp_matches(s, p) THEN system.main.regexp_extract(s, p) "
+    "END, "
     "(s, p, g) AS CASE WHEN regexp_matches(s, p) THEN system.main.regexp_extract(s, p, g) END",
     "regexp_replace(s, p, r) AS system.main.regexp_replace(s, p, replace(r, '\\', '\\\\'), 'g')",
     "is_alpha(s) AS coalesce(regexp_full_match(CAST(s AS VARCHAR), '\\p{L}+'), false)",
     "is_digit(s) AS coalesce(regexp_full_match(CAST(s AS VARCHAR), '\\p{Nd}+'), false)",
-    "is_decimal(s) AS coalesce(regexp_full_match(CAST(s AS VARCHAR), '[-+]?([0-9]+\\.?[0-9]*|\\.[0-9]+)'), false)",
-    "json_path_value(j, p) AS CASE WHEN NOT json_valid(j) OR json_type(j, p) IN ('OBJECT', 'ARRAY') THEN NULL "
+    "is_decimal(s) AS coalesce(regexp_full_match(CAST(s AS VARCHAR), "
+    "'[-+]?([0-9]+\\.?[0-9]*|\\.[0-9]+)'), false)",
+    "json_path_value(j, p) AS CASE WHEN NOT json_valid(j) OR json_type(j, p) IN ('OBJECT', "
+    "'ARRAY') THEN NULL "
     "ELSE json_extract_string(j, p) END",
     "json_path_exists(j, p) AS CASE WHEN json_valid(j) THEN json_exists(j, p) END",
 };
@@ -275,7 +288,8 @@ void RegisterStrings(FunctionRegistry& registry) {
   Integers<CharLength>(registry, "character_length", {{kText}});
   Extremes(registry, "greatest");
   Extremes(registry, "least");
-  duckdb::ScalarFunction cardinality("cardinality", {LogicalType::ANY}, LogicalType::BIGINT, nullptr, BindCardinality);
+  duckdb::ScalarFunction cardinality("cardinality", {LogicalType::ANY}, LogicalType::BIGINT,
+                                     nullptr, BindCardinality);
   registry.Scalar(cardinality);
   for (const char* macro : kMacros) registry.Macro(macro);
 }

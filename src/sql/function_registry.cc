@@ -36,7 +36,9 @@ BindData DelegateTo(duckdb::ClientContext& context, const std::string& name, Fun
 
 }  // namespace
 
-duckdb::ClientContext& FunctionRegistry::Context() { return *connection_.context; }
+duckdb::ClientContext& FunctionRegistry::Context() {
+  return *connection_.context;
+}
 
 void FunctionRegistry::Scalar(duckdb::ScalarFunction function) {
   duckdb::ScalarFunctionSet set(function.name);
@@ -61,7 +63,8 @@ void FunctionRegistry::Aggregate(duckdb::AggregateFunction function) {
 }
 
 void FunctionRegistry::AggregateAlias(const std::string& known, const std::string& name) {
-  duckdb::AggregateFunctionSet set = SystemEntry<duckdb::AggregateFunctionCatalogEntry>(Context(), known).functions;
+  duckdb::AggregateFunctionSet set =
+      SystemEntry<duckdb::AggregateFunctionCatalogEntry>(Context(), known).functions;
   set.name = name;
   duckdb::CreateAggregateFunctionInfo info(std::move(set));
   info.name = name;
@@ -71,32 +74,38 @@ void FunctionRegistry::AggregateAlias(const std::string& known, const std::strin
 }
 
 void FunctionRegistry::Macro(const std::string& definition) {
-  auto result = connection_.Query(fmt::format("CREATE MACRO memory.{}.{}", kFlinkSchema, definition));
+  auto result =
+      connection_.Query(fmt::format("CREATE MACRO memory.{}.{}", kFlinkSchema, definition));
   if (result->HasError()) result->ThrowError();
 }
 
-std::vector<duckdb::ScalarFunction> FunctionRegistry::SystemScalars(const std::string& name, idx_t count) {
+std::vector<duckdb::ScalarFunction> FunctionRegistry::SystemScalars(const std::string& name,
+                                                                    idx_t count) {
   std::vector<duckdb::ScalarFunction> out;
-  for (auto& function : SystemEntry<duckdb::ScalarFunctionCatalogEntry>(Context(), name).functions.functions) {
+  for (auto& function :
+       SystemEntry<duckdb::ScalarFunctionCatalogEntry>(Context(), name).functions.functions) {
     if (function.arguments.size() == count) out.push_back(function);
   }
   return out;
 }
 
-BindData Delegate(duckdb::ClientContext& context, const std::string& name, duckdb::ScalarFunction& bound,
-                  Expressions& arguments, const duckdb::vector<LogicalType>& types) {
+BindData Delegate(duckdb::ClientContext& context, const std::string& name,
+                  duckdb::ScalarFunction& bound, Expressions& arguments,
+                  const duckdb::vector<LogicalType>& types) {
   return DelegateTo<duckdb::ScalarFunctionCatalogEntry>(context, name, bound, arguments, types);
 }
 
-BindData Delegate(duckdb::ClientContext& context, const std::string& name, duckdb::AggregateFunction& bound,
-                  Expressions& arguments, const duckdb::vector<LogicalType>& types) {
+BindData Delegate(duckdb::ClientContext& context, const std::string& name,
+                  duckdb::AggregateFunction& bound, Expressions& arguments,
+                  const duckdb::vector<LogicalType>& types) {
   return DelegateTo<duckdb::AggregateFunctionCatalogEntry>(context, name, bound, arguments, types);
 }
 
 duckdb::vector<LogicalType> TypesOf(const Expressions& arguments) {
   duckdb::vector<LogicalType> types;
   for (auto& argument : arguments) {
-    if (argument->return_type.id() == LogicalTypeId::UNKNOWN) throw duckdb::ParameterNotResolvedException();
+    if (argument->return_type.id() == LogicalTypeId::UNKNOWN)
+      throw duckdb::ParameterNotResolvedException();
     types.push_back(argument->return_type);
   }
   return types;

@@ -1,7 +1,7 @@
 // function_registry.h - where the files of functions put them: the schema memory.flink.
 //
-// Internal to this folder. A function that only sometimes differs from DuckDB's takes ANY arguments,
-// decides at bind, and hands the rest over to DuckDB's own of the same name (Delegate).
+// Internal to this folder. A function that only sometimes differs from DuckDB's takes ANY
+// arguments, decides at bind, and hands the rest over to DuckDB's own of the same name (Delegate).
 #pragma once
 
 #include "base/duck.h"
@@ -45,10 +45,12 @@ class FunctionRegistry {
 
 /// Turns `bound` into DuckDB's function of that name for arguments of `types` and binds it.
 /// Throws: duckdb::BinderException when DuckDB has none.
-BindData Delegate(duckdb::ClientContext& context, const std::string& name, duckdb::ScalarFunction& bound,
-                  Expressions& arguments, const duckdb::vector<LogicalType>& types);
-BindData Delegate(duckdb::ClientContext& context, const std::string& name, duckdb::AggregateFunction& bound,
-                  Expressions& arguments, const duckdb::vector<LogicalType>& types);
+BindData Delegate(duckdb::ClientContext& context, const std::string& name,
+                  duckdb::ScalarFunction& bound, Expressions& arguments,
+                  const duckdb::vector<LogicalType>& types);
+BindData Delegate(duckdb::ClientContext& context, const std::string& name,
+                  duckdb::AggregateFunction& bound, Expressions& arguments,
+                  const duckdb::vector<LogicalType>& types);
 
 /// The types of the arguments. Throws: ParameterNotResolvedException for an untyped parameter.
 duckdb::vector<LogicalType> TypesOf(const Expressions& arguments);

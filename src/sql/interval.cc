@@ -48,7 +48,8 @@ std::optional<int64_t> Fraction(Scanner& scanner) {
   if (!scanner.Accept('.')) return 0;
   int64_t micros = 0;
   int digits = 0;
-  while (scanner.at < scanner.text.size() && std::isdigit(static_cast<unsigned char>(scanner.text[scanner.at]))) {
+  while (scanner.at < scanner.text.size() &&
+         std::isdigit(static_cast<unsigned char>(scanner.text[scanner.at]))) {
     if (digits < 6) micros = micros * 10 + (scanner.text[scanner.at] - '0');
     scanner.at++;
     digits++;
@@ -102,9 +103,12 @@ std::optional<std::string> DayToSecond(Scanner& scanner, int from, int to, bool 
       }
     }
     auto number = scanner.Digits();
-    if (!number || *number > 1000000000 || (unit > from && *number > kLimits[unit])) return std::nullopt;
-    if (unit == 2) days = *number;
-    else micros += *number * kMicros[unit];
+    if (!number || *number > 1000000000 || (unit > from && *number > kLimits[unit]))
+      return std::nullopt;
+    if (unit == 2)
+      days = *number;
+    else
+      micros += *number * kMicros[unit];
   }
   if (to == 5) {
     auto fraction = Fraction(scanner);
@@ -125,8 +129,10 @@ std::string IntervalText(const std::string& value, const std::string& from, cons
                          bool negative, SourcePosition position) {
   Scanner scanner{value};
   scanner.Blanks();
-  if (scanner.Accept('-')) negative = !negative;
-  else (void)scanner.Accept('+');
+  if (scanner.Accept('-'))
+    negative = !negative;
+  else
+    (void)scanner.Accept('+');
   int coarse = UnitIndex(from), fine = UnitIndex(to);
   std::optional<std::string> out;
   const char* form = "a whole number";
@@ -144,8 +150,9 @@ std::string IntervalText(const std::string& value, const std::string& from, cons
   }
   scanner.Blanks();
   if (!out || scanner.at != value.size()) {
-    ThrowSyntax(position, value,
-                fmt::format("an INTERVAL of {}{}{} takes {}", from, to.empty() ? "" : " TO ", to, form));
+    ThrowSyntax(
+        position, value,
+        fmt::format("an INTERVAL of {}{}{} takes {}", from, to.empty() ? "" : " TO ", to, form));
   }
   return *out;
 }

@@ -9,8 +9,12 @@ namespace millrace {
 
 namespace {
 
-bool IsWordStart(unsigned char c) { return std::isalpha(c) || c == '_' || c >= 0x80; }
-bool IsWordPart(unsigned char c) { return std::isalnum(c) || c == '_' || c == '$' || c >= 0x80; }
+bool IsWordStart(unsigned char c) {
+  return std::isalpha(c) || c == '_' || c >= 0x80;
+}
+bool IsWordPart(unsigned char c) {
+  return std::isalnum(c) || c == '_' || c == '$' || c >= 0x80;
+}
 
 void AppendUtf8(std::string& out, uint32_t code) {
   if (code < 0x80) {
@@ -258,8 +262,9 @@ class Lexer {
         code = code * 16 + static_cast<uint32_t>(digit);
       }
       if (!good || code == 0 || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) {
-        ThrowSyntax(token.position, list_.source.substr(token.begin, offset_ - token.begin),
-                    "after \\ in a U&'' literal come four hexadecimal digits of a character, or + and six");
+        ThrowSyntax(
+            token.position, list_.source.substr(token.begin, offset_ - token.begin),
+            "after \\ in a U&'' literal come four hexadecimal digits of a character, or + and six");
       }
       AppendUtf8(token.value, code);
       i = from + count - 1;
@@ -327,7 +332,9 @@ std::string TokenList::Name(idx_t index) const {
   return std::string(source.substr(token.begin, token.end - token.begin));
 }
 
-TokenList Tokenize(std::string_view source, SourcePosition start) { return Lexer(source, start).Run(); }
+TokenList Tokenize(std::string_view source, SourcePosition start) {
+  return Lexer(source, start).Run();
+}
 
 void ThrowSyntax(SourcePosition position, std::string_view near, const std::string& expectation) {
   constexpr idx_t kShown = 40;
@@ -343,10 +350,15 @@ void ThrowSyntax(SourcePosition position, std::string_view near, const std::stri
 
 void ThrowSyntaxAt(const TokenList& list, idx_t index, const std::string& expectation) {
   const Token& token = list.tokens[index];
-  ThrowSyntax(token.position, list.source.substr(token.begin, token.end - token.begin), expectation);
+  ThrowSyntax(token.position, list.source.substr(token.begin, token.end - token.begin),
+              expectation);
 }
 
-std::string QuoteName(std::string_view name) { return Doubled(name, '"'); }
-std::string QuoteString(std::string_view text) { return Doubled(text, '\''); }
+std::string QuoteName(std::string_view name) {
+  return Doubled(name, '"');
+}
+std::string QuoteString(std::string_view text) {
+  return Doubled(text, '\'');
+}
 
 }  // namespace millrace

@@ -1,8 +1,8 @@
 // lexer.h - cuts Flink SQL into tokens with positions; hints are tokens, comments are gaps.
 //
-// The raw slice of every token stays at hand, so that rewriting can copy what it does not change and
-// keep line numbers. Symbols are single characters but for || <> <= >= != => :: so that the `>>` of
-// ARRAY<MAP<..>> needs no special case.
+// The raw slice of every token stays at hand, so that rewriting can copy what it does not change
+// and keep line numbers. Symbols are single characters but for || <> <= >= != => :: so that the
+// `>>` of ARRAY<MAP<..>> needs no special case.
 #pragma once
 
 #include "sql/statement.h"
@@ -27,7 +27,9 @@ struct Token {
   std::string value;
 
   bool IsWord(std::string_view upper) const { return kind == TokenKind::kWord && value == upper; }
-  bool IsSymbol(std::string_view symbol) const { return kind == TokenKind::kSymbol && value == symbol; }
+  bool IsSymbol(std::string_view symbol) const {
+    return kind == TokenKind::kSymbol && value == symbol;
+  }
   bool IsName() const { return kind == TokenKind::kWord || kind == TokenKind::kQuotedName; }
 };
 
@@ -35,7 +37,7 @@ struct Token {
 struct TokenList {
   std::string_view source;
   std::vector<Token> tokens;
-  std::string unterminated;      // "string literal", "comment" ...: the text ends inside one.
+  std::string unterminated;  // "string literal", "comment" ...: the text ends inside one.
   SourcePosition unterminated_at;
 
   /// Slice of the source from token `first` to before token `last`.
@@ -49,7 +51,8 @@ struct TokenList {
 TokenList Tokenize(std::string_view source, SourcePosition start = {});
 
 /// Error(kSyntax) "line L, column C, near 'text': expectation".
-[[noreturn]] void ThrowSyntax(SourcePosition position, std::string_view near, const std::string& expectation);
+[[noreturn]] void ThrowSyntax(SourcePosition position, std::string_view near,
+                              const std::string& expectation);
 /// The same at a token of `list`.
 [[noreturn]] void ThrowSyntaxAt(const TokenList& list, idx_t index, const std::string& expectation);
 

@@ -1,4 +1,5 @@
-// Rewriting by token; see the header. Each construct is one function that returns the index after it.
+// Rewriting by token; see the header. Each construct is one function that returns the index after
+// it.
 #include "sql/rewriter.h"
 
 #include <algorithm>
@@ -16,20 +17,24 @@ constexpr int kDepthMax = 200;
 
 // Words that may follow a table name in FROM and hence are not its alias.
 const std::set<std::string, std::less<>> kAfterTable = {
-    "WHERE",  "GROUP", "ORDER", "HAVING", "LIMIT", "OFFSET", "FETCH", "UNION", "INTERSECT", "EXCEPT",
-    "MINUS",  "JOIN",  "INNER", "LEFT",   "RIGHT", "FULL",   "CROSS", "NATURAL", "ON",      "USING",
-    "WINDOW", "FOR",   "SEMI",  "ANTI",   "ASOF",  "LATERAL", "SELECT", "SET", "POSITIONAL", "QUALIFY",
-    "TABLESAMPLE", "PIVOT", "UNPIVOT", "MATCH_RECOGNIZE", "THEN", "WHEN", "END", "DO", "RETURNING"};
+    "WHERE",      "GROUP",     "ORDER",       "HAVING",   "LIMIT",   "OFFSET",          "FETCH",
+    "UNION",      "INTERSECT", "EXCEPT",      "MINUS",    "JOIN",    "INNER",           "LEFT",
+    "RIGHT",      "FULL",      "CROSS",       "NATURAL",  "ON",      "USING",           "WINDOW",
+    "FOR",        "SEMI",      "ANTI",        "ASOF",     "LATERAL", "SELECT",          "SET",
+    "POSITIONAL", "QUALIFY",   "TABLESAMPLE", "PIVOT",    "UNPIVOT", "MATCH_RECOGNIZE", "THEN",
+    "WHEN",       "END",       "DO",          "RETURNING"};
 
 // Reserved in DuckDB, ordinary names in Flink.
 const std::set<std::string, std::less<>> kReservedInDuckDb = {
-    "ANALYSE", "DEFERRABLE", "DO", "INITIALLY", "LAMBDA", "RETURNING", "SUMMARIZE", "VARIADIC", "SHOW",
-    "DESCRIBE"};
+    "ANALYSE",   "DEFERRABLE", "DO",       "INITIALLY", "LAMBDA",
+    "RETURNING", "SUMMARIZE",  "VARIADIC", "SHOW",      "DESCRIBE"};
 
 // Keywords that Flink evaluates like functions without parentheses.
 const std::map<std::string, std::string, std::less<>> kClockWords = {
-    {"CURRENT_TIMESTAMP", "now()"},          {"CURRENT_DATE", "flink_current_date()"},
-    {"LOCALTIMESTAMP", "flink_localtimestamp()"}, {"LOCALTIME", "flink_localtime()"},
+    {"CURRENT_TIMESTAMP", "now()"},
+    {"CURRENT_DATE", "flink_current_date()"},
+    {"LOCALTIMESTAMP", "flink_localtimestamp()"},
+    {"LOCALTIME", "flink_localtime()"},
     {"CURRENT_TIME", "flink_localtime()"}};
 
 std::string Lower(std::string text) {
@@ -40,8 +45,9 @@ std::string Lower(std::string text) {
 // SQL_TSI_DAY, DAYS -> DAY.
 std::string UnitName(const Token& token) {
   static const std::set<std::string, std::less<>> kUnits = {
-      "NANOSECOND", "MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH",
-      "QUARTER", "YEAR", "DECADE", "CENTURY", "MILLENNIUM", "DOW", "DOY", "ISODOW", "ISOYEAR", "EPOCH"};
+      "NANOSECOND", "MICROSECOND", "MILLISECOND", "SECOND",  "MINUTE", "HOUR",    "DAY",
+      "WEEK",       "MONTH",       "QUARTER",     "YEAR",    "DECADE", "CENTURY", "MILLENNIUM",
+      "DOW",        "DOY",         "ISODOW",      "ISOYEAR", "EPOCH"};
   std::string name = token.value;
   if (name.starts_with("SQL_TSI_")) name = name.substr(8);
   if (name == "FRAC_SECOND") name = "MICROSECOND";
@@ -49,13 +55,15 @@ std::string UnitName(const Token& token) {
   return kUnits.contains(name) ? name : "";
 }
 
-// EXTRACT(unit FROM x); DuckDB's milliseconds and microseconds count the seconds too, its Sunday is 0.
+// EXTRACT(unit FROM x); DuckDB's milliseconds and microseconds count the seconds too, its Sunday is
+// 0.
 std::string ExtractCall(const std::string& unit, const std::string& value) {
   if (unit == "DOW") return fmt::format("dayofweek({})", value);
   if (unit == "EPOCH") return fmt::format("CAST(floor(date_part('epoch', {})) AS BIGINT)", value);
   if (unit == "MILLISECOND") return fmt::format("(date_part('millisecond', {}) % 1000)", value);
   if (unit == "MICROSECOND") return fmt::format("(date_part('microsecond', {}) % 1000000)", value);
-  if (unit == "NANOSECOND") return fmt::format("(date_part('microsecond', {}) % 1000000 * 1000)", value);
+  if (unit == "NANOSECOND")
+    return fmt::format("(date_part('microsecond', {}) % 1000000 * 1000)", value);
   return fmt::format("date_part({}, {})", QuoteString(Lower(unit)), value);
 }
 
@@ -84,7 +92,8 @@ idx_t Rewriter::Closing(idx_t open, idx_t last) const {
     if (c == '{') expected.push_back('}');
     if (c != ')' && c != ']' && c != '}') continue;
     if (expected.empty() || expected.back() != c) {
-      ThrowSyntaxAt(list_, i, fmt::format("expected '{}'", expected.empty() ? ' ' : expected.back()));
+      ThrowSyntaxAt(list_, i,
+                    fmt::format("expected '{}'", expected.empty() ? ' ' : expected.back()));
     }
     expected.pop_back();
     if (expected.empty()) return i;
@@ -119,7 +128,8 @@ std::vector<std::pair<idx_t, idx_t>> Rewriter::SplitArguments(idx_t first, idx_t
 }
 
 idx_t Rewriter::TypeEnd(idx_t first, idx_t last) const {
-  if (first >= last || !At(first).IsName()) ThrowSyntaxAt(list_, first, "expected a type, as INT or STRING");
+  if (first >= last || !At(first).IsName())
+    ThrowSyntaxAt(list_, first, "expected a type, as INT or STRING");
   idx_t i = first + 1;
   if (At(first).IsWord("DOUBLE") && IsWordAt(i, last, "PRECISION")) i++;
   if (IsWordAt(i, last, "VARYING")) i++;
@@ -135,7 +145,8 @@ idx_t Rewriter::TypeEnd(idx_t first, idx_t last) const {
       if (At(i).IsSymbol(">") && --depth == 0) break;
       if (At(i).IsSymbol(">=")) break;
     }
-    if (i >= last || !At(i).IsSymbol(">")) ThrowSyntaxAt(list_, open, "this '<' of a type is never closed");
+    if (i >= last || !At(i).IsSymbol(">"))
+      ThrowSyntaxAt(list_, open, "this '<' of a type is never closed");
     i++;
   }
   if (IsWordAt(i, last, "WITH") || IsWordAt(i, last, "WITHOUT")) {
@@ -149,7 +160,8 @@ idx_t Rewriter::TypeEnd(idx_t first, idx_t last) const {
 
 std::string Rewriter::Rewrite(idx_t first, idx_t last) {
   if (++depth_ > kDepthMax) {
-    ThrowSyntaxAt(list_, first, fmt::format("the expression is nested more than {} levels deep", kDepthMax));
+    ThrowSyntaxAt(list_, first,
+                  fmt::format("the expression is nested more than {} levels deep", kDepthMax));
   }
   std::string out;
   for (idx_t i = first; i < last;) {
@@ -171,7 +183,8 @@ idx_t Rewriter::One(idx_t index, idx_t last, std::string& out) {
       return index + 1;
     case TokenKind::kBytes: {
       std::string bytes;
-      for (idx_t i = 0; i + 1 < token.value.size(); i += 2) bytes += "\\x" + token.value.substr(i, 2);
+      for (idx_t i = 0; i + 1 < token.value.size(); i += 2)
+        bytes += "\\x" + token.value.substr(i, 2);
       out += "CAST('" + bytes + "' AS BLOB)";
       return index + 1;
     }
@@ -255,7 +268,8 @@ std::optional<idx_t> Rewriter::Call(idx_t index, idx_t last, std::string& out) {
     if (!token.IsWord("MAP")) return std::nullopt;
     idx_t close = Closing(open, last);
     auto parts = SplitArguments(open + 1, close);
-    if (parts.size() % 2 != 0) ThrowSyntaxAt(list_, open, "MAP[...] takes pairs: MAP[key, value, ...]");
+    if (parts.size() % 2 != 0)
+      ThrowSyntaxAt(list_, open, "MAP[...] takes pairs: MAP[key, value, ...]");
     out += "MAP {";
     for (idx_t i = 0; i < parts.size(); i += 2) {
       if (i > 0) out += ", ";
@@ -271,7 +285,8 @@ std::optional<idx_t> Rewriter::Call(idx_t index, idx_t last, std::string& out) {
     out += Cast(open + 1, close, name == "TRY_CAST");
     return close + 1;
   }
-  if (name == "EXTRACT" && open + 3 < last && At(open + 1).IsName() && At(open + 2).IsWord("FROM")) {
+  if (name == "EXTRACT" && open + 3 < last && At(open + 1).IsName() &&
+      At(open + 2).IsWord("FROM")) {
     std::string unit = UnitName(At(open + 1));
     if (unit.empty()) ThrowSyntaxAt(list_, open + 1, "expected a unit of time, as YEAR or MINUTE");
     idx_t close = Closing(open, last);
@@ -283,7 +298,8 @@ std::optional<idx_t> Rewriter::Call(idx_t index, idx_t last, std::string& out) {
     idx_t to = FindWord(open + 1, close, "TO");
     if (to == close) return std::nullopt;
     std::string unit = to + 1 < close ? UnitName(At(to + 1)) : "";
-    if (unit.empty() || to + 2 != close) ThrowSyntaxAt(list_, to + 1, "expected a unit of time, as DAY");
+    if (unit.empty() || to + 2 != close)
+      ThrowSyntaxAt(list_, to + 1, "expected a unit of time, as DAY");
     out += (name == "FLOOR" ? "floor_to(" : "ceil_to(") + QuoteString(Lower(unit)) + ", " +
            Rewrite(open + 1, to) + ")";
     return close + 1;
@@ -292,7 +308,8 @@ std::optional<idx_t> Rewriter::Call(idx_t index, idx_t last, std::string& out) {
     std::string unit = open + 1 < last ? UnitName(At(open + 1)) : "";
     if (unit.empty() || !IsSymbolAt(open + 2, last, ",")) return std::nullopt;
     idx_t close = Closing(open, last);
-    out += Lower(name) + "(" + QuoteString(Lower(unit)) + "," + Gap(open + 3) + Rewrite(open + 3, close) + ")";
+    out += Lower(name) + "(" + QuoteString(Lower(unit)) + "," + Gap(open + 3) +
+           Rewrite(open + 3, close) + ")";
     return close + 1;
   }
   if (name == "SUBSTRING" || name == "OVERLAY" || name == "POSITION") {
@@ -304,7 +321,8 @@ std::optional<idx_t> Rewriter::Call(idx_t index, idx_t last, std::string& out) {
     return Closing(open, last) + 1;
   }
   if (name == "TABLE" && index > 0 &&
-      (At(index - 1).IsWord("FROM") || At(index - 1).IsWord("LATERAL") || At(index - 1).IsSymbol(","))) {
+      (At(index - 1).IsWord("FROM") || At(index - 1).IsWord("LATERAL") ||
+       At(index - 1).IsSymbol(","))) {
     Throw(ErrorCode::kUnsupported,
           "line {}, column {}: TABLE(...) with a window or table function is not supported; "
           "group by FLOOR(time TO unit) instead",
@@ -320,8 +338,10 @@ std::string Rewriter::Cast(idx_t first, idx_t last, bool try_cast) {
     ThrowSyntaxAt(list_, last, fmt::format("expected {}(value AS type)", name));
   }
   idx_t end = TypeEnd(as + 1, last);
-  if (end != last) ThrowSyntaxAt(list_, end, fmt::format("expected ')' after the type of {}", name));
-  return CastTo(Rewrite(first, as), std::string(list_.Slice(as + 1, last)), try_cast, At(as + 1).position);
+  if (end != last)
+    ThrowSyntaxAt(list_, end, fmt::format("expected ')' after the type of {}", name));
+  return CastTo(Rewrite(first, as), std::string(list_.Slice(as + 1, last)), try_cast,
+                At(as + 1).position);
 }
 
 std::string Rewriter::CastTo(const std::string& value, const std::string& type_text, bool try_cast,
@@ -332,9 +352,11 @@ std::string Rewriter::CastTo(const std::string& value, const std::string& type_t
     type = ParseDataType(type_text);
   } catch (const Error& error) {
     // A type of DuckDB's (HUGEINT, JSON, INT[]) is as good; its parser knows the rest.
-    static const std::set<std::string, std::less<>> kFlinkOnly = {"ARRAY", "MAP", "ROW", "MULTISET", "RAW"};
+    static const std::set<std::string, std::less<>> kFlinkOnly = {"ARRAY", "MAP", "ROW", "MULTISET",
+                                                                  "RAW"};
     if (kFlinkOnly.contains(list_.tokens.empty() ? "" : type_text.substr(0, type_text.find('<')))) {
-      Throw(ErrorCode::kSyntax, "line {}, column {}: {}", position.line, position.column, error.text());
+      Throw(ErrorCode::kSyntax, "line {}, column {}: {}", position.line, position.column,
+            error.text());
     }
     return fmt::format("{}({} AS {})", cast, value, type_text);
   }
@@ -387,7 +409,8 @@ std::optional<Options> Rewriter::HintOptions(idx_t index) const {
     options[key] = text();
   } while (list.tokens[i].IsSymbol(",") && ++i > 0);
   expect(")");
-  if (list.tokens[i].kind != TokenKind::kEnd) ThrowSyntaxAt(list, i, "expected the end of the hint");
+  if (list.tokens[i].kind != TokenKind::kEnd)
+    ThrowSyntaxAt(list, i, "expected the end of the hint");
   return options;
 }
 
@@ -413,14 +436,16 @@ std::optional<idx_t> Rewriter::HintedTable(idx_t index, idx_t last, std::string&
       i++;
     } else if (At(i).IsWord("FOR") && IsWordAt(i + 1, last, "SYSTEM_TIME")) {
       if (!IsWordAt(i + 2, last, "AS") || !IsWordAt(i + 3, last, "OF")) {
-        ThrowSyntaxAt(list_, std::min(i + 2, last), "expected FOR SYSTEM_TIME AS OF TIMESTAMP '...'");
+        ThrowSyntaxAt(list_, std::min(i + 2, last),
+                      "expected FOR SYSTEM_TIME AS OF TIMESTAMP '...'");
       }
       idx_t value = i + 4 + (IsWordAt(i + 4, last, "TIMESTAMP") ? 1 : 0);
       if (value >= last || At(value).kind != TokenKind::kString) {
-        Throw(ErrorCode::kUnsupported,
-              "line {}, column {}: FOR SYSTEM_TIME AS OF takes a TIMESTAMP '...' literal; lookup and "
-              "temporal joins by a time column are not supported",
-              At(i).position.line, At(i).position.column);
+        Throw(
+            ErrorCode::kUnsupported,
+            "line {}, column {}: FOR SYSTEM_TIME AS OF takes a TIMESTAMP '...' literal; lookup and "
+            "temporal joins by a time column are not supported",
+            At(i).position.line, At(i).position.column);
       }
       options["scan.timestamp"] = At(value).value;
       found = true;
@@ -439,8 +464,9 @@ std::optional<idx_t> Rewriter::HintedTable(idx_t index, idx_t last, std::string&
     ThrowSyntaxAt(list_, index, "the options of this table are not valid UTF-8");
   }
   out += QuoteName(name + "$options" + json);
-  bool aliased = i < last && (At(i).IsWord("AS") || At(i).kind == TokenKind::kQuotedName ||
-                              (At(i).kind == TokenKind::kWord && !kAfterTable.contains(At(i).value)));
+  bool aliased =
+      i < last && (At(i).IsWord("AS") || At(i).kind == TokenKind::kQuotedName ||
+                   (At(i).kind == TokenKind::kWord && !kAfterTable.contains(At(i).value)));
   if (!aliased) out += " AS " + QuoteName(name);
   return i;
 }
@@ -474,15 +500,18 @@ idx_t Rewriter::Interval(idx_t index, idx_t last, std::string& out) const {
   return i;
 }
 
-// SUBSTRING(s FROM b FOR n), OVERLAY(s PLACING t FROM b FOR n), POSITION(t IN s) as plain calls: DuckDB's
-// grammar ties the special forms, and SUBSTRING with commas too, to its own functions.
+// SUBSTRING(s FROM b FOR n), OVERLAY(s PLACING t FROM b FOR n), POSITION(t IN s) as plain calls:
+// DuckDB's grammar ties the special forms, and SUBSTRING with commas too, to its own functions.
 std::string Rewriter::StringCall(idx_t index, idx_t last) {
   idx_t close = Closing(index + 1, last);
-  std::string out = At(index).IsWord("SUBSTRING") ? "substr(" : At(index).IsWord("OVERLAY") ? "\"overlay\"(" : "locate(";
+  std::string out = At(index).IsWord("SUBSTRING") ? "substr("
+                    : At(index).IsWord("OVERLAY") ? "\"overlay\"("
+                                                  : "locate(";
   idx_t start = index + 2;
   while (start < close) {
     idx_t end = close;
-    for (const char* word : {"PLACING", "FROM", "FOR", "IN"}) end = std::min(end, FindWord(start, close, word));
+    for (const char* word : {"PLACING", "FROM", "FOR", "IN"})
+      end = std::min(end, FindWord(start, close, word));
     out += Rewrite(start, end);
     if (end < close) out += ", ";
     start = end + 1;
@@ -490,7 +519,8 @@ std::string Rewriter::StringCall(idx_t index, idx_t last) {
   return out + ")";
 }
 
-// JSON_VALUE(text, path [RETURNING type] [NULL | ERROR | DEFAULT v ON EMPTY | ON ERROR]), JSON_EXISTS likewise.
+// JSON_VALUE(text, path [RETURNING type] [NULL | ERROR | DEFAULT v ON EMPTY | ON ERROR]),
+// JSON_EXISTS likewise.
 std::string Rewriter::JsonCall(idx_t index, idx_t last) {
   idx_t close = Closing(index + 1, last);
   auto parts = SplitArguments(index + 2, close);
@@ -504,7 +534,8 @@ std::string Rewriter::JsonCall(idx_t index, idx_t last) {
     if (path.starts_with(mode)) path = path.substr(mode.size());
   }
   std::string text = Rewrite(parts[0].first, parts[0].second) + ", " +
-                     (At(first).kind == TokenKind::kString ? QuoteString(path) : Rewrite(first, std::min(clause, end)));
+                     (At(first).kind == TokenKind::kString ? QuoteString(path)
+                                                           : Rewrite(first, std::min(clause, end)));
   bool exists = At(index).IsWord("JSON_EXISTS");
   std::string type, fallback = exists ? "FALSE" : "NULL";
   if (!exists && IsWordAt(clause, end, "RETURNING")) {
@@ -514,15 +545,21 @@ std::string Rewriter::JsonCall(idx_t index, idx_t last) {
   }
   idx_t on = FindWord(clause, end, "ON");
   if (on < end && on + 2 == end && (At(on + 1).IsWord("EMPTY") || At(on + 1).IsWord("ERROR"))) {
-    if (At(clause).IsWord("DEFAULT") && clause + 1 < on) fallback = Rewrite(clause + 1, on);
-    else if (exists && (At(clause).IsWord("TRUE") || At(clause).IsWord("FALSE"))) fallback = At(clause).value;
-    else if (exists && At(clause).IsWord("UNKNOWN")) fallback = "NULL";
+    if (At(clause).IsWord("DEFAULT") && clause + 1 < on)
+      fallback = Rewrite(clause + 1, on);
+    else if (exists && (At(clause).IsWord("TRUE") || At(clause).IsWord("FALSE")))
+      fallback = At(clause).value;
+    else if (exists && At(clause).IsWord("UNKNOWN"))
+      fallback = "NULL";
     else if (!At(clause).IsWord("NULL") || clause + 1 != on) {
-      ThrowSyntaxAt(list_, clause, "only NULL and DEFAULT are supported before ON EMPTY and ON ERROR");
+      ThrowSyntaxAt(list_, clause,
+                    "only NULL and DEFAULT are supported before ON EMPTY and ON ERROR");
     }
     clause = end;
   }
-  if (clause < end) ThrowSyntaxAt(list_, clause, fmt::format("this clause of {} is not supported", At(index).value));
+  if (clause < end)
+    ThrowSyntaxAt(list_, clause,
+                  fmt::format("this clause of {} is not supported", At(index).value));
   std::string call = (exists ? "json_path_exists(" : "json_path_value(") + text + ")";
   if (!type.empty()) call = CastTo(call, type, true, At(first).position);
   return fallback == "NULL" ? call : fmt::format("coalesce({}, {})", call, fallback);

@@ -1,8 +1,8 @@
 // rewriter.h - Flink expression and query tokens to text that DuckDB's parser takes.
 //
-// Token based: what has one meaning in both is copied, white space included, so line numbers stay and
-// columns stay close. What DuckDB's grammar lacks becomes a call of a function of the schema `flink`
-// (flink_functions.h). Rules: docs/dialect.md.
+// Token based: what has one meaning in both is copied, white space included, so line numbers stay
+// and columns stay close. What DuckDB's grammar lacks becomes a call of a function of the schema
+// `flink` (flink_functions.h). Rules: docs/dialect.md.
 #pragma once
 
 #include "sql/lexer.h"
@@ -20,8 +20,8 @@ class Rewriter {
   /// The DuckDB text of tokens [first, last).
   std::string Rewrite(idx_t first, idx_t last);
 
-  /// Index after the type that starts at `first` (before `last`): "DECIMAL(10,2)", "ARRAY<ROW<a INT>>",
-  /// "TIMESTAMP(3) WITH LOCAL TIME ZONE", "INT ARRAY"; NOT NULL is not part of it.
+  /// Index after the type that starts at `first` (before `last`): "DECIMAL(10,2)", "ARRAY<ROW<a
+  /// INT>>", "TIMESTAMP(3) WITH LOCAL TIME ZONE", "INT ARRAY"; NOT NULL is not part of it.
   idx_t TypeEnd(idx_t first, idx_t last) const;
   /// Index of the bracket that closes the one at `open`. Throws: Error(kSyntax) if there is none.
   idx_t Closing(idx_t open, idx_t last) const;

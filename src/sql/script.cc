@@ -17,8 +17,10 @@ class SetTracker {
     if (!inside_) return;
     if (token.IsWord("CASE")) cases_++;
     if (!token.IsWord("END")) return;
-    if (cases_ > 0) cases_--;
-    else inside_ = false;
+    if (cases_ > 0)
+      cases_--;
+    else
+      inside_ = false;
   }
 
   bool Inside() const { return inside_; }
@@ -27,7 +29,8 @@ class SetTracker {
   // [EXPLAIN ...] [EXECUTE] STATEMENT SET BEGIN, or BEGIN STATEMENT SET.
   void Head(const Token& token) {
     words_ += token.kind == TokenKind::kWord ? token.value + " " : "? ";
-    inside_ = inside_ || words_.ends_with("STATEMENT SET BEGIN ") || words_ == "BEGIN STATEMENT SET ";
+    inside_ =
+        inside_ || words_.ends_with("STATEMENT SET BEGIN ") || words_ == "BEGIN STATEMENT SET ";
   }
 
   std::string words_;
@@ -52,16 +55,17 @@ std::vector<StatementText> SplitScript(std::string_view script) {
     }
     if (i > first) {
       StatementText statement;
-      // An open comment is no token: it is kept, so that the text stays incomplete when parsed again.
-      std::string_view text = end && !list.unterminated.empty()
-                                  ? script.substr(tokens[first].begin)
-                                  : list.Slice(first, i);
+      // An open comment is no token: it is kept, so that the text stays incomplete when parsed
+      // again.
+      std::string_view text = end && !list.unterminated.empty() ? script.substr(tokens[first].begin)
+                                                                : list.Slice(first, i);
       statement.text = std::string(text);
       statement.position = tokens[first].position;
       statement.complete = !end;
       statements.push_back(std::move(statement));
     } else if (end && !list.unterminated.empty()) {  // Nothing but an open comment.
-      statements.push_back({std::string(script.substr(i == 0 ? 0 : tokens[i - 1].end)), list.unterminated_at, false});
+      statements.push_back({std::string(script.substr(i == 0 ? 0 : tokens[i - 1].end)),
+                            list.unterminated_at, false});
     }
     first = i + 1;
     tracker = SetTracker();

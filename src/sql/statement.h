@@ -1,7 +1,8 @@
-// statement.h - what the Flink SQL dialect can say, parsed; queries inside are DuckDB SQL text already.
+// statement.h - what the Flink SQL dialect can say, parsed; queries inside are DuckDB SQL text
+// already.
 //
-// Our own lexer keeps positions and hints; expression text is rewritten to forms that DuckDB's parser
-// takes (dialect.h). Names are resolved later, by the session.
+// Our own lexer keeps positions and hints; expression text is rewritten to forms that DuckDB's
+// parser takes (dialect.h). Names are resolved later, by the session.
 #pragma once
 
 #include <variant>
@@ -19,56 +20,106 @@ struct SourcePosition {
 /// One to three parts, back-ticks removed.
 using QualifiedName = std::vector<std::string>;
 
-/// A query (SELECT, VALUES, WITH, set operations) as DuckDB text. A table with an OPTIONS hint stands in it
-/// as "name$options{json}", with its name as alias: the catalog reads the options from there.
+/// A query (SELECT, VALUES, WITH, set operations) as DuckDB text. A table with an OPTIONS hint
+/// stands in it as "name$options{json}", with its name as alias: the catalog reads the options from
+/// there.
 struct QueryText {
   std::string duck_sql;
 };
 
-struct CreateCatalog { std::string name; Options options; bool if_not_exists = false; };
-struct CreateDatabase { QualifiedName name; Options options; std::string comment; bool if_not_exists = false; };
+struct CreateCatalog {
+  std::string name;
+  Options options;
+  bool if_not_exists = false;
+};
+struct CreateDatabase {
+  QualifiedName name;
+  Options options;
+  std::string comment;
+  bool if_not_exists = false;
+};
 struct CreateTable {
   QualifiedName name;
-  TableDefinition definition;          // path.name only; the session fills in the rest.
+  TableDefinition definition;  // path.name only; the session fills in the rest.
   bool if_not_exists = false;
-  std::optional<QualifiedName> like;   // CREATE TABLE t LIKE s.
-  std::optional<QueryText> as_query;   // CREATE TABLE t AS SELECT.
+  std::optional<QualifiedName> like;  // CREATE TABLE t LIKE s.
+  std::optional<QueryText> as_query;  // CREATE TABLE t AS SELECT.
 };
 struct CreateView {
   QualifiedName name;
   std::vector<std::string> columns;
   QueryText query;
-  std::string original;                // As the user wrote it.
+  std::string original;  // As the user wrote it.
   bool temporary = false, if_not_exists = false, or_replace = false;
 };
 enum class ObjectKind : uint8_t { kCatalog, kDatabase, kTable, kView };
-struct Drop { ObjectKind kind; QualifiedName name; bool if_exists = false, cascade = false, temporary = false; };
-struct Use { bool catalog = false; QualifiedName name; };
-enum class ShowWhat : uint8_t {
-  kCatalogs, kDatabases, kTables, kViews, kFunctions, kJobs, kCurrentCatalog, kCurrentDatabase, kCreateTable, kCreateView
+struct Drop {
+  ObjectKind kind;
+  QualifiedName name;
+  bool if_exists = false, cascade = false, temporary = false;
 };
-struct Show { ShowWhat what; QualifiedName name; std::optional<std::string> like; };
-struct Describe { QualifiedName name; };
+struct Use {
+  bool catalog = false;
+  QualifiedName name;
+};
+enum class ShowWhat : uint8_t {
+  kCatalogs,
+  kDatabases,
+  kTables,
+  kViews,
+  kFunctions,
+  kJobs,
+  kCurrentCatalog,
+  kCurrentDatabase,
+  kCreateTable,
+  kCreateView
+};
+struct Show {
+  ShowWhat what;
+  QualifiedName name;
+  std::optional<std::string> like;
+};
+struct Describe {
+  QualifiedName name;
+};
 struct Insert {
   QualifiedName target;
-  Options hint;                        // INSERT INTO t /*+ OPTIONS(...) */
-  std::vector<std::string> columns;    // Empty: all, by position.
+  Options hint;                                         // INSERT INTO t /*+ OPTIONS(...) */
+  std::vector<std::string> columns;                     // Empty: all, by position.
   std::map<std::string, std::string> static_partition;  // PARTITION (k='v'): DuckDB literal text.
   bool overwrite = false;
   QueryText query;
   std::string original;
 };
-struct StatementSet { std::vector<Insert> inserts; };
-struct Query { QueryText query; };
-struct Explain { std::string kind; std::vector<Insert> inserts; std::optional<QueryText> query; };
-struct Set { std::optional<std::string> key; std::string value; };  // No key: list all.
-struct Reset { std::optional<std::string> key; };                    // No key: all.
-struct StopJob { std::string job; bool drain = false; };  // WITH DRAIN: first read all that is there.
-struct DuckStatement { std::string sql; };                           // Handed to DuckDB as it is.
+struct StatementSet {
+  std::vector<Insert> inserts;
+};
+struct Query {
+  QueryText query;
+};
+struct Explain {
+  std::string kind;
+  std::vector<Insert> inserts;
+  std::optional<QueryText> query;
+};
+struct Set {
+  std::optional<std::string> key;
+  std::string value;
+};  // No key: list all.
+struct Reset {
+  std::optional<std::string> key;
+};  // No key: all.
+struct StopJob {
+  std::string job;
+  bool drain = false;
+};  // WITH DRAIN: first read all that is there.
+struct DuckStatement {
+  std::string sql;
+};  // Handed to DuckDB as it is.
 
 using StatementBody =
-    std::variant<CreateCatalog, CreateDatabase, CreateTable, CreateView, Drop, Use, Show, Describe, Insert,
-                 StatementSet, Query, Explain, Set, Reset, StopJob, DuckStatement>;
+    std::variant<CreateCatalog, CreateDatabase, CreateTable, CreateView, Drop, Use, Show, Describe,
+                 Insert, StatementSet, Query, Explain, Set, Reset, StopJob, DuckStatement>;
 
 struct Statement {
   StatementBody body;
@@ -80,7 +131,7 @@ struct Statement {
 struct StatementText {
   std::string text;
   SourcePosition position;
-  bool complete = true;     // False: no ';' yet (the shell asks for more).
+  bool complete = true;  // False: no ';' yet (the shell asks for more).
 };
 
 /// Cuts a script at ';' outside quotes and comments; `EXECUTE STATEMENT SET BEGIN ... END;` and
@@ -91,8 +142,8 @@ std::vector<StatementText> SplitScript(std::string_view script);
 /// Throws: Error(kSyntax) "line L, column C, near 'text': what was expected".
 Statement ParseStatement(const StatementText& text);
 
-/// The DuckDB text of a Flink expression or query: back-ticks, types, literals, INTERVAL forms, functions
-/// with special syntax. Positions stay close to the original. Throws: Error(kSyntax).
+/// The DuckDB text of a Flink expression or query: back-ticks, types, literals, INTERVAL forms,
+/// functions with special syntax. Positions stay close to the original. Throws: Error(kSyntax).
 std::string ToDuckSql(std::string_view flink_sql, SourcePosition start = {});
 
 }  // namespace millrace

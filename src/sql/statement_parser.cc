@@ -11,13 +11,14 @@ namespace millrace {
 namespace {
 
 const std::vector<std::string> kFirstWords = {
-    "CREATE",  "DROP",  "USE",  "SHOW",  "DESCRIBE", "DESC",   "INSERT", "EXECUTE", "BEGIN",  "EXPLAIN",
-    "SET",     "RESET", "STOP", "SELECT", "VALUES",  "WITH",   "FROM",   "TABLE",   "UPDATE", "DELETE",
-    "TRUNCATE", "CALL", "ALTER", "COMMIT", "ROLLBACK", "START", "CANCEL"};
+    "CREATE",  "DROP",   "USE",      "SHOW", "DESCRIBE", "DESC",   "INSERT",   "EXECUTE", "BEGIN",
+    "EXPLAIN", "SET",    "RESET",    "STOP", "SELECT",   "VALUES", "WITH",     "FROM",    "TABLE",
+    "UPDATE",  "DELETE", "TRUNCATE", "CALL", "ALTER",    "COMMIT", "ROLLBACK", "START",   "CANCEL"};
 
 const std::set<std::string, std::less<>> kOnlyDuckDb = {
-    "PRAGMA", "COPY",   "ATTACH",  "DETACH",    "INSTALL",  "LOAD",    "EXPORT",  "IMPORT", "VACUUM",
-    "CHECKPOINT", "SUMMARIZE", "PIVOT", "UNPIVOT", "PREPARE", "DEALLOCATE", "MERGE", "FORCE"};
+    "PRAGMA",  "COPY",    "ATTACH",     "DETACH",     "INSTALL",   "LOAD",
+    "EXPORT",  "IMPORT",  "VACUUM",     "CHECKPOINT", "SUMMARIZE", "PIVOT",
+    "UNPIVOT", "PREPARE", "DEALLOCATE", "MERGE",      "FORCE"};
 
 std::vector<std::string_view> Words(std::string_view words) {
   std::vector<std::string_view> out;
@@ -32,7 +33,10 @@ std::vector<std::string_view> Words(std::string_view words) {
 }  // namespace
 
 StatementParser::StatementParser(const StatementText& text)
-    : text_(text.text), list_(Tokenize(text_, text.position)), rewriter_(list_), position_(text.position) {
+    : text_(text.text),
+      list_(Tokenize(text_, text.position)),
+      rewriter_(list_),
+      position_(text.position) {
   if (!list_.unterminated.empty()) {
     ThrowSyntax(list_.unterminated_at, std::string_view(text_).substr(0, 0),
                 "this " + list_.unterminated + " is never closed");
@@ -53,7 +57,8 @@ Statement StatementParser::Parse() {
   return statement;
 }
 
-// ---------------------------------------------------------------------------------------------- Tokens
+// ----------------------------------------------------------------------------------------------
+// Tokens
 
 const Token& StatementParser::Peek(idx_t ahead) const {
   return list_.tokens[std::min<idx_t>(at_ + ahead, list_.tokens.size() - 1)];
@@ -137,14 +142,17 @@ Options StatementParser::OptionList(const std::string& context) {
     idx_t key_at = at_;
     std::string key = String("an option");
     ExpectSymbol("=", "after the option '" + key + "'");
-    if (options.contains(key)) ThrowSyntaxAt(list_, key_at, "the option '" + key + "' is given twice");
+    if (options.contains(key))
+      ThrowSyntaxAt(list_, key_at, "the option '" + key + "' is given twice");
     options[key] = String("the value of '" + key + "'");
   } while (AcceptSymbol(","));
   ExpectSymbol(")", "or ',' after an option");
   return options;
 }
 
-bool StatementParser::IfNotExists() { return Accept("IF NOT EXISTS"); }
+bool StatementParser::IfNotExists() {
+  return Accept("IF NOT EXISTS");
+}
 
 std::string StatementParser::Comment() {
   return Accept("COMMENT") ? String("a comment") : "";
@@ -178,7 +186,8 @@ QueryText StatementParser::RestAsQuery() {
   return query;
 }
 
-// ------------------------------------------------------------------------------------------ Statements
+// ------------------------------------------------------------------------------------------
+// Statements
 
 StatementBody StatementParser::Body() {
   if (AtEnd()) Fail("expected a statement");
@@ -210,9 +219,10 @@ StatementBody StatementParser::Body() {
 void StatementParser::UnknownStatement() const {
   const Token& token = Peek();
   if (token.kind == TokenKind::kWord && kOnlyDuckDb.contains(token.value)) {
-    Fail(fmt::format("{} is a statement of DuckDB's, not of Flink SQL; for DuckDB's parser: "
-                     "SET 'table.sql-dialect' = 'duckdb'",
-                     token.value));
+    Fail(
+        fmt::format("{} is a statement of DuckDB's, not of Flink SQL; for DuckDB's parser: "
+                    "SET 'table.sql-dialect' = 'duckdb'",
+                    token.value));
   }
   if (std::find(kFirstWords.begin(), kFirstWords.end(), token.value) != kFirstWords.end()) {
     Fail(fmt::format("this form of {} is not supported", token.value));
@@ -230,11 +240,16 @@ StatementBody StatementParser::HandOver() {
 StatementBody StatementParser::DropStatement() {
   Drop drop;
   drop.temporary = Accept("TEMPORARY");
-  if (Accept("CATALOG")) drop.kind = ObjectKind::kCatalog;
-  else if (Accept("DATABASE")) drop.kind = ObjectKind::kDatabase;
-  else if (Accept("TABLE")) drop.kind = ObjectKind::kTable;
-  else if (Accept("VIEW")) drop.kind = ObjectKind::kView;
-  else Fail("expected CATALOG, DATABASE, TABLE or VIEW after DROP");
+  if (Accept("CATALOG"))
+    drop.kind = ObjectKind::kCatalog;
+  else if (Accept("DATABASE"))
+    drop.kind = ObjectKind::kDatabase;
+  else if (Accept("TABLE"))
+    drop.kind = ObjectKind::kTable;
+  else if (Accept("VIEW"))
+    drop.kind = ObjectKind::kView;
+  else
+    Fail("expected CATALOG, DATABASE, TABLE or VIEW after DROP");
   drop.if_exists = Accept("IF EXISTS");
   drop.name = Path("the name to drop");
   drop.cascade = Accept("CASCADE");
@@ -284,17 +299,20 @@ StatementBody StatementParser::ShowStatement() {
       show.name = Path("a name");
     }
     if (form.list && (Accept("FROM") || Accept("IN"))) show.name = Path("the name of a database");
-    if (form.list && IsNext("NOT LIKE")) FailUnsupported("SHOW ... NOT LIKE is not supported; use LIKE");
+    if (form.list && IsNext("NOT LIKE"))
+      FailUnsupported("SHOW ... NOT LIKE is not supported; use LIKE");
     if (form.list && Accept("LIKE")) show.like = String("a pattern");
     End("SHOW");
     return show;
   }
   Fail(
-      "expected CATALOGS, DATABASES, TABLES, VIEWS, FUNCTIONS, JOBS, COLUMNS, CURRENT CATALOG, CURRENT DATABASE, "
+      "expected CATALOGS, DATABASES, TABLES, VIEWS, FUNCTIONS, JOBS, COLUMNS, CURRENT CATALOG, "
+      "CURRENT DATABASE, "
       "CREATE TABLE or CREATE VIEW after SHOW" +
-      (Peek().IsName() ? DidYouMean(Peek().value, {"CATALOGS", "DATABASES", "TABLES", "VIEWS", "FUNCTIONS",
-                                                   "JOBS", "COLUMNS", "CURRENT", "CREATE"})
-                       : ""));
+      (Peek().IsName()
+           ? DidYouMean(Peek().value, {"CATALOGS", "DATABASES", "TABLES", "VIEWS", "FUNCTIONS",
+                                       "JOBS", "COLUMNS", "CURRENT", "CREATE"})
+           : ""));
 }
 
 StatementBody StatementParser::DescribeStatement() {
@@ -312,11 +330,14 @@ Insert StatementParser::InsertStatement(bool inside_set) {
   idx_t first = at_ - 1;
   Insert insert;
   insert.overwrite = Accept("OVERWRITE");
-  if (!insert.overwrite) Expect("INTO", "or OVERWRITE after INSERT");
-  else (void)Accept("INTO");
+  if (!insert.overwrite)
+    Expect("INTO", "or OVERWRITE after INSERT");
+  else
+    (void)Accept("INTO");
   insert.target = Path("the name of a table");
   while (Peek().kind == TokenKind::kHint) {
-    if (auto options = rewriter_.HintOptions(at_)) insert.hint.insert(options->begin(), options->end());
+    if (auto options = rewriter_.HintOptions(at_))
+      insert.hint.insert(options->begin(), options->end());
     at_++;
   }
   if (Accept("PARTITION")) {
@@ -346,14 +367,17 @@ Insert StatementParser::InsertStatement(bool inside_set) {
 }
 
 StatementSet StatementParser::StatementSetBody(bool begin_first) {
-  if (begin_first) ExpectSymbol(";", "after BEGIN STATEMENT SET");
-  else Expect("BEGIN", "after STATEMENT SET");
+  if (begin_first)
+    ExpectSymbol(";", "after BEGIN STATEMENT SET");
+  else
+    Expect("BEGIN", "after STATEMENT SET");
   StatementSet set;
   while (!Accept("END")) {
     if (AcceptSymbol(";")) continue;
     if (!Accept("INSERT")) Fail("expected INSERT or END in a statement set");
     set.inserts.push_back(InsertStatement(true));
-    if (!AcceptSymbol(";") && !IsNext("END")) Fail("expected ';' after an INSERT of a statement set");
+    if (!AcceptSymbol(";") && !IsNext("END"))
+      Fail("expected ';' after an INSERT of a statement set");
   }
   while (AcceptSymbol(";")) continue;
   End("END of the statement set");
@@ -364,7 +388,8 @@ StatementSet StatementParser::StatementSetBody(bool begin_first) {
 StatementBody StatementParser::ExplainStatement() {
   Explain explain;
   auto detail = [&] {
-    for (const char* word : {"ESTIMATED_COST", "CHANGELOG_MODE", "JSON_EXECUTION_PLAN", "PLAN_ADVICE"}) {
+    for (const char* word :
+         {"ESTIMATED_COST", "CHANGELOG_MODE", "JSON_EXECUTION_PLAN", "PLAN_ADVICE"}) {
       if (Accept(word)) {
         explain.kind += (explain.kind.empty() ? "" : ", ") + std::string(word);
         return true;
@@ -372,11 +397,14 @@ StatementBody StatementParser::ExplainStatement() {
     }
     return false;
   };
-  if (Accept("PLAN FOR")) explain.kind = "PLAN FOR";
-  else if (Accept("ANALYZE")) explain.kind = "ANALYZE";
+  if (Accept("PLAN FOR"))
+    explain.kind = "PLAN FOR";
+  else if (Accept("ANALYZE"))
+    explain.kind = "ANALYZE";
   else if (detail()) {
     while (AcceptSymbol(",")) {
-      if (!detail()) Fail("expected ESTIMATED_COST, CHANGELOG_MODE, PLAN_ADVICE or JSON_EXECUTION_PLAN");
+      if (!detail())
+        Fail("expected ESTIMATED_COST, CHANGELOG_MODE, PLAN_ADVICE or JSON_EXECUTION_PLAN");
     }
   }
   bool execute = Accept("EXECUTE");
@@ -403,7 +431,8 @@ StatementBody StatementParser::SetStatement() {
     Fail("expected SET 'key' = 'value'");
   }
   auto text = [&](idx_t from, idx_t to) {
-    if (to == from + 1 && list_.tokens[from].kind == TokenKind::kString) return list_.tokens[from].value;
+    if (to == from + 1 && list_.tokens[from].kind == TokenKind::kString)
+      return list_.tokens[from].value;
     return std::string(list_.Slice(from, to));
   };
   idx_t last = list_.tokens.size() - 1;
@@ -437,6 +466,8 @@ StatementBody StatementParser::StopStatement() {
   return stop;
 }
 
-Statement ParseStatement(const StatementText& text) { return StatementParser(text).Parse(); }
+Statement ParseStatement(const StatementText& text) {
+  return StatementParser(text).Parse();
+}
 
 }  // namespace millrace

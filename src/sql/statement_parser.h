@@ -1,7 +1,8 @@
 // statement_parser.h - recursive descent over the tokens of one statement.
 //
-// Expressions and queries are not parsed, only delimited and rewritten (rewriter.h); DuckDB's binder
-// judges them. What cannot start or continue a statement fails at its token, with what was expected.
+// Expressions and queries are not parsed, only delimited and rewritten (rewriter.h); DuckDB's
+// binder judges them. What cannot start or continue a statement fails at its token, with what was
+// expected.
 #pragma once
 
 #include "sql/rewriter.h"
@@ -21,7 +22,7 @@ class StatementParser {
   // Tokens.
   const Token& Peek(idx_t ahead = 0) const;
   bool AtEnd() const { return Peek().kind == TokenKind::kEnd; }
-  bool IsNext(std::string_view words) const;       // "STATEMENT SET": all of them.
+  bool IsNext(std::string_view words) const;  // "STATEMENT SET": all of them.
   bool Accept(std::string_view words);
   void Expect(std::string_view words, const std::string& context);
   bool AcceptSymbol(std::string_view symbol);
@@ -34,7 +35,7 @@ class StatementParser {
   std::vector<std::string> NameList(const std::string& what);
   Options OptionList(const std::string& context);  // ('k' = 'v', ...)
   bool IfNotExists();
-  std::string Comment();                           // [COMMENT 'text']
+  std::string Comment();  // [COMMENT 'text']
   void End(const std::string& after);
   QueryText RestAsQuery();
   bool StartsQuery(idx_t ahead = 0) const;
@@ -49,7 +50,7 @@ class StatementParser {
   void Watermark(TableDefinition& table);
   void PrimaryKey(TableDefinition& table, std::vector<std::string> columns);
   void Like(CreateTable& create);
-  std::string ElementExpression();                 // Up to ',' , ')' or COMMENT, rewritten.
+  std::string ElementExpression();  // Up to ',' , ')' or COMMENT, rewritten.
   DataType Type();
   StatementBody CreateViewStatement(bool temporary, bool or_replace);
   StatementBody DropStatement();
@@ -62,7 +63,7 @@ class StatementParser {
   StatementBody SetStatement();
   StatementBody ResetStatement();
   StatementBody StopStatement();
-  StatementBody HandOver();                        // To DuckDB, rewritten.
+  StatementBody HandOver();  // To DuckDB, rewritten.
   [[noreturn]] void UnknownStatement() const;
 
   std::string text_;

@@ -1,5 +1,6 @@
-// Goal: every statement of the dialect is parsed into what it says, and a wrong one fails at its place.
-// Method: parse texts as users write them and compare fields; mutate texts at random, nothing may crash.
+// Goal: every statement of the dialect is parsed into what it says, and a wrong one fails at its
+// place. Method: parse texts as users write them and compare fields; mutate texts at random,
+// nothing may crash.
 #include "sql/statement.h"
 
 #include <doctest/doctest.h>
@@ -41,12 +42,14 @@ bool Contains(const std::string& text, const std::string& part) {
 }  // namespace
 
 TEST_CASE("CREATE CATALOG and CREATE DATABASE") {
-  auto catalog = Parse<CreateCatalog>("CREATE CATALOG IF NOT EXISTS lake WITH ('type' = 'paimon', 'warehouse'='/tmp/w');");
+  auto catalog = Parse<CreateCatalog>(
+      "CREATE CATALOG IF NOT EXISTS lake WITH ('type' = 'paimon', 'warehouse'='/tmp/w');");
   CHECK(catalog.name == "lake");
   CHECK(catalog.if_not_exists);
   CHECK(catalog.options == Options{{"type", "paimon"}, {"warehouse", "/tmp/w"}});
 
-  auto database = Parse<CreateDatabase>("create database lake.`my db` comment 'it''s' with ('a'='b')");
+  auto database =
+      Parse<CreateDatabase>("create database lake.`my db` comment 'it''s' with ('a'='b')");
   CHECK(database.name == QualifiedName{"lake", "my db"});
   CHECK(database.comment == "it's");
   CHECK(database.options == Options{{"a", "b"}});
@@ -96,7 +99,8 @@ WITH ('connector' = 'datagen', 'rows' = '1'))");
 }
 
 TEST_CASE("CREATE TABLE: key on a column, LIKE, AS SELECT") {
-  auto create = Parse<CreateTable>("CREATE TABLE t (id INT PRIMARY KEY NOT ENFORCED, v INT) WITH ('bucket'='2')");
+  auto create = Parse<CreateTable>(
+      "CREATE TABLE t (id INT PRIMARY KEY NOT ENFORCED, v INT) WITH ('bucket'='2')");
   CHECK(create.definition.primary_key == std::vector<std::string>{"id"});
   CHECK(!create.definition.columns[0].type.nullable);
   CHECK(create.definition.columns[1].type.nullable);
@@ -111,7 +115,8 @@ TEST_CASE("CREATE TABLE: key on a column, LIKE, AS SELECT") {
 }
 
 TEST_CASE("CREATE VIEW") {
-  auto view = Parse<CreateView>("CREATE OR REPLACE TEMPORARY VIEW v (a, `b` COMMENT 'x') AS\n SELECT `x`, 1 FROM t;");
+  auto view = Parse<CreateView>(
+      "CREATE OR REPLACE TEMPORARY VIEW v (a, `b` COMMENT 'x') AS\n SELECT `x`, 1 FROM t;");
   CHECK(view.or_replace);
   CHECK(view.temporary);
   CHECK(view.columns == std::vector<std::string>{"a", "b"});
@@ -153,7 +158,8 @@ TEST_CASE("USE, SHOW, DESCRIBE") {
 
 TEST_CASE("INSERT") {
   auto insert = Parse<Insert>(
-      "INSERT INTO a.t /*+ OPTIONS('sink.parallelism'='2') */ PARTITION (dt = '2024-01-01', n = 1) (x, `y`) SELECT 1, `z` FROM s");
+      "INSERT INTO a.t /*+ OPTIONS('sink.parallelism'='2') */ PARTITION (dt = '2024-01-01', n = 1) "
+      "(x, `y`) SELECT 1, `z` FROM s");
   CHECK(insert.target == QualifiedName{"a", "t"});
   CHECK(insert.hint == Options{{"sink.parallelism", "2"}});
   CHECK(insert.static_partition.at("dt") == "'2024-01-01'");
@@ -163,7 +169,8 @@ TEST_CASE("INSERT") {
   CHECK(insert.original.substr(0, 13) == "INSERT INTO a");
   CHECK(!insert.overwrite);
   CHECK(Parse<Insert>("INSERT OVERWRITE t SELECT 1").overwrite);
-  CHECK(Parse<Insert>("INSERT INTO t VALUES (1, 'a'), ROW(2, 'b')").query.duck_sql == "VALUES (1, 'a'), (2, 'b')");
+  CHECK(Parse<Insert>("INSERT INTO t VALUES (1, 'a'), ROW(2, 'b')").query.duck_sql ==
+        "VALUES (1, 'a'), (2, 'b')");
   CHECK(Parse<Insert>("INSERT INTO t (SELECT 1)").columns.empty());
 }
 
@@ -175,13 +182,17 @@ TEST_CASE("Statement sets") {
   CHECK(set.inserts[0].query.duck_sql == "SELECT CASE WHEN x = ';' THEN 1 END FROM s");
   CHECK(set.inserts[1].target == QualifiedName{"b"});
   CHECK(set.inserts[1].original == "INSERT INTO b SELECT 2");
-  CHECK(Parse<StatementSet>("BEGIN STATEMENT SET; INSERT INTO a SELECT 1; END;").inserts.size() == 1);
+  CHECK(Parse<StatementSet>("BEGIN STATEMENT SET; INSERT INTO a SELECT 1; END;").inserts.size() ==
+        1);
 }
 
 TEST_CASE("EXPLAIN, SET, RESET, STOP JOB, queries, statements for DuckDB") {
   CHECK(Parse<Explain>("EXPLAIN PLAN FOR SELECT 1").kind == "PLAN FOR");
-  CHECK(Parse<Explain>("EXPLAIN ESTIMATED_COST, CHANGELOG_MODE INSERT INTO t SELECT 1").inserts.size() == 1);
-  CHECK(Parse<Explain>("EXPLAIN STATEMENT SET BEGIN INSERT INTO t SELECT 1; INSERT INTO u SELECT 2; END").inserts.size() == 2);
+  CHECK(Parse<Explain>("EXPLAIN ESTIMATED_COST, CHANGELOG_MODE INSERT INTO t SELECT 1")
+            .inserts.size() == 1);
+  CHECK(Parse<Explain>(
+            "EXPLAIN STATEMENT SET BEGIN INSERT INTO t SELECT 1; INSERT INTO u SELECT 2; END")
+            .inserts.size() == 2);
   CHECK(Parse<Explain>("EXPLAIN ANALYZE SELECT 1").query->duck_sql == "SELECT 1");
   CHECK(!Parse<Set>("SET").key);
   CHECK(Parse<Set>("SET 'a.b' = 'c''d'").value == "c'd");
@@ -193,8 +204,10 @@ TEST_CASE("EXPLAIN, SET, RESET, STOP JOB, queries, statements for DuckDB") {
   CHECK(Parse<Reset>("RESET 'a.b'").key == "a.b");
   CHECK(Parse<Reset>("RESET a.b-c").key == "a.b-c");
   CHECK(Parse<StopJob>("STOP JOB 'abc' WITH SAVEPOINT").job == "abc");
-  CHECK(Parse<Query>("WITH q AS (SELECT 1) SELECT * FROM q").query.duck_sql == "WITH q AS (SELECT 1) SELECT * FROM q");
-  CHECK(Parse<Query>("(SELECT 1) UNION ALL (SELECT 2)").query.duck_sql == "(SELECT 1) UNION ALL (SELECT 2)");
+  CHECK(Parse<Query>("WITH q AS (SELECT 1) SELECT * FROM q").query.duck_sql ==
+        "WITH q AS (SELECT 1) SELECT * FROM q");
+  CHECK(Parse<Query>("(SELECT 1) UNION ALL (SELECT 2)").query.duck_sql ==
+        "(SELECT 1) UNION ALL (SELECT 2)");
   CHECK(Parse<Query>("VALUES (1)").query.duck_sql == "VALUES (1)");
   CHECK(Parse<DuckStatement>("DELETE FROM `t` WHERE a = 1").sql == "DELETE FROM \"t\" WHERE a = 1");
 }
@@ -202,7 +215,8 @@ TEST_CASE("EXPLAIN, SET, RESET, STOP JOB, queries, statements for DuckDB") {
 TEST_CASE("SplitScript cuts where a statement ends and nowhere else") {
   auto parts = SplitScript(
       "SELECT ';' -- a;b\n, `x;`; /* ; */\n\n  SET 'a' = 'b';\n"
-      "EXECUTE STATEMENT SET\nBEGIN\nINSERT INTO a SELECT CASE WHEN 1=1 THEN 2 END;\nINSERT INTO b SELECT 2;\nEND;\n"
+      "EXECUTE STATEMENT SET\nBEGIN\nINSERT INTO a SELECT CASE WHEN 1=1 THEN 2 END;\nINSERT INTO b "
+      "SELECT 2;\nEND;\n"
       "BEGIN STATEMENT SET; INSERT INTO a SELECT 1; END; BEGIN; ;SELECT 2");
   REQUIRE(parts.size() == 6);
   CHECK(parts[0].text == "SELECT ';' -- a;b\n, `x;`");
@@ -256,16 +270,35 @@ namespace {
 std::string Mutated(const std::vector<std::string>& seeds, std::mt19937& random) {
   auto below = [&](size_t n) { return static_cast<size_t>(random() % std::max<size_t>(n, 1)); };
   std::string text = seeds[below(seeds.size())];
-  static const std::string kBits[] = {"'", "`", "\"", "(", ")", "<", ">", "/*+", "*/", "--", "\n", ";", ",", "[",
-                                      "]", " AS ", " CAST(", " ROW<", "INTERVAL '", "\xC3\xA9", "\xFF", "U&'\\00",
-                                      "X'", "END", "CASE", " FOR SYSTEM_TIME AS OF ", "MAP[", ".", "$$", "JSON_VALUE("};
+  static const std::string kBits[] = {"'",          "`",
+                                      "\"",         "(",
+                                      ")",          "<",
+                                      ">",          "/*+",
+                                      "*/",         "--",
+                                      "\n",         ";",
+                                      ",",          "[",
+                                      "]",          " AS ",
+                                      " CAST(",     " ROW<",
+                                      "INTERVAL '", "\xC3\xA9",
+                                      "\xFF",       "U&'\\00",
+                                      "X'",         "END",
+                                      "CASE",       " FOR SYSTEM_TIME AS OF ",
+                                      "MAP[",       ".",
+                                      "$$",         "JSON_VALUE("};
   for (size_t count = 1 + below(6); count > 0; count--) {
     size_t at = below(text.size() + 1);
     switch (below(4)) {
-      case 0: text.insert(at, kBits[below(std::size(kBits))]); break;
-      case 1: text.erase(at, 1 + below(10)); break;
-      case 2: text.insert(at, text.substr(below(text.size() + 1), below(30))); break;
-      default: if (at < text.size()) text[at] = static_cast<char>(random() % 256);
+      case 0:
+        text.insert(at, kBits[below(std::size(kBits))]);
+        break;
+      case 1:
+        text.erase(at, 1 + below(10));
+        break;
+      case 2:
+        text.insert(at, text.substr(below(text.size() + 1), below(30)));
+        break;
+      default:
+        if (at < text.size()) text[at] = static_cast<char>(random() % 256);
     }
   }
   return text;
@@ -275,14 +308,23 @@ std::string Mutated(const std::vector<std::string>& seeds, std::mt19937& random)
 
 TEST_CASE("Mutated statements parse or fail with an Error, never otherwise") {
   const std::vector<std::string> seeds = {
-      "CREATE TABLE a.t (a ROW<b ARRAY<INT>, c MAP<STRING, DECIMAL(10,2)>> NOT NULL, d AS a || 'x' COMMENT 'y', WATERMARK FOR d "
-      "AS d - INTERVAL '1 00:00:01' DAY TO SECOND, PRIMARY KEY (a) NOT ENFORCED) PARTITIONED BY (a) WITH ('a'='b') LIKE x",
-      "INSERT INTO t /*+ OPTIONS('a'='b') */ PARTITION (a=1) (x) SELECT CAST(`a` AS VARCHAR(3)), MAP['a', 1], ARRAY[1] FROM "
-      "t /*+ OPTIONS('c'='d') */ FOR SYSTEM_TIME AS OF TIMESTAMP '2020-01-01 00:00:00' AS x WHERE a <> 1 -- c",
-      "EXECUTE STATEMENT SET BEGIN INSERT INTO a SELECT CASE WHEN 1 THEN 2 END; INSERT INTO b VALUES ROW(1); END;",
-      "SELECT EXTRACT(DAY FROM x), CEIL(x TO HOUR), TIMESTAMPADD(DAY, 1, x), JSON_VALUE(a, '$.b' RETURNING INT NULL ON ERROR), "
+      "CREATE TABLE a.t (a ROW<b ARRAY<INT>, c MAP<STRING, DECIMAL(10,2)>> NOT NULL, d AS a || 'x' "
+      "COMMENT 'y', WATERMARK FOR d "
+      "AS d - INTERVAL '1 00:00:01' DAY TO SECOND, PRIMARY KEY (a) NOT ENFORCED) PARTITIONED BY "
+      "(a) WITH ('a'='b') LIKE x",
+      "INSERT INTO t /*+ OPTIONS('a'='b') */ PARTITION (a=1) (x) SELECT CAST(`a` AS VARCHAR(3)), "
+      "MAP['a', 1], ARRAY[1] FROM "
+      "t /*+ OPTIONS('c'='d') */ FOR SYSTEM_TIME AS OF TIMESTAMP '2020-01-01 00:00:00' AS x WHERE "
+      "a <> 1 -- c",
+      "EXECUTE STATEMENT SET BEGIN INSERT INTO a SELECT CASE WHEN 1 THEN 2 END; INSERT INTO b "
+      "VALUES ROW(1); END;",
+      "SELECT EXTRACT(DAY FROM x), CEIL(x TO HOUR), TIMESTAMPADD(DAY, 1, x), JSON_VALUE(a, '$.b' "
+      "RETURNING INT NULL ON ERROR), "
       "U&'\\0041', X'AB', _UTF8'x', TRY_CAST(x AS TIMESTAMP(3) WITH LOCAL TIME ZONE)",
-      "EXPLAIN ESTIMATED_COST SELECT 1", "SET 'a' = 'b'", "SHOW TABLES FROM x LIKE 'y'", "CREATE VIEW v (a) AS SELECT 1"};
+      "EXPLAIN ESTIMATED_COST SELECT 1",
+      "SET 'a' = 'b'",
+      "SHOW TABLES FROM x LIKE 'y'",
+      "CREATE VIEW v (a) AS SELECT 1"};
   std::random_device device;
   unsigned seed = device();
   CAPTURE(seed);

@@ -12,9 +12,11 @@ namespace millrace {
 
 namespace {
 
-constexpr const char* kMonths[] = {"January", "February", "March",     "April",   "May",      "June",
-                                   "July",    "August",   "September", "October", "November", "December"};
-constexpr const char* kDays[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
+constexpr const char* kMonths[] = {"January",   "February", "March",    "April",
+                                   "May",       "June",     "July",     "August",
+                                   "September", "October",  "November", "December"};
+constexpr const char* kDays[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                 "Thursday", "Friday", "Saturday"};
 
 void AppendNumber(std::string& out, int64_t value, int width) {
   char digits[24];
@@ -40,7 +42,8 @@ struct Parts {
 std::optional<int32_t> ReadNumber(std::string_view text, idx_t& at, int width) {
   int32_t value = 0;
   idx_t start = at;
-  while (at < text.size() && at - start < static_cast<idx_t>(width) && std::isdigit(static_cast<unsigned char>(text[at]))) {
+  while (at < text.size() && at - start < static_cast<idx_t>(width) &&
+         std::isdigit(static_cast<unsigned char>(text[at]))) {
     value = value * 10 + (text[at++] - '0');
   }
   if (at == start) return std::nullopt;
@@ -59,7 +62,8 @@ std::optional<int32_t> ReadMonth(std::string_view text, idx_t& at, bool full) {
   return std::nullopt;
 }
 
-bool ReadField(char letter, int count, bool packed, std::string_view text, idx_t& at, Parts& parts) {
+bool ReadField(char letter, int count, bool packed, std::string_view text, idx_t& at,
+               Parts& parts) {
   auto number = [&](int32_t& to, int width) {
     auto value = ReadNumber(text, at, packed ? count : width);
     if (value) to = *value;
@@ -129,7 +133,9 @@ TimePattern::TimePattern(std::string_view pattern) {
     } else if (std::isalpha(static_cast<unsigned char>(c))) {
       if (std::string_view("yuMdDHhmsSaE").find(c) == std::string_view::npos) {
         Throw(ErrorCode::kInvalid,
-              "The date pattern '{}' has the letter '{}'; known are y M d D H h m s S a E and 'quoted text'", pattern, c);
+              "The date pattern '{}' has the letter '{}'; known are y M d D H h m s S a E and "
+              "'quoted text'",
+              pattern, c);
       }
       idx_t start = i;
       while (i < pattern.size() && pattern[i] == c) i++;
@@ -157,12 +163,17 @@ void TimePattern::Format(int64_t micros, std::string& out) const {
     switch (field.letter) {
       case 'y':
       case 'u':
-        if (field.count == 2) AppendNumber(out, year % 100, 2);
-        else AppendNumber(out, year, field.count);
+        if (field.count == 2)
+          AppendNumber(out, year % 100, 2);
+        else
+          AppendNumber(out, year, field.count);
         break;
       case 'M':
-        if (field.count < 3) AppendNumber(out, month, field.count);
-        else out.append(std::string_view(kMonths[month - 1]).substr(0, field.count == 3 ? 3 : std::string_view::npos));
+        if (field.count < 3)
+          AppendNumber(out, month, field.count);
+        else
+          out.append(std::string_view(kMonths[month - 1])
+                         .substr(0, field.count == 3 ? 3 : std::string_view::npos));
         break;
       case 'd':
         AppendNumber(out, day, field.count);
@@ -216,7 +227,8 @@ std::optional<int64_t> TimePattern::Parse(std::string_view text) const {
       continue;
     }
     bool packed = i + 1 < fields_.size() && fields_[i + 1].letter != '\0';
-    if (at > text.size() || !ReadField(field.letter, field.count, packed, text, at, parts)) return std::nullopt;
+    if (at > text.size() || !ReadField(field.letter, field.count, packed, text, at, parts))
+      return std::nullopt;
   }
   // A fraction beyond the pattern is kept, as '... 12:00:00.123' by the default pattern.
   if (at < text.size() && text[at] == '.' && !fields_.empty() && fields_.back().letter == 's') {
@@ -227,8 +239,11 @@ std::optional<int64_t> TimePattern::Parse(std::string_view text) const {
   if (parts.half >= 0) parts.hour = parts.hour % 12 + 12 * parts.half;
   if (!duckdb::Date::IsValid(parts.year, parts.month, parts.day)) return std::nullopt;
   if (parts.hour > 23 || parts.minute > 59 || parts.second > 59) return std::nullopt;
-  duckdb::dtime_t time = duckdb::Time::FromTime(parts.hour, parts.minute, parts.second, parts.micros);
-  return duckdb::Timestamp::FromDatetime(duckdb::Date::FromDate(parts.year, parts.month, parts.day), time).value;
+  duckdb::dtime_t time =
+      duckdb::Time::FromTime(parts.hour, parts.minute, parts.second, parts.micros);
+  return duckdb::Timestamp::FromDatetime(duckdb::Date::FromDate(parts.year, parts.month, parts.day),
+                                         time)
+      .value;
 }
 
 }  // namespace millrace

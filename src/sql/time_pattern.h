@@ -1,7 +1,8 @@
 // time_pattern.h - Java's date patterns (yyyy-MM-dd HH:mm:ss.SSS) over microseconds.
 //
-// Letters: y u year, M month (MMM Jan, MMMM January), d day, D day of year, H hour, h hour of 12, m, s,
-// S fraction (as many digits as letters), a AM/PM, E weekday; 'quoted' text; other characters themselves.
+// Letters: y u year, M month (MMM Jan, MMMM January), d day, D day of year, H hour, h hour of 12,
+// m, s, S fraction (as many digits as letters), a AM/PM, E weekday; 'quoted' text; other characters
+// themselves.
 #pragma once
 
 #include "base/duck.h"
