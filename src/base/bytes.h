@@ -1,4 +1,5 @@
-// bytes.h - integers in byte order, variable-length integers and checksums: what binary formats share.
+// bytes.h - integers in byte order, variable-length integers and checksums: what binary formats
+// share.
 #pragma once
 
 #include <bit>
@@ -52,7 +53,8 @@ void AppendBig(std::string& out, T value) {
 
 /// 7 bits a byte, low bits first, the high bit says that more follow (protobuf, Avro).
 void AppendVarint(std::string& out, uint64_t value);
-/// Takes one from the front of `in`; false (and `in` unchanged) when it is cut or longer than 64 bits.
+/// Takes one from the front of `in`; false (and `in` unchanged) when it is cut or longer than 64
+/// bits.
 [[nodiscard]] bool TakeVarint(std::string_view& in, uint64_t& value);
 
 /// Small magnitudes to small numbers: 0, -1, 1, -2 -> 0, 1, 2, 3.

@@ -18,8 +18,9 @@ TEST_CASE("Integers have the byte order they claim") {
 }
 
 TEST_CASE("Variable-length integers round trip and refuse what is cut or too long") {
-  for (int64_t value : {int64_t{0}, int64_t{-1}, int64_t{63}, int64_t{64}, int64_t{-65}, int64_t{1} << 40,
-                        std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min()}) {
+  for (int64_t value :
+       {int64_t{0}, int64_t{-1}, int64_t{63}, int64_t{64}, int64_t{-65}, int64_t{1} << 40,
+        std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min()}) {
     std::string bytes;
     AppendVarint(bytes, ZigZag(value));
     for (size_t length = 0; length <= bytes.size(); length++) {

@@ -23,6 +23,8 @@ class SystemClock : public Clock {
 
 }  // namespace
 
-std::unique_ptr<Clock> MakeSystemClock() { return std::make_unique<SystemClock>(); }
+std::unique_ptr<Clock> MakeSystemClock() {
+  return std::make_unique<SystemClock>();
+}
 
 }  // namespace millrace

@@ -1,5 +1,5 @@
-// Goal: a seed replays randomness, uuids have their form, and the manual clock moves only when told.
-// Method: compare two engines of one seed; check the fixed characters of a uuid.
+// Goal: a seed replays randomness, uuids have their form, and the manual clock moves only when
+// told. Method: compare two engines of one seed; check the fixed characters of a uuid.
 #include <doctest/doctest.h>
 
 #include "io/manual_clock.h"

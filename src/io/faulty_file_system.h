@@ -18,10 +18,10 @@ enum class FaultMode : uint8_t {
 };
 
 struct FaultOptions {
-  int64_t fail_at = -1;      // Number of the first operation that fails, from 0; < 0: none.
-  int64_t fail_count = 1;    // How many fail from there on.
+  int64_t fail_at = -1;    // Number of the first operation that fails, from 0; < 0: none.
+  int64_t fail_count = 1;  // How many fail from there on.
   FaultMode mode = FaultMode::kBefore;
-  bool count_reads = true;   // Whether opening, reading and listing are operations too.
+  bool count_reads = true;  // Whether opening, reading and listing are operations too.
 };
 
 /// Passes every operation to `base` (which must outlive it), but fails those that are due.

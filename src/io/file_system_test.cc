@@ -1,5 +1,6 @@
-// Goal: the local and the memory file system keep the same contract, and CreateExclusive is all or nothing.
-// Method: one script over both; fail system call n for n = 0, 1, ... and look again with a healthy one.
+// Goal: the local and the memory file system keep the same contract, and CreateExclusive is all or
+// nothing. Method: one script over both; fail system call n for n = 0, 1, ... and look again with a
+// healthy one.
 #include "io/file_system.h"
 
 #include <doctest/doctest.h>
@@ -42,7 +43,8 @@ ErrorCode CodeOf(const std::function<void()>& action) {
 std::vector<std::string> NamesIn(FileSystem& disk, const std::string& folder) {
   std::vector<std::string> names;
   for (const FileEntry& entry : disk.List(folder)) {
-    names.push_back(entry.is_folder ? entry.name + "/" : fmt::format("{}:{}", entry.name, entry.size));
+    names.push_back(entry.is_folder ? entry.name + "/"
+                                    : fmt::format("{}:{}", entry.name, entry.size));
   }
   return names;
 }
@@ -196,7 +198,10 @@ TEST_CASE("The faulty disk fails the operation that is due, before, after or in 
     file->Close();                        // 2
   };
   MemoryFileSystem disk;
-  CHECK(CodeOf([&] { FaultyFileSystem faulty(disk, {.fail_at = 0}); write(faulty); }) == ErrorCode::kIo);
+  CHECK(CodeOf([&] {
+          FaultyFileSystem faulty(disk, {.fail_at = 0});
+          write(faulty);
+        }) == ErrorCode::kIo);
   CHECK_FALSE(disk.Exists("/f"));
   FaultyFileSystem half(disk, {.fail_at = 1, .mode = FaultMode::kHalf});
   CHECK(CodeOf([&] { write(half); }) == ErrorCode::kIo);

@@ -110,7 +110,8 @@ class SystemCalls {
     int result = Sync(fd, folder);
     int error = errno;
     ::close(fd);
-    // Some file systems (network mounts) have no sync of folders: their entries are durable at once.
+    // Some file systems (network mounts) have no sync of folders: their entries are durable at
+    // once.
     if (result < 0 && error != EINVAL) Fail("Syncing folder", folder, error);
   }
 
@@ -139,8 +140,8 @@ class LocalRandomAccessFile : public RandomAccessFile {
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) Fail("Reading", path_, errno);
       if (got == 0) {
-        Throw(ErrorCode::kCorrupt, "Reading '{}': {} bytes wanted at {}, but the file ends at {}", path_,
-              length, offset, offset + done);
+        Throw(ErrorCode::kCorrupt, "Reading '{}': {} bytes wanted at {}, but the file ends at {}",
+              path_, length, offset, offset + done);
       }
       done += got;
     }
@@ -340,10 +341,12 @@ class LocalFileSystem : public FileSystem {
         std::string child = JoinPath(folder, entry.name);
         // A link to a folder is deleted itself, never what it leads to.
         struct stat child_status;
-        bool is_folder = ::lstat(child.c_str(), &child_status) == 0 && S_ISDIR(child_status.st_mode);
+        bool is_folder =
+            ::lstat(child.c_str(), &child_status) == 0 && S_ISDIR(child_status.st_mode);
         is_folder ? DeleteFolder(child) : (void)Delete(child);
       }
-      if (calls_.RemoveFolder(folder) < 0 && errno != ENOENT) Fail("Deleting folder", folder, errno);
+      if (calls_.RemoveFolder(folder) < 0 && errno != ENOENT)
+        Fail("Deleting folder", folder, errno);
     } else {
       Delete(folder);
     }
@@ -421,6 +424,8 @@ std::unique_ptr<FileSystem> MakeLocalFileSystem(SystemCallFault fault) {
   return std::make_unique<LocalFileSystem>(std::move(fault));
 }
 
-std::unique_ptr<FileSystem> MakeLocalFileSystem() { return MakeLocalFileSystem(nullptr); }
+std::unique_ptr<FileSystem> MakeLocalFileSystem() {
+  return MakeLocalFileSystem(nullptr);
+}
 
 }  // namespace millrace

@@ -1,4 +1,5 @@
-// local_file_system.h - the disks of this machine, with a hook through which tests fail system calls.
+// local_file_system.h - the disks of this machine, with a hook through which tests fail system
+// calls.
 #pragma once
 
 #include "io/file_system.h"

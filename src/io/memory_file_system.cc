@@ -25,8 +25,8 @@ class MemoryFileSystem::Reader : public RandomAccessFile {
     std::lock_guard<std::mutex> lock(disk_.mutex_);
     int64_t size = static_cast<int64_t>(file_->bytes.size());
     if (offset < 0 || length < 0 || offset > size || length > size - offset) {
-      Throw(ErrorCode::kCorrupt, "Reading '{}': {} bytes wanted at {}, but the file ends at {}", path_,
-            length, offset, size);
+      Throw(ErrorCode::kCorrupt, "Reading '{}': {} bytes wanted at {}, but the file ends at {}",
+            path_, length, offset, size);
     }
     if (length > 0) std::memcpy(buffer, file_->bytes.data() + offset, static_cast<size_t>(length));
   }
@@ -73,7 +73,8 @@ class MemoryFileSystem::Writer : public WritableFile {
 std::shared_ptr<MemoryFileSystem::File> MemoryFileSystem::Find(const char* doing,
                                                                const std::string& path) {
   auto found = files_.find(path);
-  if (found == files_.end()) Throw(ErrorCode::kNotFound, "{} '{}': there is no such file", doing, path);
+  if (found == files_.end())
+    Throw(ErrorCode::kNotFound, "{} '{}': there is no such file", doing, path);
   return found->second;
 }
 
@@ -164,7 +165,9 @@ bool MemoryFileSystem::Delete(const std::string& path) {
 void MemoryFileSystem::DeleteFolder(const std::string& folder) {
   std::lock_guard<std::mutex> lock(mutex_);
   std::string prefix = folder + "/";
-  auto inside = [&](const std::string& path) { return path.compare(0, prefix.size(), prefix) == 0; };
+  auto inside = [&](const std::string& path) {
+    return path.compare(0, prefix.size(), prefix) == 0;
+  };
   std::erase_if(files_, [&](const auto& file) { return inside(file.first); });
   std::erase_if(folders_, [&](const auto& path) { return path == folder || inside(path); });
 }
@@ -191,7 +194,9 @@ void MemoryFileSystem::Rename(const std::string& from, const std::string& to) {
   if (folders_.erase(from) == 0) Find("Renaming", from);
   folders_.insert(to);
   std::string prefix = from + "/";
-  auto inside = [&](const std::string& path) { return path.compare(0, prefix.size(), prefix) == 0; };
+  auto inside = [&](const std::string& path) {
+    return path.compare(0, prefix.size(), prefix) == 0;
+  };
   std::map<std::string, std::shared_ptr<File>> moved_files;
   for (const auto& [path, file] : files_) {
     if (inside(path)) moved_files[to + path.substr(from.size())] = file;

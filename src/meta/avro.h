@@ -1,4 +1,5 @@
-// avro.h - Avro object container files: a small reader that resolves by the writer's schema, and a writer.
+// avro.h - Avro object container files: a small reader that resolves by the writer's schema, and a
+// writer.
 //
 // A file is "Obj\1", a map with avro.schema and avro.codec, a 16-byte sync marker, then blocks of
 // (row count, byte length, rows, sync marker). What a row's bytes mean is told by the schema in the
@@ -12,18 +13,31 @@
 namespace millrace {
 
 enum class AvroKind : uint8_t {
-  kNull, kBoolean, kInt, kLong, kFloat, kDouble, kBytes, kString, kFixed, kEnum, kRecord, kArray, kMap, kUnion,
+  kNull,
+  kBoolean,
+  kInt,
+  kLong,
+  kFloat,
+  kDouble,
+  kBytes,
+  kString,
+  kFixed,
+  kEnum,
+  kRecord,
+  kArray,
+  kMap,
+  kUnion,
 };
 
 /// One type of a schema. Named types may be referred to from several places, also from inside.
 struct AvroType {
   AvroKind kind = AvroKind::kNull;
-  std::string name;                           // Of a record, enum or fixed: with its namespace.
-  std::string logical_type;                   // "timestamp-millis", "decimal" ...
-  int64_t size = 0;                           // Fixed.
-  int precision = 0, scale = 0;               // Logical type decimal.
-  std::vector<std::string> names;             // Fields of a record, symbols of an enum.
-  std::vector<const AvroType*> children;      // Types of fields; array, map: one; union: branches.
+  std::string name;                       // Of a record, enum or fixed: with its namespace.
+  std::string logical_type;               // "timestamp-millis", "decimal" ...
+  int64_t size = 0;                       // Fixed.
+  int precision = 0, scale = 0;           // Logical type decimal.
+  std::vector<std::string> names;         // Fields of a record, symbols of an enum.
+  std::vector<const AvroType*> children;  // Types of fields; array, map: one; union: branches.
 };
 
 /// Owns the types. Throws: Error(kCorrupt) naming `file`.
@@ -118,7 +132,9 @@ class AvroFileWriter {
 };
 
 // The encodings of a value, appended to `out`.
-inline void AppendAvroLong(std::string& out, int64_t value) { AppendVarint(out, ZigZag(value)); }
+inline void AppendAvroLong(std::string& out, int64_t value) {
+  AppendVarint(out, ZigZag(value));
+}
 void AppendAvroBytes(std::string& out, std::string_view bytes);
 
 }  // namespace millrace

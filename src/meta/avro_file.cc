@@ -59,7 +59,8 @@ void Inflate(std::string_view in, std::string& out, const std::string& file) {
     int result = inflate(&stream, Z_NO_FLUSH);
     if (result == Z_STREAM_END) break;
     bool full = stream.avail_out == 0;
-    if ((result != Z_OK && result != Z_BUF_ERROR) || !full) FailFile(file, "a block does not inflate");
+    if ((result != Z_OK && result != Z_BUF_ERROR) || !full)
+      FailFile(file, "a block does not inflate");
     if (out.size() >= kMaxBlockBytes) FailFile(file, "a block is too large");
     out.resize(out.size() * 2);
   }
@@ -79,7 +80,8 @@ std::string CompressZstd(std::string_view in) {
 
 std::string Deflate(std::string_view in) {
   z_stream stream{};
-  MILLRACE_CHECK(deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+  MILLRACE_CHECK(
+      deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) == Z_OK);
   std::string out(deflateBound(&stream, in.size()), '\0');
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(in.data()));
   stream.avail_in = static_cast<uInt>(in.size());
@@ -95,7 +97,8 @@ std::string Deflate(std::string_view in) {
 
 AvroFileReader::AvroFileReader(std::string_view bytes, const std::string& file)
     : rest_(bytes), file_(file), codec_("null") {
-  if (rest_.substr(0, kMagic.size()) != kMagic) FailFile(file_, "it does not start as an Avro file");
+  if (rest_.substr(0, kMagic.size()) != kMagic)
+    FailFile(file_, "it does not start as an Avro file");
   rest_.remove_prefix(kMagic.size());
   AvroInput header(rest_, file_);
   std::string_view schema;
@@ -115,15 +118,16 @@ AvroFileReader::AvroFileReader(std::string_view bytes, const std::string& file)
     }
   }
   sync_ = header.Take(kSyncBytes);
-  rest_ = std::string_view(sync_.data() + kSyncBytes,
-                           static_cast<size_t>(bytes.data() + bytes.size() - sync_.data()) - kSyncBytes);
+  rest_ = std::string_view(
+      sync_.data() + kSyncBytes,
+      static_cast<size_t>(bytes.data() + bytes.size() - sync_.data()) - kSyncBytes);
   if (schema.empty()) FailFile(file_, "it has no schema");
   schema_ = std::make_unique<AvroSchema>(schema, file_);
   for (const char* other : {"snappy", "bzip2", "xz", "lz4"}) {
     if (codec_ == other) {
       Throw(ErrorCode::kUnsupported,
-            "Reading Avro file '{}': codec {} is not supported; zstandard, deflate and null are", file_,
-            codec_);
+            "Reading Avro file '{}': codec {} is not supported; zstandard, deflate and null are",
+            file_, codec_);
     }
   }
   if (codec_ != "null" && codec_ != "deflate" && codec_ != "zstandard") {
@@ -138,8 +142,9 @@ std::optional<std::string_view> AvroFileReader::NextBlock(int64_t& rows) {
   std::string_view data = input.Bytes();
   std::string_view sync = input.Take(kSyncBytes);
   if (sync != sync_) FailFile(file_, "a block ends without its sync marker");
-  rest_ = std::string_view(sync.data() + kSyncBytes,
-                           static_cast<size_t>(rest_.data() + rest_.size() - sync.data()) - kSyncBytes);
+  rest_ =
+      std::string_view(sync.data() + kSyncBytes,
+                       static_cast<size_t>(rest_.data() + rest_.size() - sync.data()) - kSyncBytes);
   if (codec_ == "zstandard") {
     DecompressZstd(data, block_, file_);
     data = block_;
@@ -155,8 +160,10 @@ std::optional<std::string_view> AvroFileReader::NextBlock(int64_t& rows) {
 
 AvroFileWriter::AvroFileWriter(std::string_view schema_json, std::string codec)
     : codec_(std::move(codec)) {
-  // The marker only has to be unlikely inside the data; taken from the schema, equal files are equal.
-  for (uint32_t i = 0; i < kSyncBytes / 4; i++) AppendLittle(sync_, Crc32(schema_json, 0x9e3779b9 * (i + 1)));
+  // The marker only has to be unlikely inside the data; taken from the schema, equal files are
+  // equal.
+  for (uint32_t i = 0; i < kSyncBytes / 4; i++)
+    AppendLittle(sync_, Crc32(schema_json, 0x9e3779b9 * (i + 1)));
   out_ = kMagic;
   AppendAvroLong(out_, 2);
   AppendAvroBytes(out_, "avro.codec");

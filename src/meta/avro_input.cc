@@ -9,8 +9,9 @@ namespace {
 constexpr int kMaxDepth = 64;
 
 const char* KindName(AvroKind kind) {
-  constexpr const char* kNames[] = {"null",  "boolean", "int",  "long",   "float", "double", "bytes",
-                                    "string", "fixed",   "enum", "record", "array", "map",    "union"};
+  constexpr const char* kNames[] = {"null",   "boolean", "int",    "long",  "float",
+                                    "double", "bytes",   "string", "fixed", "enum",
+                                    "record", "array",   "map",    "union"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -35,7 +36,9 @@ std::string_view AvroInput::Take(int64_t length) {
   return taken;
 }
 
-std::string_view AvroInput::Bytes() { return Take(Long()); }
+std::string_view AvroInput::Bytes() {
+  return Take(Long());
+}
 
 bool AvroInput::Boolean() {
   char byte = Take(1)[0];
@@ -43,8 +46,12 @@ bool AvroInput::Boolean() {
   return byte == 1;
 }
 
-float AvroInput::Float() { return LoadLittle<float>(Take(4).data()); }
-double AvroInput::Double() { return LoadLittle<double>(Take(8).data()); }
+float AvroInput::Float() {
+  return LoadLittle<float>(Take(4).data());
+}
+double AvroInput::Double() {
+  return LoadLittle<double>(Take(8).data());
+}
 
 const AvroType& AvroInput::Resolve(const AvroType& type) {
   if (type.kind != AvroKind::kUnion) return type;
@@ -73,7 +80,8 @@ int64_t AvroInput::Long(const AvroType& type) {
 std::optional<int> AvroInput::OptionalInt(const AvroType& type) {
   std::optional<int64_t> value = OptionalLong(type);
   if (!value) return std::nullopt;
-  if (*value != static_cast<int32_t>(*value)) Fail(fmt::format("{} does not fit in an INT", *value));
+  if (*value != static_cast<int32_t>(*value))
+    Fail(fmt::format("{} does not fit in an INT", *value));
   return static_cast<int>(*value);
 }
 
@@ -127,17 +135,32 @@ bool AvroInput::Array(const AvroType& type,
 void AvroInput::Skip(const AvroType& type, int depth) {
   if (depth > kMaxDepth) Fail("a value is nested too deeply");
   switch (type.kind) {
-    case AvroKind::kNull: return;
-    case AvroKind::kBoolean: Take(1); return;
+    case AvroKind::kNull:
+      return;
+    case AvroKind::kBoolean:
+      Take(1);
+      return;
     case AvroKind::kInt:
     case AvroKind::kLong:
-    case AvroKind::kEnum: Long(); return;
-    case AvroKind::kFloat: Take(4); return;
-    case AvroKind::kDouble: Take(8); return;
+    case AvroKind::kEnum:
+      Long();
+      return;
+    case AvroKind::kFloat:
+      Take(4);
+      return;
+    case AvroKind::kDouble:
+      Take(8);
+      return;
     case AvroKind::kBytes:
-    case AvroKind::kString: Bytes(); return;
-    case AvroKind::kFixed: Take(type.size); return;
-    case AvroKind::kUnion: Skip(Resolve(type), depth + 1); return;
+    case AvroKind::kString:
+      Bytes();
+      return;
+    case AvroKind::kFixed:
+      Take(type.size);
+      return;
+    case AvroKind::kUnion:
+      Skip(Resolve(type), depth + 1);
+      return;
     case AvroKind::kRecord:
       for (const AvroType* field : type.children) Skip(*field, depth + 1);
       return;

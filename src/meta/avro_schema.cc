@@ -13,9 +13,9 @@ using Json = nlohmann::json;
 constexpr int kMaxDepth = 64;
 
 constexpr std::pair<const char*, AvroKind> kPrimitives[] = {
-    {"null", AvroKind::kNull},     {"boolean", AvroKind::kBoolean}, {"int", AvroKind::kInt},
-    {"long", AvroKind::kLong},     {"float", AvroKind::kFloat},     {"double", AvroKind::kDouble},
-    {"bytes", AvroKind::kBytes},   {"string", AvroKind::kString},
+    {"null", AvroKind::kNull},   {"boolean", AvroKind::kBoolean}, {"int", AvroKind::kInt},
+    {"long", AvroKind::kLong},   {"float", AvroKind::kFloat},     {"double", AvroKind::kDouble},
+    {"bytes", AvroKind::kBytes}, {"string", AvroKind::kString},
 };
 
 }  // namespace
@@ -91,7 +91,8 @@ class AvroSchemaParser {
     return type;
   }
 
-  void Define(AvroType* type, const Json& json, const std::string& space, std::string& inner_space) {
+  void Define(AvroType* type, const Json& json, const std::string& space,
+              std::string& inner_space) {
     inner_space = json.contains("namespace") && json["namespace"].is_string()
                       ? json["namespace"].get<std::string>()
                       : space;
@@ -136,7 +137,8 @@ AvroSchema::AvroSchema(std::string_view json, const std::string& file) {
   try {
     root_ = AvroSchemaParser(*this, file).Parse(Json::parse(json), "", 0);
   } catch (const nlohmann::json::exception& error) {
-    Throw(ErrorCode::kCorrupt, "Reading Avro file '{}': its schema is no JSON: {}", file, error.what());
+    Throw(ErrorCode::kCorrupt, "Reading Avro file '{}': its schema is no JSON: {}", file,
+          error.what());
   }
 }
 

@@ -19,10 +19,14 @@ constexpr idx_t kArityBytes = 4;
 
 duckdb::hugeint_t UnscaledOf(const Value& value) {
   switch (value.type().InternalType()) {
-    case duckdb::PhysicalType::INT16: return value.GetValueUnsafe<int16_t>();
-    case duckdb::PhysicalType::INT32: return value.GetValueUnsafe<int32_t>();
-    case duckdb::PhysicalType::INT64: return value.GetValueUnsafe<int64_t>();
-    default: return value.GetValueUnsafe<duckdb::hugeint_t>();
+    case duckdb::PhysicalType::INT16:
+      return value.GetValueUnsafe<int16_t>();
+    case duckdb::PhysicalType::INT32:
+      return value.GetValueUnsafe<int32_t>();
+    case duckdb::PhysicalType::INT64:
+      return value.GetValueUnsafe<int64_t>();
+    default:
+      return value.GetValueUnsafe<duckdb::hugeint_t>();
   }
 }
 
@@ -38,13 +42,18 @@ void PutValue(RowWriter& writer, idx_t field, const DataType& type, const Value&
   SlotKind kind = SlotKindOf(type);
   if (given.IsNull()) return writer.PutNull(field, kind);
   if (kind == SlotKind::kNested) {
-    Throw(ErrorCode::kUnsupported, "Type {} cannot be part of a key or a partition", type.ToString());
+    Throw(ErrorCode::kUnsupported, "Type {} cannot be part of a key or a partition",
+          type.ToString());
   }
   LogicalType duck = type.ToDuck();
   Value value = given.type() == duck ? given : given.DefaultCastAs(duck);
   switch (kind) {
-    case SlotKind::kByte: writer.Put(field, value.GetValueUnsafe<int8_t>()); break;
-    case SlotKind::kShort: writer.Put(field, value.GetValueUnsafe<int16_t>()); break;
+    case SlotKind::kByte:
+      writer.Put(field, value.GetValueUnsafe<int8_t>());
+      break;
+    case SlotKind::kShort:
+      writer.Put(field, value.GetValueUnsafe<int16_t>());
+      break;
     case SlotKind::kInt:
       if (type.root == TypeRoot::kFloat) {
         writer.Put(field, value.GetValueUnsafe<float>());
@@ -62,20 +71,28 @@ void PutValue(RowWriter& writer, idx_t field, const DataType& type, const Value&
         writer.Put(field, value.GetValueUnsafe<int64_t>());
       }
       break;
-    case SlotKind::kDecimal: writer.Put(field, static_cast<int64_t>(UnscaledOf(value).lower)); break;
-    case SlotKind::kBigDecimal: writer.PutBigDecimal(field, UnscaledOf(value)); break;
+    case SlotKind::kDecimal:
+      writer.Put(field, static_cast<int64_t>(UnscaledOf(value).lower));
+      break;
+    case SlotKind::kBigDecimal:
+      writer.PutBigDecimal(field, UnscaledOf(value));
+      break;
     case SlotKind::kMillis:
-    case SlotKind::kMillisOutside: writer.PutTimestamp(field, TimeOf(type, value), kind); break;
+    case SlotKind::kMillisOutside:
+      writer.PutTimestamp(field, TimeOf(type, value), kind);
+      break;
     case SlotKind::kBytes: {
       const std::string& bytes = duckdb::StringValue::Get(value);
       writer.PutBytes(field, bytes.data(), bytes.size());
       break;
     }
-    case SlotKind::kNested: break;
+    case SlotKind::kNested:
+      break;
   }
 }
 
-[[noreturn]] void Fail(const std::vector<DataType>& types, std::string_view bytes, const std::string& found) {
+[[noreturn]] void Fail(const std::vector<DataType>& types, std::string_view bytes,
+                       const std::string& found) {
   std::string names;
   for (const DataType& type : types) names += (names.empty() ? "" : ", ") + type.ToString();
   Throw(ErrorCode::kCorrupt, "Decoding a row ({}) of {} bytes: {}", names, bytes.size(), found);
@@ -84,7 +101,8 @@ void PutValue(RowWriter& writer, idx_t field, const DataType& type, const Value&
 /// Takes the fields of one row apart; every offset is checked.
 class RowReader {
  public:
-  RowReader(const std::vector<DataType>& types, std::string_view bytes) : types_(types), all_(bytes) {
+  RowReader(const std::vector<DataType>& types, std::string_view bytes)
+      : types_(types), all_(bytes) {
     if (bytes.size() < kArityBytes) Fail("the number of fields is cut");
     auto arity = LoadBig<uint32_t>(bytes.data());
     if (arity != types.size()) Fail(fmt::format("it has {} fields", arity));
@@ -103,26 +121,34 @@ class RowReader {
       case SlotKind::kByte:
         if (type.root == TypeRoot::kTinyInt) return Value::TINYINT(LoadLittle<int8_t>(slot));
         return Value::BOOLEAN(LoadLittle<int8_t>(slot) != 0);
-      case SlotKind::kShort: return Value::SMALLINT(LoadLittle<int16_t>(slot));
+      case SlotKind::kShort:
+        return Value::SMALLINT(LoadLittle<int16_t>(slot));
       case SlotKind::kInt:
         if (type.root == TypeRoot::kFloat) return Value::FLOAT(LoadLittle<float>(slot));
-        if (type.root == TypeRoot::kDate) return Value::DATE(duckdb::date_t(LoadLittle<int32_t>(slot)));
+        if (type.root == TypeRoot::kDate)
+          return Value::DATE(duckdb::date_t(LoadLittle<int32_t>(slot)));
         return Value::INTEGER(LoadLittle<int32_t>(slot));
-      case SlotKind::kTimeMillis: return Value::TIME(duckdb::dtime_t(LoadLittle<int32_t>(slot) * int64_t{1000}));
+      case SlotKind::kTimeMillis:
+        return Value::TIME(duckdb::dtime_t(LoadLittle<int32_t>(slot) * int64_t{1000}));
       case SlotKind::kLong:
         return type.root == TypeRoot::kDouble ? Value::DOUBLE(LoadLittle<double>(slot))
                                               : Value::BIGINT(LoadLittle<int64_t>(slot));
-      case SlotKind::kDecimal: return Decimal(type, duckdb::hugeint_t(LoadLittle<int64_t>(slot)));
-      case SlotKind::kBigDecimal: return Decimal(type, BigDecimal(Outside(slot, LoadLittle<uint32_t>(slot))));
-      case SlotKind::kMillis: return Timestamp(type, LoadLittle<int64_t>(slot), 0);
+      case SlotKind::kDecimal:
+        return Decimal(type, duckdb::hugeint_t(LoadLittle<int64_t>(slot)));
+      case SlotKind::kBigDecimal:
+        return Decimal(type, BigDecimal(Outside(slot, LoadLittle<uint32_t>(slot))));
+      case SlotKind::kMillis:
+        return Timestamp(type, LoadLittle<int64_t>(slot), 0);
       case SlotKind::kMillisOutside: {
         auto nanos = LoadLittle<uint32_t>(slot);
         if (nanos >= 1'000'000) Fail("a millisecond has too many nanoseconds");
         return Timestamp(type, LoadLittle<int64_t>(Outside(slot, 8).data()), nanos);
       }
-      case SlotKind::kBytes: return Bytes(type, slot);
+      case SlotKind::kBytes:
+        return Bytes(type, slot);
       case SlotKind::kNested:
-        Throw(ErrorCode::kUnsupported, "Type {} cannot be part of a key or a partition", type.ToString());
+        Throw(ErrorCode::kUnsupported, "Type {} cannot be part of a key or a partition",
+              type.ToString());
     }
     return Value();
   }
@@ -131,7 +157,8 @@ class RowReader {
   /// The `length` bytes that the offset in `slot` leads to.
   std::string_view Outside(const char* slot, uint32_t length) {
     auto offset = LoadLittle<uint32_t>(slot + 4);
-    if (offset > row_.size() || length > row_.size() - offset) Fail("a value lies outside of the row");
+    if (offset > row_.size() || length > row_.size() - offset)
+      Fail("a value lies outside of the row");
     return row_.substr(offset, length);
   }
 
@@ -145,7 +172,8 @@ class RowReader {
       bytes = Outside(slot, LoadLittle<uint32_t>(slot));
     }
     bool is_text = type.root == TypeRoot::kChar || type.root == TypeRoot::kVarChar;
-    if (!is_text) return Value::BLOB(reinterpret_cast<duckdb::const_data_ptr_t>(bytes.data()), bytes.size());
+    if (!is_text)
+      return Value::BLOB(reinterpret_cast<duckdb::const_data_ptr_t>(bytes.data()), bytes.size());
     if (!Value::StringIsValid(bytes.data(), bytes.size())) Fail("a string is not valid UTF-8");
     return Value(std::string(bytes));
   }
@@ -156,7 +184,8 @@ class RowReader {
     unscaled.upper = (big_endian[0] & 0x80) != 0 ? -1 : 0;
     unscaled.lower = (big_endian[0] & 0x80) != 0 ? ~uint64_t{0} : 0;
     for (char byte : big_endian) {
-      unscaled.upper = static_cast<int64_t>((static_cast<uint64_t>(unscaled.upper) << 8) | (unscaled.lower >> 56));
+      unscaled.upper = static_cast<int64_t>((static_cast<uint64_t>(unscaled.upper) << 8) |
+                                            (unscaled.lower >> 56));
       unscaled.lower = (unscaled.lower << 8) | static_cast<unsigned char>(byte);
     }
     return unscaled;
@@ -175,11 +204,13 @@ class RowReader {
     int64_t units = type.length > 6 ? 1'000'000 : 1000;
     int64_t rest = type.length > 6 ? nanos : nanos / 1000;
     int64_t number = 0;
-    bool overflow = __builtin_mul_overflow(millis, units, &number) || __builtin_add_overflow(number, rest, &number);
+    bool overflow = __builtin_mul_overflow(millis, units, &number) ||
+                    __builtin_add_overflow(number, rest, &number);
     if (overflow) Fail(fmt::format("the time {} ms is out of range", millis));
     bool zoned = type.root == TypeRoot::kTimestampLtz;
     if (type.length <= 6) {
-      return zoned ? Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(number)) : Value::TIMESTAMP(duckdb::timestamp_t(number));
+      return zoned ? Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(number))
+                   : Value::TIMESTAMP(duckdb::timestamp_t(number));
     }
     Value value = Value::TIMESTAMPNS(duckdb::timestamp_ns_t(number));
     if (zoned) value.Reinterpret(type.ToDuck());

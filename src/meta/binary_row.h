@@ -8,18 +8,18 @@
 
 namespace millrace {
 
-/// One row of atomic values -> bytes with the 4-byte big-endian arity. Values have DuckDB's types of
-/// `types` (Value() for null; others are cast). Throws: Error(kUnsupported) for nested values.
+/// One row of atomic values -> bytes with the 4-byte big-endian arity. Values have DuckDB's types
+/// of `types` (Value() for null; others are cast). Throws: Error(kUnsupported) for nested values.
 RowBytes EncodeRow(const std::vector<DataType>& types, const std::vector<Value>& values);
 /// Throws: Error(kCorrupt) when `bytes` are no such row; the caller knows which file they are from.
 std::vector<Value> DecodeRow(const std::vector<DataType>& types, std::string_view bytes);
 /// Arity 0: the partition of an unpartitioned table.
 const RowBytes& EmptyRow();
 
-/// Murmur hashes of whole columns: out[i] = hash of the BinaryRow of `columns` in row i. Columnar: no
-/// Value is made. MurmurHashUtils.hashBytesByWords.
-void HashRows(const std::vector<DataType>& types, DataChunk& chunk, const std::vector<idx_t>& columns,
-              std::vector<int32_t>& out);
+/// Murmur hashes of whole columns: out[i] = hash of the BinaryRow of `columns` in row i. Columnar:
+/// no Value is made. MurmurHashUtils.hashBytesByWords.
+void HashRows(const std::vector<DataType>& types, DataChunk& chunk,
+              const std::vector<idx_t>& columns, std::vector<int32_t>& out);
 /// abs(hash % buckets).
 int BucketOf(int32_t hash, int buckets);
 

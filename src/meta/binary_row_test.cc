@@ -60,44 +60,93 @@ const std::vector<Golden> kGolden = {
     {{"INT"}, {"-7"}, "0000000000000000f9ffffff00000000", 1485184587, {1, 3, 11}},
     {{"BIGINT"}, {"1001"}, "0000000000000000e903000000000000", 1254117331, {1, 3, 3}},
     {{"STRING"}, {"abc"}, "00000000000000006162630000000083", -101922419, {1, 3, 3}},
-    {{"STRING"}, {"6222020200112233445"},
-     "00000000000000001300000010000000363232323032303230303131323233333434350000000000", -733038313, {1, 1, 9}},
-    {{"INT", "STRING"}, {"7", "CNY"}, "00000000000000000700000000000000434e590000000083", -1277770850, {0, 2, 2}},
+    {{"STRING"},
+     {"6222020200112233445"},
+     "00000000000000001300000010000000363232323032303230303131323233333434350000000000",
+     -733038313,
+     {1, 1, 9}},
+    {{"INT", "STRING"},
+     {"7", "CNY"},
+     "00000000000000000700000000000000434e590000000083",
+     -1277770850,
+     {0, 2, 2}},
     {{"DECIMAL(18,2)"}, {"12345.67"}, "000000000000000087d6120000000000", 754928256, {0, 0, 0}},
-    {{"DECIMAL(38,2)"}, {"-12345.67"},
-     "00000000000000000300000010000000ed297900000000000000000000000000", 742563348, {0, 0, 4}},
+    {{"DECIMAL(38,2)"},
+     {"-12345.67"},
+     "00000000000000000300000010000000ed297900000000000000000000000000",
+     742563348,
+     {0, 0, 4}},
     {{"DATE"}, {"2022-11-22"}, "0000000000000000764b000000000000", 1446110404, {0, 0, 4}},
-    {{"TIMESTAMP(3)"}, {"2022-11-22 00:00:00.123"}, "00000000000000007b68a29c84010000", -1823805628, {0, 0, 12}},
-    {{"TIMESTAMP(6)"}, {"2022-11-22 00:00:00.123456"},
-     "000000000000000040f50600100000007b68a29c84010000", 1620326699, {1, 3, 11}},
+    {{"TIMESTAMP(3)"},
+     {"2022-11-22 00:00:00.123"},
+     "00000000000000007b68a29c84010000",
+     -1823805628,
+     {0, 0, 12}},
+    {{"TIMESTAMP(6)"},
+     {"2022-11-22 00:00:00.123456"},
+     "000000000000000040f50600100000007b68a29c84010000",
+     1620326699,
+     {1, 3, 11}},
     {{"INT"}, {"NULL"}, "00010000000000000000000000000000", -1748325344, {0, 0, 0}},
     {{"BOOLEAN"}, {"true"}, "00000000000000000100000000000000", 1465514398, {0, 2, 14}},
     {{"DOUBLE"}, {"1.5"}, "0000000000000000000000000000f83f", 1860889473, {1, 1, 1}},
     {{"STRING"}, {"abcdefg"}, "00000000000000006162636465666787", -1431907323, {1, 3, 11}},
-    {{"STRING"}, {"abcdefgh"}, "000000000000000008000000100000006162636465666768", -843760178, {0, 2, 2}},
+    {{"STRING"},
+     {"abcdefgh"},
+     "000000000000000008000000100000006162636465666768",
+     -843760178,
+     {0, 2, 2}},
 };
 
 /// All atomic types; several where the width of the value matters.
-const std::vector<std::string> kAtomic = {
-    "BOOLEAN", "TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL(3,1)", "DECIMAL(8,2)",
-    "DECIMAL(18,4)", "DECIMAL(38,10)", "DECIMAL(19,0)", "CHAR(5)", "STRING", "BINARY(4)", "BYTES", "DATE",
-    "TIME(3)", "TIMESTAMP(0)", "TIMESTAMP(3)", "TIMESTAMP(6)", "TIMESTAMP(9)", "TIMESTAMP_LTZ(3)",
-    "TIMESTAMP_LTZ(6)", "TIMESTAMP_LTZ(9)"};
+const std::vector<std::string> kAtomic = {"BOOLEAN",
+                                          "TINYINT",
+                                          "SMALLINT",
+                                          "INT",
+                                          "BIGINT",
+                                          "FLOAT",
+                                          "DOUBLE",
+                                          "DECIMAL(3,1)",
+                                          "DECIMAL(8,2)",
+                                          "DECIMAL(18,4)",
+                                          "DECIMAL(38,10)",
+                                          "DECIMAL(19,0)",
+                                          "CHAR(5)",
+                                          "STRING",
+                                          "BINARY(4)",
+                                          "BYTES",
+                                          "DATE",
+                                          "TIME(3)",
+                                          "TIMESTAMP(0)",
+                                          "TIMESTAMP(3)",
+                                          "TIMESTAMP(6)",
+                                          "TIMESTAMP(9)",
+                                          "TIMESTAMP_LTZ(3)",
+                                          "TIMESTAMP_LTZ(6)",
+                                          "TIMESTAMP_LTZ(9)"};
 
 Value RandomValue(Random& random, const DataType& type) {
   if (random.Next() % 5 == 0) return Value(type.ToDuck());
   auto number = static_cast<int64_t>(random.Next()) >> (random.Next() % 64);
   switch (type.root) {
-    case TypeRoot::kBoolean: return Value::BOOLEAN(number % 2 == 0);
-    case TypeRoot::kTinyInt: return Value::TINYINT(static_cast<int8_t>(number));
-    case TypeRoot::kSmallInt: return Value::SMALLINT(static_cast<int16_t>(number));
-    case TypeRoot::kInt: return Value::INTEGER(static_cast<int32_t>(number));
-    case TypeRoot::kBigInt: return Value::BIGINT(number);
-    case TypeRoot::kFloat: return Value::FLOAT(static_cast<float>(number) / 7);
-    case TypeRoot::kDouble: return Value::DOUBLE(static_cast<double>(number) / 7);
+    case TypeRoot::kBoolean:
+      return Value::BOOLEAN(number % 2 == 0);
+    case TypeRoot::kTinyInt:
+      return Value::TINYINT(static_cast<int8_t>(number));
+    case TypeRoot::kSmallInt:
+      return Value::SMALLINT(static_cast<int16_t>(number));
+    case TypeRoot::kInt:
+      return Value::INTEGER(static_cast<int32_t>(number));
+    case TypeRoot::kBigInt:
+      return Value::BIGINT(number);
+    case TypeRoot::kFloat:
+      return Value::FLOAT(static_cast<float>(number) / 7);
+    case TypeRoot::kDouble:
+      return Value::DOUBLE(static_cast<double>(number) / 7);
     case TypeRoot::kDecimal: {
       duckdb::hugeint_t limit = duckdb::Hugeint::POWERS_OF_TEN[type.length];
-      duckdb::hugeint_t big = duckdb::hugeint_t(number) * duckdb::hugeint_t(static_cast<int64_t>(random.Next() >> 20));
+      duckdb::hugeint_t big =
+          duckdb::hugeint_t(number) * duckdb::hugeint_t(static_cast<int64_t>(random.Next() >> 20));
       duckdb::hugeint_t unscaled = big % limit;
       auto width = static_cast<uint8_t>(type.length), scale = static_cast<uint8_t>(type.scale);
       return type.length > 18 ? Value::DECIMAL(unscaled, width, scale)
@@ -115,14 +164,17 @@ Value RandomValue(Random& random, const DataType& type) {
       for (uint64_t i = random.Next() % 20; i > 0; i--) bytes += static_cast<char>(random.Next());
       return Value::BLOB(reinterpret_cast<duckdb::const_data_ptr_t>(bytes.data()), bytes.size());
     }
-    case TypeRoot::kDate: return Value::DATE(duckdb::date_t(static_cast<int32_t>(number % 1'000'000)));
-    case TypeRoot::kTime: return Value::TIME(duckdb::dtime_t(std::abs(number % 86'400'000) * 1000));
+    case TypeRoot::kDate:
+      return Value::DATE(duckdb::date_t(static_cast<int32_t>(number % 1'000'000)));
+    case TypeRoot::kTime:
+      return Value::TIME(duckdb::dtime_t(std::abs(number % 86'400'000) * 1000));
     default: {
       int64_t micros = number % 4'000'000'000'000'000;
       if (type.length <= 3) micros = micros / 1000 * 1000;
       bool zoned = type.root == TypeRoot::kTimestampLtz;
       if (type.length <= 6) {
-        return zoned ? Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(micros)) : Value::TIMESTAMP(duckdb::timestamp_t(micros));
+        return zoned ? Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(micros))
+                     : Value::TIMESTAMP(duckdb::timestamp_t(micros));
       }
       Value nanos = Value::TIMESTAMPNS(duckdb::timestamp_ns_t(micros * 999 + 7));
       if (zoned) nanos.Reinterpret(type.ToDuck());
@@ -168,21 +220,24 @@ TEST_CASE("Rows, hashes and buckets are Paimon's") {
 }
 
 TEST_CASE("Nulls of long decimals and fine timestamps keep their room") {
-  std::vector<DataType> types = Types({"INT", "BIGINT", "STRING", "STRING", "DECIMAL(38,4)", "TIMESTAMP(6)",
-                                       "BOOLEAN", "ARRAY<INT>", "MAP<STRING, INT>", "ROW<a INT>", "DECIMAL(10,2)"});
+  std::vector<DataType> types =
+      Types({"INT", "BIGINT", "STRING", "STRING", "DECIMAL(38,4)", "TIMESTAMP(6)", "BOOLEAN",
+             "ARRAY<INT>", "MAP<STRING, INT>", "ROW<a INT>", "DECIMAL(10,2)"});
   std::vector<Value> nulls;
   for (const DataType& type : types) nulls.push_back(Value(type.ToDuck()));
   std::string zeros(16, '0');
   CHECK(Hex(EncodeRow(types, nulls)).substr(8) ==
-        "00ff070000000000" + zeros + zeros + zeros + zeros + "00000000600000000000000070000000" + zeros + zeros + zeros +
-            zeros + zeros + zeros + zeros + zeros);
+        "00ff070000000000" + zeros + zeros + zeros + zeros + "00000000600000000000000070000000" +
+            zeros + zeros + zeros + zeros + zeros + zeros + zeros + zeros);
   Value list = Value::LIST(LogicalType::INTEGER, {Value::INTEGER(1)});
   CHECK_THROWS_AS(EncodeRow(Types({"ARRAY<INT>"}), {list}), Error);
 }
 
 TEST_CASE("Statistics of a real file have the bytes that Paimon wrote") {
-  std::vector<DataType> types = Types({"BIGINT", "STRING", "DECIMAL(18,2)", "TIMESTAMP(3)", "STRING"});
-  std::vector<std::string> row = {"1", "Branch-1", "100.00", "2022-11-22 00:00:00.001", "2022-11-22"};
+  std::vector<DataType> types =
+      Types({"BIGINT", "STRING", "DECIMAL(18,2)", "TIMESTAMP(3)", "STRING"});
+  std::vector<std::string> row = {"1", "Branch-1", "100.00", "2022-11-22 00:00:00.001",
+                                  "2022-11-22"};
   DataChunk chunk;
   duckdb::vector<LogicalType> ducks;
   for (const DataType& type : types) ducks.push_back(type.ToDuck());
@@ -193,9 +248,10 @@ TEST_CASE("Statistics of a real file have the bytes that Paimon wrote") {
   collector.Add(chunk, 0);
   SimpleStats stats = collector.Finish();
   CHECK(stats.min_values == stats.max_values);
-  CHECK(Hex(stats.min_values) == Hex(Unhex("00000005 0000000000000000 0100000000000000 0800000030000000 1027000000000000"
-                                           "0168a29c84010000 0a00000038000000 4272616e63682d31"
-                                           "323032322d31312d3232000000000000")));
+  CHECK(Hex(stats.min_values) ==
+        Hex(Unhex("00000005 0000000000000000 0100000000000000 0800000030000000 1027000000000000"
+                  "0168a29c84010000 0a00000038000000 4272616e63682d31"
+                  "323032322d31312d3232000000000000")));
   CHECK(stats.null_counts == std::vector<std::optional<int64_t>>(5, 0));
 }
 
@@ -207,12 +263,14 @@ TEST_CASE("Random rows round trip, and hashes of columns are hashes of rows") {
     std::vector<DataType> types;
     std::vector<idx_t> columns;
     duckdb::vector<LogicalType> ducks;
-    idx_t width = round % 10 == 0 ? 60 + random.Next() % 70 : 1 + random.Next() % 4;  // Wide: more null words.
-    bool narrow_types = round % 2 == 0;  // Only types that lie in their slots.
+    idx_t width = round % 10 == 0 ? 60 + random.Next() % 70
+                                  : 1 + random.Next() % 4;  // Wide: more null words.
+    bool narrow_types = round % 2 == 0;                     // Only types that lie in their slots.
     while (types.size() < width) {
       DataType type = ParseDataType(kAtomic[random.Next() % kAtomic.size()]);
       SlotKind kind = SlotKindOf(type);
-      bool outside = kind == SlotKind::kBytes || kind == SlotKind::kBigDecimal || kind == SlotKind::kMillisOutside;
+      bool outside = kind == SlotKind::kBytes || kind == SlotKind::kBigDecimal ||
+                     kind == SlotKind::kMillisOutside;
       if (narrow_types && outside) continue;
       columns.push_back(types.size());
       types.push_back(type);
@@ -272,7 +330,8 @@ TEST_CASE("Damaged rows are reported") {
       decode(damaged);
     }
   }
-  CHECK_THROWS_AS(DecodeRow(Types({"INT", "INT"}), EncodeRow(Types({"INT"}), {Value::INTEGER(1)})), Error);
+  CHECK_THROWS_AS(DecodeRow(Types({"INT", "INT"}), EncodeRow(Types({"INT"}), {Value::INTEGER(1)})),
+                  Error);
 }
 
 TEST_CASE("Partition folders have Paimon's names") {
@@ -294,11 +353,13 @@ TEST_CASE("Partition folders have Paimon's names") {
   CHECK(path("DATE", "2022-11-22") == "dt=19318/");
   CHECK(path("DATE", "2022-11-22", false) == "dt=2022-11-22/");
   CHECK(path("TIMESTAMP(3)", "2022-11-22 00:00:00.123") == "dt=2022-11-22T00%3A00%3A00.123/");
-  CHECK(path("TIMESTAMP(3)", "2022-11-22 00:00:00.123", false) == "dt=2022-11-22 00%3A00%3A00.123/");
+  CHECK(path("TIMESTAMP(3)", "2022-11-22 00:00:00.123", false) ==
+        "dt=2022-11-22 00%3A00%3A00.123/");
   CHECK(path("TIMESTAMP(6)", "2022-11-22 00:00:00.1") == "dt=2022-11-22T00%3A00%3A00.100/");
   CHECK(path("TIMESTAMP(3)", "2022-11-22 07:30:00") == "dt=2022-11-22T07%3A30/");
   CHECK(path("TIMESTAMP(3)", "2022-11-22 07:30:00", false) == "dt=2022-11-22 07%3A30%3A00.000/");
-  CHECK(path("TIMESTAMP(9)", "1969-12-31 23:59:59.999999999") == "dt=1969-12-31T23%3A59%3A59.999999999/");
+  CHECK(path("TIMESTAMP(9)", "1969-12-31 23:59:59.999999999") ==
+        "dt=1969-12-31T23%3A59%3A59.999999999/");
   CHECK(path("BOOLEAN", "true") == "dt=true/");
   CHECK(path("DECIMAL(10,2)", "1.50") == "dt=1.50/");
   CHECK(path("DECIMAL(10,2)", "-0.05") == "dt=-0.05/");

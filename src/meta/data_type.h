@@ -1,8 +1,8 @@
 // data_type.h - Paimon's (= Flink's) logical types beside DuckDB's.
 //
 // A column keeps its Paimon type; DuckDB's follows from it (docs/ARCHITECTURE.md#types):
-// TIMESTAMP(0-6) -> TIMESTAMP, (7-9) -> TIMESTAMP_NS; LTZ(0-6) -> TIMESTAMPTZ; MULTISET = MAP(T, INT).
-// Text and JSON forms: docs/format.md#schema (DataTypeJsonParser.java).
+// TIMESTAMP(0-6) -> TIMESTAMP, (7-9) -> TIMESTAMP_NS; LTZ(0-6) -> TIMESTAMPTZ; MULTISET = MAP(T,
+// INT). Text and JSON forms: docs/format.md#schema (DataTypeJsonParser.java).
 #pragma once
 
 #include "base/duck.h"
@@ -10,8 +10,26 @@
 namespace millrace {
 
 enum class TypeRoot : uint8_t {
-  kBoolean, kTinyInt, kSmallInt, kInt, kBigInt, kFloat, kDouble, kDecimal, kChar, kVarChar,
-  kBinary, kVarBinary, kDate, kTime, kTimestamp, kTimestampLtz, kArray, kMap, kMultiset, kRow,
+  kBoolean,
+  kTinyInt,
+  kSmallInt,
+  kInt,
+  kBigInt,
+  kFloat,
+  kDouble,
+  kDecimal,
+  kChar,
+  kVarChar,
+  kBinary,
+  kVarBinary,
+  kDate,
+  kTime,
+  kTimestamp,
+  kTimestampLtz,
+  kArray,
+  kMap,
+  kMultiset,
+  kRow,
 };
 
 inline constexpr int kMaxLength = 2147483647;  // VARCHAR(kMaxLength) is STRING, VARBINARY is BYTES.
@@ -25,8 +43,8 @@ struct DataField;
 struct DataType {
   TypeRoot root = TypeRoot::kInt;
   bool nullable = true;
-  int length = 0;               // Length (CHAR..VARBINARY) or precision (DECIMAL, TIME, TIMESTAMP*).
-  int scale = 0;                // DECIMAL.
+  int length = 0;  // Length (CHAR..VARBINARY) or precision (DECIMAL, TIME, TIMESTAMP*).
+  int scale = 0;   // DECIMAL.
   std::vector<DataType> children;  // ARRAY, MULTISET: element. MAP: key, value.
   std::vector<DataField> fields;   // ROW.
 
@@ -49,8 +67,9 @@ struct DataField {
   bool operator==(const DataField&) const = default;
 };
 
-/// Parses SQL text ("DECIMAL(18,2) NOT NULL", "TIMESTAMP_LTZ(3)", "ROW<a INT>", "INT ARRAY", "STRING").
-/// Throws: Error(kInvalid) naming the text and, for a near miss, the type that was meant.
+/// Parses SQL text ("DECIMAL(18,2) NOT NULL", "TIMESTAMP_LTZ(3)", "ROW<a INT>", "INT ARRAY",
+/// "STRING"). Throws: Error(kInvalid) naming the text and, for a near miss, the type that was
+/// meant.
 DataType ParseDataType(std::string_view text);
 
 /// The Paimon type of a query's column; nullable. Error(kUnsupported) for types Paimon has not.

@@ -49,13 +49,26 @@ constexpr TypeName kTypeNames[] = {
 
 // What people write from other systems.
 constexpr std::pair<const char*, const char*> kMeant[] = {
-    {"TEXT", "STRING"},        {"VARCHAR2", "VARCHAR(n)"},     {"NVARCHAR", "VARCHAR(n)"},
-    {"BOOL", "BOOLEAN"},       {"LONG", "BIGINT"},             {"INT8", "BIGINT"},
-    {"INT4", "INT"},           {"INT2", "SMALLINT"},           {"NUMBER", "DECIMAL(p, s)"},
-    {"REAL", "FLOAT"},         {"FLOAT8", "DOUBLE"},           {"FLOAT4", "FLOAT"},
-    {"DATETIME", "TIMESTAMP(3)"}, {"TIMESTAMPTZ", "TIMESTAMP_LTZ"}, {"STRUCT", "ROW<name type, ...>"},
-    {"LIST", "ARRAY<type>"},   {"BYTEA", "BYTES"},             {"MONEY", "DECIMAL(p, s)"},
-    {"CLOB", "STRING"},        {"TIMESTAMP_NTZ", "TIMESTAMP"},
+    {"TEXT", "STRING"},
+    {"VARCHAR2", "VARCHAR(n)"},
+    {"NVARCHAR", "VARCHAR(n)"},
+    {"BOOL", "BOOLEAN"},
+    {"LONG", "BIGINT"},
+    {"INT8", "BIGINT"},
+    {"INT4", "INT"},
+    {"INT2", "SMALLINT"},
+    {"NUMBER", "DECIMAL(p, s)"},
+    {"REAL", "FLOAT"},
+    {"FLOAT8", "DOUBLE"},
+    {"FLOAT4", "FLOAT"},
+    {"DATETIME", "TIMESTAMP(3)"},
+    {"TIMESTAMPTZ", "TIMESTAMP_LTZ"},
+    {"STRUCT", "ROW<name type, ...>"},
+    {"LIST", "ARRAY<type>"},
+    {"BYTEA", "BYTES"},
+    {"MONEY", "DECIMAL(p, s)"},
+    {"CLOB", "STRING"},
+    {"TIMESTAMP_NTZ", "TIMESTAMP"},
 };
 
 constexpr int kMaxDepth = 100;  // Far above real types; keeps a hostile file from ending the stack.
@@ -137,13 +150,14 @@ class TypeParser {
       if (known.arguments == 2 && Take(',')) type.scale = ParseNumber();
       Expect(')');
       if (type.length < known.min_length || type.length > known.max_length) {
-        Fail(fmt::format("{} takes {} to {}, not {}", known.name, known.min_length, known.max_length,
-                         type.length));
+        Fail(fmt::format("{} takes {} to {}, not {}", known.name, known.min_length,
+                         known.max_length, type.length));
       }
       if (type.scale > type.length) Fail("the scale is greater than the precision");
     }
     if (known.root == TypeRoot::kDouble) TakeWord("PRECISION");
-    if (known.root == TypeRoot::kTime || std::string_view(known.name) == "TIMESTAMP") ParseZone(type);
+    if (known.root == TypeRoot::kTime || std::string_view(known.name) == "TIMESTAMP")
+      ParseZone(type);
     return type;
   }
 
@@ -163,7 +177,9 @@ class TypeParser {
 
   DataType ParseCollection(const std::string& name, int depth) {
     DataType type;
-    type.root = name == "ARRAY" ? TypeRoot::kArray : name == "MAP" ? TypeRoot::kMap : TypeRoot::kMultiset;
+    type.root = name == "ARRAY" ? TypeRoot::kArray
+                : name == "MAP" ? TypeRoot::kMap
+                                : TypeRoot::kMultiset;
     Expect('<');
     type.children.push_back(ParseType(depth + 1));
     if (name == "MAP") {
@@ -230,7 +246,9 @@ class TypeParser {
   }
 
   void SkipSpace() {
-    while (at_ < text_.size() && std::string_view(" \t\r\n").find(text_[at_]) != std::string_view::npos) at_++;
+    while (at_ < text_.size() &&
+           std::string_view(" \t\r\n").find(text_[at_]) != std::string_view::npos)
+      at_++;
   }
   bool At(char c) const { return at_ < text_.size() && text_[at_] == c; }
   bool Take(char c) {
@@ -271,6 +289,8 @@ class TypeParser {
 
 }  // namespace
 
-DataType ParseDataType(std::string_view text) { return TypeParser(text).ParseAll(); }
+DataType ParseDataType(std::string_view text) {
+  return TypeParser(text).ParseAll();
+}
 
 }  // namespace millrace

@@ -1,5 +1,6 @@
-// Goal: a type survives its text, its DuckDB type is the one that carries it, and mistakes are explained.
-// Method: tables of texts; random nested types printed and parsed again; every prefix of a text.
+// Goal: a type survives its text, its DuckDB type is the one that carries it, and mistakes are
+// explained. Method: tables of texts; random nested types printed and parsed again; every prefix of
+// a text.
 #include "meta/data_type.h"
 
 #include <doctest/doctest.h>
@@ -11,7 +12,9 @@ namespace millrace {
 
 namespace {
 
-std::string Reprinted(const std::string& text) { return ParseDataType(text).ToString(); }
+std::string Reprinted(const std::string& text) {
+  return ParseDataType(text).ToString();
+}
 
 std::string ParseFailure(const std::string& text) {
   try {
@@ -33,17 +36,26 @@ DataType RandomType(Random& random, int depth) {
       type.scale = static_cast<int>(random.Next() % (static_cast<uint64_t>(type.length) + 1));
       break;
     case TypeRoot::kChar:
-    case TypeRoot::kBinary: type.length = 1 + static_cast<int>(random.Next() % 1000); break;
+    case TypeRoot::kBinary:
+      type.length = 1 + static_cast<int>(random.Next() % 1000);
+      break;
     case TypeRoot::kVarChar:
     case TypeRoot::kVarBinary:
-      type.length = random.Next() % 2 == 0 ? kMaxLength : 1 + static_cast<int>(random.Next() % 1000);
+      type.length =
+          random.Next() % 2 == 0 ? kMaxLength : 1 + static_cast<int>(random.Next() % 1000);
       break;
     case TypeRoot::kTime:
     case TypeRoot::kTimestamp:
-    case TypeRoot::kTimestampLtz: type.length = static_cast<int>(random.Next() % 10); break;
-    case TypeRoot::kMap: type.children.push_back(RandomType(random, depth - 1)); [[fallthrough]];
+    case TypeRoot::kTimestampLtz:
+      type.length = static_cast<int>(random.Next() % 10);
+      break;
+    case TypeRoot::kMap:
+      type.children.push_back(RandomType(random, depth - 1));
+      [[fallthrough]];
     case TypeRoot::kArray:
-    case TypeRoot::kMultiset: type.children.push_back(RandomType(random, depth - 1)); break;
+    case TypeRoot::kMultiset:
+      type.children.push_back(RandomType(random, depth - 1));
+      break;
     case TypeRoot::kRow:
       for (uint64_t i = 0, count = random.Next() % 4; i < count; i++) {
         constexpr const char* kNames[] = {"a", "order", "two words", "back`tick", "名"};
@@ -54,7 +66,8 @@ DataType RandomType(Random& random, int depth) {
         type.fields.push_back(field);
       }
       break;
-    default: break;
+    default:
+      break;
   }
   return type;
 }
@@ -89,7 +102,8 @@ TEST_CASE("A random type survives its text") {
     CAPTURE(text);
     REQUIRE(ParseDataType(text) == type);
     REQUIRE_NOTHROW(type.ToDuck());
-    for (size_t length = 0; length < text.size() && i < 100; length++) {  // Either a type or an Error.
+    for (size_t length = 0; length < text.size() && i < 100;
+         length++) {  // Either a type or an Error.
       try {
         ParseDataType(text.substr(0, length));
       } catch (const Error& error) {
@@ -105,9 +119,10 @@ TEST_CASE("DuckDB's type carries Paimon's") {
   CHECK(ParseDataType("TIMESTAMP_LTZ(6)").ToDuck() == LogicalType::TIMESTAMP_TZ);
   CHECK(ParseDataType("MULTISET<STRING>").ToDuck() ==
         LogicalType::MAP(LogicalType::VARCHAR, LogicalType::INTEGER));
-  for (const char* text : {"BOOLEAN", "SMALLINT", "DECIMAL(38, 10)", "STRING", "BYTES", "DATE", "TIME(3)",
-                           "TIMESTAMP(9)", "TIMESTAMP(9) WITH LOCAL TIME ZONE", "ARRAY<INT>",
-                           "MAP<INT NOT NULL, STRING>", "ROW<a INT, b ARRAY<STRING>>"}) {
+  for (const char* text :
+       {"BOOLEAN", "SMALLINT", "DECIMAL(38, 10)", "STRING", "BYTES", "DATE", "TIME(3)",
+        "TIMESTAMP(9)", "TIMESTAMP(9) WITH LOCAL TIME ZONE", "ARRAY<INT>",
+        "MAP<INT NOT NULL, STRING>", "ROW<a INT, b ARRAY<STRING>>"}) {
     CHECK(DataTypeFromDuck(ParseDataType(text).ToDuck()).ToString() == text);
   }
   CHECK(DataTypeFromDuck(LogicalType::HUGEINT).ToString() == "DECIMAL(38, 0)");
@@ -115,10 +130,12 @@ TEST_CASE("DuckDB's type carries Paimon's") {
 }
 
 TEST_CASE("A mistake in a type is explained") {
-  CHECK(ParseFailure("BIGNIT") == "Parsing type 'BIGNIT': unknown type 'BIGNIT'; did you mean 'BIGINT'?");
+  CHECK(ParseFailure("BIGNIT") ==
+        "Parsing type 'BIGNIT': unknown type 'BIGNIT'; did you mean 'BIGINT'?");
   CHECK(ParseFailure("DATETIME") ==
         "Parsing type 'DATETIME': unknown type 'DATETIME'; did you mean TIMESTAMP(3)?");
-  CHECK(ParseFailure("DECIMAL(39, 2)") == "Parsing type 'DECIMAL(39, 2)': DECIMAL takes 1 to 38, not 39");
+  CHECK(ParseFailure("DECIMAL(39, 2)") ==
+        "Parsing type 'DECIMAL(39, 2)': DECIMAL takes 1 to 38, not 39");
   CHECK(ParseFailure("DECIMAL(3, 5)") ==
         "Parsing type 'DECIMAL(3, 5)': the scale is greater than the precision");
   CHECK(ParseFailure("TIMESTAMP(3) WITH TIME ZONE") ==

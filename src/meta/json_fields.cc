@@ -11,11 +11,13 @@ JsonFields::JsonFields(std::string_view json, const std::string& file) : file_(&
   } catch (const nlohmann::json::exception& error) {
     Throw(ErrorCode::kCorrupt, "Reading '{}': it is not valid JSON: {}", file, error.what());
   }
-  if (!owned_.is_object()) Throw(ErrorCode::kCorrupt, "Reading '{}': a JSON object is expected", file);
+  if (!owned_.is_object())
+    Throw(ErrorCode::kCorrupt, "Reading '{}': a JSON object is expected", file);
   object_ = &owned_;
 }
 
-JsonFields::JsonFields(const nlohmann::json& object, const std::string& file, const std::string& where)
+JsonFields::JsonFields(const nlohmann::json& object, const std::string& file,
+                       const std::string& where)
     : object_(&object), file_(&file), where_(where) {
   if (!object.is_object()) Fail("", "a JSON object is expected");
 }

@@ -39,7 +39,8 @@ std::vector<ManifestEntry> MergeManifestEntries(const std::vector<ManifestEntry>
     auto found = position.find(identifier);
     if (entry.kind == FileKind::kAdd) {
       if (found != position.end()) {
-        Throw(ErrorCode::kCorrupt, "Merging manifests: file '{}' (bucket {}, level {}) is added twice",
+        Throw(ErrorCode::kCorrupt,
+              "Merging manifests: file '{}' (bucket {}, level {}) is added twice",
               entry.file.file_name, entry.bucket, entry.file.level);
       }
     } else if (found != position.end()) {

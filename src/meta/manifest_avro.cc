@@ -3,9 +3,9 @@
 // The schemas below are, byte for byte, what Paimon writes (ManifestEntrySerializer,
 // ManifestFileMetaSerializer, version 2). Reading goes by the schema in the file and by field name:
 // older files lack fields, newer ones have more, and a field may be a union or not.
-#include "base/error.h"
-#include "meta/avro.h"
 #include "meta/manifest.h"
+
+#include "meta/avro_rows.h"
 
 namespace millrace {
 
@@ -13,59 +13,47 @@ namespace {
 
 constexpr int kVersion = 2;
 
-constexpr const char* kInt = R"("int")";
-constexpr const char* kLong = R"("long")";
-constexpr const char* kBytes = R"("bytes")";
-constexpr const char* kString = R"("string")";
-constexpr const char* kStrings = R"({"type":"array","items":"string"})";
-constexpr const char* kMillis = R"({"type":"long","logicalType":"timestamp-millis"})";
-constexpr const char* kCounts = R"({"type":"array","items":["null","long"]})";
-constexpr const char* kNamespace = R"("namespace":"org.apache.paimon.avro.generated",)";
-
-std::string Field(const char* name, const std::string& type) {
-  return fmt::format(R"({{"name":"{}","type":{}}})", name, type);
-}
-
-std::string NullableField(const char* name, const char* type) {
-  return fmt::format(R"({{"name":"{}","type":["null",{}],"default":null}})", name, type);
-}
-
-/// Only the outermost record states its namespace.
-std::string Record(const char* name, const char* space, const std::vector<std::string>& fields) {
-  return fmt::format(R"({{"type":"record","name":"{}",{}"fields":[{}]}})", name, space,
-                     fmt::join(fields, ","));
-}
-
 std::string StatsRecord(const char* name) {
-  return Record(name, "", {Field("_MIN_VALUES", kBytes), Field("_MAX_VALUES", kBytes),
-                           NullableField("_NULL_COUNTS", kCounts)});
+  return Record(name, "",
+                {Field("_MIN_VALUES", kBytes), Field("_MAX_VALUES", kBytes),
+                 NullableField("_NULL_COUNTS", kCounts)});
 }
 
 const std::string& ManifestListSchema() {
-  static const std::string schema = Record(
-      "record", kNamespace,
-      {Field("_VERSION", kInt), Field("_FILE_NAME", kString), Field("_FILE_SIZE", kLong),
-       Field("_NUM_ADDED_FILES", kLong), Field("_NUM_DELETED_FILES", kLong),
-       Field("_PARTITION_STATS", StatsRecord("record__PARTITION_STATS")), Field("_SCHEMA_ID", kLong),
-       NullableField("_MIN_BUCKET", kInt), NullableField("_MAX_BUCKET", kInt),
-       NullableField("_MIN_LEVEL", kInt), NullableField("_MAX_LEVEL", kInt),
-       NullableField("_MIN_ROW_ID", kLong), NullableField("_MAX_ROW_ID", kLong)});
+  static const std::string schema =
+      Record("record", kNamespace,
+             {Field("_VERSION", kInt), Field("_FILE_NAME", kString), Field("_FILE_SIZE", kLong),
+              Field("_NUM_ADDED_FILES", kLong), Field("_NUM_DELETED_FILES", kLong),
+              Field("_PARTITION_STATS", StatsRecord("record__PARTITION_STATS")),
+              Field("_SCHEMA_ID", kLong), NullableField("_MIN_BUCKET", kInt),
+              NullableField("_MAX_BUCKET", kInt), NullableField("_MIN_LEVEL", kInt),
+              NullableField("_MAX_LEVEL", kInt), NullableField("_MIN_ROW_ID", kLong),
+              NullableField("_MAX_ROW_ID", kLong)});
   return schema;
 }
 
 std::string FileRecord() {
-  return Record(
-      "record__FILE", "",
-      {Field("_FILE_NAME", kString), Field("_FILE_SIZE", kLong), Field("_ROW_COUNT", kLong),
-       Field("_MIN_KEY", kBytes), Field("_MAX_KEY", kBytes),
-       Field("_KEY_STATS", StatsRecord("record__FILE__KEY_STATS")),
-       Field("_VALUE_STATS", StatsRecord("record__FILE__VALUE_STATS")),
-       Field("_MIN_SEQUENCE_NUMBER", kLong), Field("_MAX_SEQUENCE_NUMBER", kLong),
-       Field("_SCHEMA_ID", kLong), Field("_LEVEL", kInt), Field("_EXTRA_FILES", kStrings),
-       NullableField("_CREATION_TIME", kMillis), NullableField("_DELETE_ROW_COUNT", kLong),
-       NullableField("_EMBEDDED_FILE_INDEX", kBytes), NullableField("_FILE_SOURCE", kInt),
-       NullableField("_VALUE_STATS_COLS", kStrings), NullableField("_EXTERNAL_PATH", kString),
-       NullableField("_FIRST_ROW_ID", kLong), NullableField("_WRITE_COLS", kStrings)});
+  return Record("record__FILE", "",
+                {Field("_FILE_NAME", kString),
+                 Field("_FILE_SIZE", kLong),
+                 Field("_ROW_COUNT", kLong),
+                 Field("_MIN_KEY", kBytes),
+                 Field("_MAX_KEY", kBytes),
+                 Field("_KEY_STATS", StatsRecord("record__FILE__KEY_STATS")),
+                 Field("_VALUE_STATS", StatsRecord("record__FILE__VALUE_STATS")),
+                 Field("_MIN_SEQUENCE_NUMBER", kLong),
+                 Field("_MAX_SEQUENCE_NUMBER", kLong),
+                 Field("_SCHEMA_ID", kLong),
+                 Field("_LEVEL", kInt),
+                 Field("_EXTRA_FILES", kStrings),
+                 NullableField("_CREATION_TIME", kMillis),
+                 NullableField("_DELETE_ROW_COUNT", kLong),
+                 NullableField("_EMBEDDED_FILE_INDEX", kBytes),
+                 NullableField("_FILE_SOURCE", kInt),
+                 NullableField("_VALUE_STATS_COLS", kStrings),
+                 NullableField("_EXTERNAL_PATH", kString),
+                 NullableField("_FIRST_ROW_ID", kLong),
+                 NullableField("_WRITE_COLS", kStrings)});
 }
 
 const std::string& ManifestSchema() {
@@ -78,31 +66,8 @@ const std::string& ManifestSchema() {
 
 // ---- Writing -------------------------------------------------------------------------------
 
-void AppendOptional(std::string& out, const std::optional<int64_t>& value) {
-  AppendAvroLong(out, value ? 1 : 0);
-  if (value) AppendAvroLong(out, *value);
-}
-
-void AppendOptional(std::string& out, const std::optional<std::string>& value) {
-  AppendAvroLong(out, value ? 1 : 0);
-  if (value) AppendAvroBytes(out, *value);
-}
-
 std::optional<int64_t> Widen(const std::optional<int>& value) {
   return value ? std::optional<int64_t>(*value) : std::nullopt;
-}
-
-void AppendStrings(std::string& out, const std::vector<std::string>& values) {
-  if (!values.empty()) {
-    AppendAvroLong(out, static_cast<int64_t>(values.size()));
-    for (const std::string& value : values) AppendAvroBytes(out, value);
-  }
-  AppendAvroLong(out, 0);
-}
-
-void AppendOptional(std::string& out, const std::optional<std::vector<std::string>>& values) {
-  AppendAvroLong(out, values ? 1 : 0);
-  if (values) AppendStrings(out, *values);
 }
 
 void AppendStats(std::string& out, const SimpleStats& stats) {
@@ -132,8 +97,9 @@ void AppendFile(std::string& out, const DataFileMeta& file) {
   AppendOptional(out, file.creation_time_ms);
   AppendOptional(out, file.delete_row_count);
   AppendOptional(out, file.embedded_index);
-  AppendOptional(out, file.file_source ? std::optional<int64_t>(static_cast<int64_t>(*file.file_source))
-                                       : std::nullopt);
+  AppendOptional(out, file.file_source
+                          ? std::optional<int64_t>(static_cast<int64_t>(*file.file_source))
+                          : std::nullopt);
   AppendOptional(out, file.value_stats_columns);
   AppendOptional(out, file.external_path);
   AppendOptional(out, file.first_row_id);
@@ -142,94 +108,26 @@ void AppendFile(std::string& out, const DataFileMeta& file) {
 
 // ---- Reading -------------------------------------------------------------------------------
 
-class RowReader;
-
-/// How one field of a row is read into T.
-template <typename T>
-struct FieldCodec {
-  const char* name;
-  bool required;
-  void (*read)(RowReader& reader, const AvroType& type, T& out);
-};
-
-/// Reads the rows of one file. What each field of the writer's record means is worked out once.
-/// Threads: one at a time.
-class RowReader {
- public:
-  explicit RowReader(const std::string& file) : input("", file), file_(file) {}
-
-  template <typename T, size_t kCount>
-  void Read(const AvroType& type, const FieldCodec<T> (&codecs)[kCount], T& out) {
-    const AvroType& record = input.Resolve(type);
-    if (record.kind != AvroKind::kRecord) input.Fail("a record is expected");
-    const std::vector<int>& plan = PlanOf(record, codecs);
-    for (size_t i = 0; i < plan.size(); i++) {
-      if (plan[i] < 0) {
-        input.Skip(*record.children[i]);
-      } else {
-        codecs[plan[i]].read(*this, *record.children[i], out);
-      }
-    }
-  }
-
-  std::optional<std::vector<std::string>> Strings(const AvroType& type) {
-    std::vector<std::string> values;
-    bool present =
-        input.Array(type, [&](const AvroType& item) { values.push_back(input.String(item)); });
-    return present ? std::optional(std::move(values)) : std::nullopt;
-  }
-
-  void CheckVersion(const AvroType& type) {
-    int version = input.Int(type);
-    if (version == kVersion) return;
-    Throw(ErrorCode::kUnsupported, "Reading Avro file '{}': its rows have version {}; {} is supported",
-          file_, version, kVersion);
-  }
-
-  AvroInput input;
-
- private:
-  /// For each field of the file its place in `codecs`, -1 = skip.
-  template <typename T, size_t kCount>
-  const std::vector<int>& PlanOf(const AvroType& record, const FieldCodec<T> (&codecs)[kCount]) {
-    auto [found, is_new] = plans_.try_emplace(&record);
-    if (!is_new) return found->second;
-    std::vector<int> plan;
-    std::vector<bool> seen(kCount, false);
-    for (const std::string& name : record.names) {
-      int place = -1;
-      for (size_t i = 0; i < kCount; i++) {
-        if (name == codecs[i].name && !seen[i]) place = static_cast<int>(i);
-      }
-      if (place >= 0) seen[static_cast<size_t>(place)] = true;
-      plan.push_back(place);
-    }
-    for (size_t i = 0; i < kCount; i++) {
-      if (!seen[i] && codecs[i].required) input.Fail(fmt::format("its rows have no field {}", codecs[i].name));
-    }
-    return found->second = std::move(plan);
-  }
-
-  const std::string& file_;
-  std::unordered_map<const AvroType*, std::vector<int>> plans_;
-};
-
-using In = RowReader&;
+using In = AvroRowReader&;
 using Type = const AvroType&;
 
 constexpr FieldCodec<SimpleStats> kStatsCodecs[] = {
-    {"_MIN_VALUES", true, [](In in, Type type, SimpleStats& out) { out.min_values = in.input.String(type); }},
-    {"_MAX_VALUES", true, [](In in, Type type, SimpleStats& out) { out.max_values = in.input.String(type); }},
+    {"_MIN_VALUES", true,
+     [](In in, Type type, SimpleStats& out) { out.min_values = in.input.String(type); }},
+    {"_MAX_VALUES", true,
+     [](In in, Type type, SimpleStats& out) { out.max_values = in.input.String(type); }},
     {"_NULL_COUNTS", false,
      [](In in, Type type, SimpleStats& out) {
-       in.input.Array(type, [&](Type item) { out.null_counts.push_back(in.input.OptionalLong(item)); });
+       in.input.Array(type,
+                      [&](Type item) { out.null_counts.push_back(in.input.OptionalLong(item)); });
      }},
 };
 
 void ReadFileSource(In in, Type type, DataFileMeta& out) {
   std::optional<int> source = in.input.OptionalInt(type);
   if (!source) return;
-  if (*source != 0 && *source != 1) in.input.Fail(fmt::format("_FILE_SOURCE {} is unknown", *source));
+  if (*source != 0 && *source != 1)
+    in.input.Fail(fmt::format("_FILE_SOURCE {} is unknown", *source));
   out.file_source = static_cast<FileSource>(*source);
 }
 
@@ -240,8 +138,10 @@ constexpr FieldCodec<DataFileMeta> kFileCodecs[] = {
     {"_ROW_COUNT", true, [](In in, Type type, File out) { out.row_count = in.input.Long(type); }},
     {"_MIN_KEY", true, [](In in, Type type, File out) { out.min_key = in.input.String(type); }},
     {"_MAX_KEY", true, [](In in, Type type, File out) { out.max_key = in.input.String(type); }},
-    {"_KEY_STATS", true, [](In in, Type type, File out) { in.Read(type, kStatsCodecs, out.key_stats); }},
-    {"_VALUE_STATS", true, [](In in, Type type, File out) { in.Read(type, kStatsCodecs, out.value_stats); }},
+    {"_KEY_STATS", true,
+     [](In in, Type type, File out) { in.Read(type, kStatsCodecs, out.key_stats); }},
+    {"_VALUE_STATS", true,
+     [](In in, Type type, File out) { in.Read(type, kStatsCodecs, out.value_stats); }},
     {"_MIN_SEQUENCE_NUMBER", true,
      [](In in, Type type, File out) { out.min_sequence_number = in.input.Long(type); }},
     {"_MAX_SEQUENCE_NUMBER", true,
@@ -265,7 +165,8 @@ constexpr FieldCodec<DataFileMeta> kFileCodecs[] = {
      [](In in, Type type, File out) { out.external_path = in.input.OptionalString(type); }},
     {"_FIRST_ROW_ID", false,
      [](In in, Type type, File out) { out.first_row_id = in.input.OptionalLong(type); }},
-    {"_WRITE_COLS", false, [](In in, Type type, File out) { out.write_columns = in.Strings(type); }},
+    {"_WRITE_COLS", false,
+     [](In in, Type type, File out) { out.write_columns = in.Strings(type); }},
 };
 
 void ReadKind(In in, Type type, ManifestEntry& out) {
@@ -276,47 +177,41 @@ void ReadKind(In in, Type type, ManifestEntry& out) {
 
 using Entry = ManifestEntry&;
 constexpr FieldCodec<ManifestEntry> kEntryCodecs[] = {
-    {"_VERSION", false, [](In in, Type type, Entry) { in.CheckVersion(type); }},
+    {"_VERSION", false, [](In in, Type type, Entry) { in.CheckVersion(type, kVersion); }},
     {"_KIND", true, ReadKind},
-    {"_PARTITION", true, [](In in, Type type, Entry out) { out.partition = in.input.String(type); }},
+    {"_PARTITION", true,
+     [](In in, Type type, Entry out) { out.partition = in.input.String(type); }},
     {"_BUCKET", true, [](In in, Type type, Entry out) { out.bucket = in.input.Int(type); }},
-    {"_TOTAL_BUCKETS", true, [](In in, Type type, Entry out) { out.total_buckets = in.input.Int(type); }},
+    {"_TOTAL_BUCKETS", true,
+     [](In in, Type type, Entry out) { out.total_buckets = in.input.Int(type); }},
     {"_FILE", true, [](In in, Type type, Entry out) { in.Read(type, kFileCodecs, out.file); }},
 };
 
 using Meta = ManifestFileMeta&;
 constexpr FieldCodec<ManifestFileMeta> kMetaCodecs[] = {
-    {"_VERSION", false, [](In in, Type type, Meta) { in.CheckVersion(type); }},
+    {"_VERSION", false, [](In in, Type type, Meta) { in.CheckVersion(type, kVersion); }},
     {"_FILE_NAME", true, [](In in, Type type, Meta out) { out.file_name = in.input.String(type); }},
     {"_FILE_SIZE", true, [](In in, Type type, Meta out) { out.file_size = in.input.Long(type); }},
-    {"_NUM_ADDED_FILES", true, [](In in, Type type, Meta out) { out.added_files = in.input.Long(type); }},
+    {"_NUM_ADDED_FILES", true,
+     [](In in, Type type, Meta out) { out.added_files = in.input.Long(type); }},
     {"_NUM_DELETED_FILES", true,
      [](In in, Type type, Meta out) { out.deleted_files = in.input.Long(type); }},
     {"_PARTITION_STATS", true,
      [](In in, Type type, Meta out) { in.Read(type, kStatsCodecs, out.partition_stats); }},
     {"_SCHEMA_ID", true, [](In in, Type type, Meta out) { out.schema_id = in.input.Long(type); }},
-    {"_MIN_BUCKET", false, [](In in, Type type, Meta out) { out.min_bucket = in.input.OptionalInt(type); }},
-    {"_MAX_BUCKET", false, [](In in, Type type, Meta out) { out.max_bucket = in.input.OptionalInt(type); }},
-    {"_MIN_LEVEL", false, [](In in, Type type, Meta out) { out.min_level = in.input.OptionalInt(type); }},
-    {"_MAX_LEVEL", false, [](In in, Type type, Meta out) { out.max_level = in.input.OptionalInt(type); }},
-    {"_MIN_ROW_ID", false, [](In in, Type type, Meta out) { out.min_row_id = in.input.OptionalLong(type); }},
-    {"_MAX_ROW_ID", false, [](In in, Type type, Meta out) { out.max_row_id = in.input.OptionalLong(type); }},
+    {"_MIN_BUCKET", false,
+     [](In in, Type type, Meta out) { out.min_bucket = in.input.OptionalInt(type); }},
+    {"_MAX_BUCKET", false,
+     [](In in, Type type, Meta out) { out.max_bucket = in.input.OptionalInt(type); }},
+    {"_MIN_LEVEL", false,
+     [](In in, Type type, Meta out) { out.min_level = in.input.OptionalInt(type); }},
+    {"_MAX_LEVEL", false,
+     [](In in, Type type, Meta out) { out.max_level = in.input.OptionalInt(type); }},
+    {"_MIN_ROW_ID", false,
+     [](In in, Type type, Meta out) { out.min_row_id = in.input.OptionalLong(type); }},
+    {"_MAX_ROW_ID", false,
+     [](In in, Type type, Meta out) { out.max_row_id = in.input.OptionalLong(type); }},
 };
-
-template <typename T, size_t kCount>
-std::vector<T> ReadRows(std::string_view bytes, const std::string& file,
-                        const FieldCodec<T> (&codecs)[kCount]) {
-  AvroFileReader blocks(bytes, file);
-  RowReader reader(file);
-  std::vector<T> rows;
-  int64_t count = 0;
-  while (std::optional<std::string_view> block = blocks.NextBlock(count)) {
-    reader.input = AvroInput(*block, file);
-    for (int64_t i = 0; i < count; i++) reader.Read(blocks.schema(), codecs, rows.emplace_back());
-    if (!reader.input.AtEnd()) reader.input.Fail("a block is longer than its rows");
-  }
-  return rows;
-}
 
 }  // namespace
 
@@ -361,7 +256,8 @@ std::string ManifestListToAvro(const std::vector<ManifestFileMeta>& manifests) {
   return writer.Finish();
 }
 
-std::vector<ManifestFileMeta> ManifestListFromAvro(std::string_view bytes, const std::string& file) {
+std::vector<ManifestFileMeta> ManifestListFromAvro(std::string_view bytes,
+                                                   const std::string& file) {
   return ReadRows(bytes, file, kMetaCodecs);
 }
 

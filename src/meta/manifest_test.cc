@@ -1,5 +1,6 @@
 // Goal: manifests survive Avro whole, in every layout that writers make, and damage is reported.
-// Method: random entries round trip; a hand-made foreign schema; every prefix and many flipped bits.
+// Method: random entries round trip; a hand-made foreign schema; every prefix and many flipped
+// bits.
 #include "meta/manifest.h"
 
 #include <doctest/doctest.h>
@@ -7,6 +8,7 @@
 #include "base/error.h"
 #include "io/random.h"
 #include "meta/avro.h"
+#include "meta/index_manifest.h"
 #include "meta/snapshot.h"
 
 namespace millrace {
@@ -21,7 +23,8 @@ struct Maker {
   int64_t Long() { return static_cast<int64_t>(random.Next() >> (random.Next() % 64)); }
   std::string Text() {
     std::string text;
-    for (uint64_t i = random.Next() % 20; i > 0; i--) text += static_cast<char>('a' + random.Next() % 26);
+    for (uint64_t i = random.Next() % 20; i > 0; i--)
+      text += static_cast<char>('a' + random.Next() % 26);
     return text;
   }
   std::string Bytes() {
@@ -85,8 +88,8 @@ struct Maker {
   Random random;
 };
 
-/// Calls `decode` with every prefix and with many flipped bits of `bytes`. Each must give the value,
-/// another value, or an Error that names the file; prefixes that still decode are returned.
+/// Calls `decode` with every prefix and with many flipped bits of `bytes`. Each must give the
+/// value, another value, or an Error that names the file; prefixes that still decode are returned.
 template <typename Decode>
 std::vector<size_t> Damage(const std::string& bytes, uint64_t seed, Decode decode) {
   auto fails = [&](const std::string& damaged) {
@@ -94,7 +97,8 @@ std::vector<size_t> Damage(const std::string& bytes, uint64_t seed, Decode decod
       decode(damaged);
       return false;
     } catch (const Error& error) {
-      bool expected = error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kUnsupported;
+      bool expected =
+          error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kUnsupported;
       REQUIRE(expected);
       REQUIRE(error.text().find("the-file") != std::string::npos);
       return true;
@@ -149,10 +153,11 @@ TEST_CASE("Rows of other writers are read by field name") {
     CAPTURE(codec);
     AvroFileWriter writer(kForeign, codec);
     std::string& row = writer.row();
-    AppendAvroLong(row, 0), AppendAvroLong(row, 7);  // _SCHEMA_ID: first branch.
+    AppendAvroLong(row, 0), AppendAvroLong(row, 7);   // _SCHEMA_ID: first branch.
     AppendAvroLong(row, 1), AppendAvroLong(row, -1);  // _FUTURE: a map in one block with its size.
     AppendAvroLong(row, 12), AppendAvroBytes(row, "k");
-    AppendAvroLong(row, 1), AppendLittle<double>(row, 1.5), AppendAvroLong(row, 0), AppendAvroLong(row, 0);
+    AppendAvroLong(row, 1), AppendLittle<double>(row, 1.5), AppendAvroLong(row, 0),
+        AppendAvroLong(row, 0);
     AppendAvroLong(row, 3);    // _MIN_BUCKET.
     AppendAvroLong(row, 100);  // _FILE_SIZE.
     AppendAvroLong(row, 1), AppendAvroLong(row, 1), AppendAvroLong(row, 5), AppendAvroLong(row, 0);
@@ -169,7 +174,8 @@ TEST_CASE("Rows of other writers are read by field name") {
 }
 
 TEST_CASE("A required field that is missing is named") {
-  AvroFileWriter writer(R"({"type":"record","name":"r","fields":[{"name":"_FILE_NAME","type":"string"}]})");
+  AvroFileWriter writer(
+      R"({"type":"record","name":"r","fields":[{"name":"_FILE_NAME","type":"string"}]})");
   AppendAvroBytes(writer.row(), "m");
   writer.EndRow();
   try {
@@ -206,6 +212,48 @@ TEST_CASE("Damaged manifests are reported, whatever byte is hit") {
   }
 }
 
+TEST_CASE("A schema that refers to itself neither confuses nor exhausts the reader") {
+  // _KEY_STATS has the type of _FILE, which holds it: a row without end.
+  AvroFileWriter writer(R"({"type":"record","name":"r","fields":[
+    {"name":"_KIND","type":"int"},{"name":"_PARTITION","type":"bytes"},{"name":"_BUCKET","type":"int"},
+    {"name":"_TOTAL_BUCKETS","type":"int"},{"name":"_FILE","type":{"type":"record","name":"F","fields":[
+      {"name":"_FILE_NAME","type":"string"},{"name":"_FILE_SIZE","type":"long"},
+      {"name":"_ROW_COUNT","type":"long"},{"name":"_MIN_KEY","type":"bytes"},
+      {"name":"_MAX_KEY","type":"bytes"},{"name":"_MIN_VALUES","type":"bytes"},
+      {"name":"_MAX_VALUES","type":"bytes"},{"name":"_KEY_STATS","type":"F"},
+      {"name":"_VALUE_STATS","type":"F"},{"name":"_MIN_SEQUENCE_NUMBER","type":"long"},
+      {"name":"_MAX_SEQUENCE_NUMBER","type":"long"},{"name":"_SCHEMA_ID","type":"long"},
+      {"name":"_LEVEL","type":"int"}]}}]})",
+                        "null");
+  writer.row() = std::string(60000, '\0');
+  writer.EndRow();
+  CHECK_THROWS_AS(ManifestFromAvro(writer.Finish(), "f"), Error);
+}
+
+TEST_CASE("Index manifests survive Avro, and damage is reported") {
+  IndexManifestEntry hash{
+      FileKind::kAdd, std::string(12, '\0'), 3, kHashIndex, "index-1", 12, 3, {}, {}, {}};
+  IndexManifestEntry vectors{
+      FileKind::kDelete, "p", 0, kDeletionVectorsIndex,
+      "index-2",         60,  2, {{{"data-1", 1, 24, 2}, {"data-2", 33, 24, {}}}},
+      "s3://x",          {}};
+  IndexManifestEntry global{FileKind::kAdd,
+                            "p",
+                            0,
+                            "btree",
+                            "index-3",
+                            1,
+                            1,
+                            {{}},
+                            {},
+                            GlobalIndexMeta{0, 99, 4, {{5, 6}}, "meta"}};
+  std::vector<IndexManifestEntry> entries = {hash, vectors, global};
+  std::string bytes = IndexManifestToAvro(entries);
+  CHECK(IndexManifestFromAvro(bytes, "f") == entries);
+  auto decode = [](const std::string& damaged) { IndexManifestFromAvro(damaged, "the-file"); };
+  CHECK(Damage(bytes, 1, decode) == std::vector<size_t>{IndexManifestToAvro({}).size()});
+}
+
 TEST_CASE("ADD and DELETE cancel by the whole identifier") {
   Maker make(1);
   ManifestEntry add = make.Entry();
@@ -227,14 +275,26 @@ TEST_CASE("ADD and DELETE cancel by the whole identifier") {
 }
 
 TEST_CASE("A snapshot survives its JSON, foreign fields are ignored, damage is reported") {
-  Snapshot snapshot{.id = 7, .schema_id = 1, .base_manifest_list = "b", .base_manifest_list_size = 1006,
-                    .delta_manifest_list = "d", .delta_manifest_list_size = {},
-                    .changelog_manifest_list = "c", .changelog_manifest_list_size = 3,
-                    .index_manifest = "i", .commit_user = "u",
-                    .commit_identifier = kBatchCommitIdentifier, .commit_kind = CommitKind::kCompact,
-                    .time_ms = 1795397347564, .total_record_count = 3, .delta_record_count = -3,
-                    .changelog_record_count = 3, .watermark = -9223372036854775807 - 1,
-                    .statistics = "s", .properties = {{"millrace.full", "true"}}, .next_row_id = 0,
+  Snapshot snapshot{.id = 7,
+                    .schema_id = 1,
+                    .base_manifest_list = "b",
+                    .base_manifest_list_size = 1006,
+                    .delta_manifest_list = "d",
+                    .delta_manifest_list_size = {},
+                    .changelog_manifest_list = "c",
+                    .changelog_manifest_list_size = 3,
+                    .index_manifest = "i",
+                    .commit_user = "u",
+                    .commit_identifier = kBatchCommitIdentifier,
+                    .commit_kind = CommitKind::kCompact,
+                    .time_ms = 1795397347564,
+                    .total_record_count = 3,
+                    .delta_record_count = -3,
+                    .changelog_record_count = 3,
+                    .watermark = -9223372036854775807 - 1,
+                    .statistics = "s",
+                    .properties = {{"millrace.full", "true"}},
+                    .next_row_id = 0,
                     .log_offsets = {{0, 12}, {11, 5}}};
   std::string json = SnapshotToJson(snapshot);
   CHECK(SnapshotFromJson(json, "f") == snapshot);
@@ -242,16 +302,20 @@ TEST_CASE("A snapshot survives its JSON, foreign fields are ignored, damage is r
   bare.commit_user = "x";
   CHECK(SnapshotFromJson(SnapshotToJson(bare), "f") == bare);
   CHECK(json.find("\"version\": 3,\n  \"id\": 7,\n  \"schemaId\": 1") != std::string::npos);
-  CHECK(json.find("\"changelogRecordCount\": 3,\n  \"watermark\": -9223372036854775808") != std::string::npos);
+  CHECK(json.find("\"changelogRecordCount\": 3,\n  \"watermark\": -9223372036854775808") !=
+        std::string::npos);
 
   Snapshot foreign = SnapshotFromJson(
       R"({"version":3,"id":1,"schemaId":0,"baseManifestList":"b","deltaManifestList":"d","commitUser":"u",
           "commitIdentifier":1,"commitKind":"APPEND","timeMillis":5,"totalRecordCount":null,
-          "uuid":"x","operation":{"a":[1]}})", "f");
+          "uuid":"x","operation":{"a":[1]}})",
+      "f");
   CHECK(foreign.next_row_id == std::nullopt);
   CHECK(foreign.commit_identifier == 1);
 
-  CHECK(Damage(json, 3, [](const std::string& bytes) { SnapshotFromJson(bytes, "the-file"); }).empty());
+  CHECK(Damage(json, 3, [](const std::string& bytes) {
+          SnapshotFromJson(bytes, "the-file");
+        }).empty());
 }
 
 }  // namespace millrace

@@ -68,19 +68,22 @@ std::optional<int64_t> ParseWithUnit(const std::string& given, const std::vector
     if (std::find(unit.names.begin(), unit.names.end(), name) == unit.names.end()) continue;
     if (unit.factor < 1) return static_cast<int64_t>(static_cast<double>(number) * unit.factor);
     int64_t result = 0;
-    if (__builtin_mul_overflow(number, static_cast<int64_t>(unit.factor), &result)) return std::nullopt;
+    if (__builtin_mul_overflow(number, static_cast<int64_t>(unit.factor), &result))
+      return std::nullopt;
     return result;
   }
   return std::nullopt;
 }
 
-[[noreturn]] void Fail(const std::string& name, const std::string& value, const std::string& wanted) {
+[[noreturn]] void Fail(const std::string& name, const std::string& value,
+                       const std::string& wanted) {
   Throw(ErrorCode::kInvalid, "Option '{}' = '{}': {} is expected", name, value, wanted);
 }
 
 }  // namespace
 
-std::string GetString(const Options& options, const std::string& name, const std::string& fallback) {
+std::string GetString(const Options& options, const std::string& name,
+                      const std::string& fallback) {
   const std::string* value = Find(options, name);
   return value == nullptr ? fallback : *value;
 }

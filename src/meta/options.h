@@ -8,7 +8,8 @@ namespace millrace {
 /// The option's text, or `fallback`. Names are exact.
 std::string GetString(const Options& options, const std::string& name, const std::string& fallback);
 
-// Values as Flink and Paimon write them. Throws: Error(kInvalid) naming option, value and what is meant.
+// Values as Flink and Paimon write them. Throws: Error(kInvalid) naming option, value and what is
+// meant.
 bool GetBool(const Options& options, const std::string& name, bool fallback);
 int64_t GetInt(const Options& options, const std::string& name, int64_t fallback);
 double GetDouble(const Options& options, const std::string& name, double fallback);

@@ -43,7 +43,8 @@ std::string JavaNumber(T value) {
   char buffer[64];
   bool plain = std::abs(value) >= T(1e-3) && std::abs(value) < T(1e7);
   auto end = std::to_chars(buffer, buffer + sizeof(buffer), value,
-                           plain ? std::chars_format::fixed : std::chars_format::scientific).ptr;
+                           plain ? std::chars_format::fixed : std::chars_format::scientific)
+                 .ptr;
   std::string text(buffer, end);
   if (plain) return text.find('.') == std::string::npos ? text + ".0" : text;
   size_t e = text.find('e');
@@ -80,14 +81,16 @@ TimeParts PartsOf(const DataType& type, const Value& value) {
   int64_t days = time.millis / day_ms - (time.millis % day_ms < 0 ? 1 : 0);
   int64_t ms_of_day = time.millis - days * day_ms;
   TimeParts parts{};
-  duckdb::Date::Convert(duckdb::date_t(static_cast<int32_t>(days)), parts.year, parts.month, parts.day);
+  duckdb::Date::Convert(duckdb::date_t(static_cast<int32_t>(days)), parts.year, parts.month,
+                        parts.day);
   parts.second_of_day = ms_of_day / 1000;
   parts.nanos = ms_of_day % 1000 * 1'000'000 + time.nanos;
   return parts;
 }
 
 std::string Clock(int64_t second_of_day) {
-  return fmt::format("{:02}:{:02}:{:02}", second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
+  return fmt::format("{:02}:{:02}:{:02}", second_of_day / 3600, second_of_day / 60 % 60,
+                     second_of_day % 60);
 }
 
 /// Nine digits, cut to groups of three (`groups`) or to at least `precision` digits.
@@ -108,10 +111,14 @@ std::string LegacyTimestamp(const TimeParts& parts) {
 
 std::string ValueText(const DataType& type, const Value& value, bool legacy) {
   switch (type.root) {
-    case TypeRoot::kBoolean: return value.GetValueUnsafe<bool>() ? "true" : "false";
-    case TypeRoot::kFloat: return JavaNumber(value.GetValueUnsafe<float>());
-    case TypeRoot::kDouble: return JavaNumber(value.GetValueUnsafe<double>());
-    case TypeRoot::kDecimal: return JavaDecimal(value, type.scale);
+    case TypeRoot::kBoolean:
+      return value.GetValueUnsafe<bool>() ? "true" : "false";
+    case TypeRoot::kFloat:
+      return JavaNumber(value.GetValueUnsafe<float>());
+    case TypeRoot::kDouble:
+      return JavaNumber(value.GetValueUnsafe<double>());
+    case TypeRoot::kDecimal:
+      return JavaDecimal(value, type.scale);
     case TypeRoot::kDate:
       if (legacy) return std::to_string(value.GetValueUnsafe<int32_t>());  // Days since 1970.
       return duckdb::Date::ToString(duckdb::date_t(value.GetValueUnsafe<int32_t>()));
@@ -130,8 +137,10 @@ std::string ValueText(const DataType& type, const Value& value, bool legacy) {
     case TypeRoot::kChar:
     case TypeRoot::kVarChar:
     case TypeRoot::kBinary:
-    case TypeRoot::kVarBinary: return duckdb::StringValue::Get(value);
-    default: return value.ToString();
+    case TypeRoot::kVarBinary:
+      return duckdb::StringValue::Get(value);
+    default:
+      return value.ToString();
   }
 }
 
@@ -143,11 +152,13 @@ std::string PartitionPath(const TableSchema& schema, std::string_view partition)
   for (idx_t column : schema.PartitionColumns()) types.push_back(schema.fields[column].type);
   std::vector<Value> values = DecodeRow(types, partition);
   bool legacy = GetBool(schema.options, "partition.legacy-name", true);
-  std::string default_name = GetString(schema.options, "partition.default-name", "__DEFAULT_PARTITION__");
+  std::string default_name =
+      GetString(schema.options, "partition.default-name", "__DEFAULT_PARTITION__");
   std::string path;
   for (idx_t i = 0; i < types.size(); i++) {
     std::string text = values[i].IsNull() ? "" : ValueText(types[i], values[i], legacy);
-    path += Escape(schema.partition_keys[i]) + "=" + Escape(IsBlank(text) ? default_name : text) + "/";
+    path +=
+        Escape(schema.partition_keys[i]) + "=" + Escape(IsBlank(text) ? default_name : text) + "/";
   }
   return path;
 }

@@ -10,22 +10,31 @@ namespace millrace {
 SlotKind SlotKindOf(const DataType& type) {
   switch (type.root) {
     case TypeRoot::kBoolean:
-    case TypeRoot::kTinyInt: return SlotKind::kByte;
-    case TypeRoot::kSmallInt: return SlotKind::kShort;
+    case TypeRoot::kTinyInt:
+      return SlotKind::kByte;
+    case TypeRoot::kSmallInt:
+      return SlotKind::kShort;
     case TypeRoot::kInt:
     case TypeRoot::kDate:
-    case TypeRoot::kFloat: return SlotKind::kInt;
-    case TypeRoot::kTime: return SlotKind::kTimeMillis;
+    case TypeRoot::kFloat:
+      return SlotKind::kInt;
+    case TypeRoot::kTime:
+      return SlotKind::kTimeMillis;
     case TypeRoot::kBigInt:
-    case TypeRoot::kDouble: return SlotKind::kLong;
-    case TypeRoot::kDecimal: return type.length <= 18 ? SlotKind::kDecimal : SlotKind::kBigDecimal;
+    case TypeRoot::kDouble:
+      return SlotKind::kLong;
+    case TypeRoot::kDecimal:
+      return type.length <= 18 ? SlotKind::kDecimal : SlotKind::kBigDecimal;
     case TypeRoot::kTimestamp:
-    case TypeRoot::kTimestampLtz: return type.length <= 3 ? SlotKind::kMillis : SlotKind::kMillisOutside;
+    case TypeRoot::kTimestampLtz:
+      return type.length <= 3 ? SlotKind::kMillis : SlotKind::kMillisOutside;
     case TypeRoot::kChar:
     case TypeRoot::kVarChar:
     case TypeRoot::kBinary:
-    case TypeRoot::kVarBinary: return SlotKind::kBytes;
-    default: return SlotKind::kNested;
+    case TypeRoot::kVarBinary:
+      return SlotKind::kBytes;
+    default:
+      return SlotKind::kNested;
   }
 }
 
@@ -56,7 +65,8 @@ void RowWriter::PutBigDecimal(idx_t field, duckdb::hugeint_t unscaled) {
   // Java's BigInteger.toByteArray: the fewest bytes that keep the sign.
   idx_t start = 0;
   char fill = unscaled.upper < 0 ? '\xff' : '\0';
-  while (start < 15 && big_endian[start] == fill && ((big_endian[start + 1] ^ fill) & 0x80) == 0) start++;
+  while (start < 15 && big_endian[start] == fill && ((big_endian[start + 1] ^ fill) & 0x80) == 0)
+    start++;
   PutOffset(field, static_cast<uint32_t>(16 - start));
   row_.append(big_endian + start, 16 - start);
   row_.append(start, '\0');

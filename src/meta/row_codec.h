@@ -27,10 +27,12 @@ enum class SlotKind : uint8_t {
 };
 SlotKind SlotKindOf(const DataType& type);
 
-inline idx_t HeaderBytes(idx_t fields) { return (fields + 63 + 8) / 64 * 8; }
+inline idx_t HeaderBytes(idx_t fields) {
+  return (fields + 63 + 8) / 64 * 8;
+}
 
-/// The column's values as T, which has the width of its physical type (DuckDB's own accessor insists
-/// on the very type: BOOL is not taken for int8_t).
+/// The column's values as T, which has the width of its physical type (DuckDB's own accessor
+/// insists on the very type: BOOL is not taken for int8_t).
 template <typename T>
 const T* DataOf(const UnifiedVectorFormat& format) {
   return reinterpret_cast<const T*>(format.data);

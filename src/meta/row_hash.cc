@@ -1,9 +1,10 @@
 // row_hash.cc - Murmur hashes of whole columns.
 //
 // The hash runs over the words of the row front to back, and where all columns lie in their slots
-// the words come column by column. So the running hashes of a chunk's rows are kept side by side and
-// each column is mixed into all of them in one tight loop, without building a row. Columns with
+// the words come column by column. So the running hashes of a chunk's rows are kept side by side
+// and each column is mixed into all of them in one tight loop, without building a row. Columns with
 // bytes outside the slots need the row itself, built into one reused buffer.
+#include <algorithm>
 #include <array>
 
 #include "base/error.h"
@@ -18,7 +19,8 @@ namespace {
 using duckdb::PhysicalType;
 
 bool LiesInSlot(SlotKind kind) {
-  return kind != SlotKind::kBytes && kind != SlotKind::kBigDecimal && kind != SlotKind::kMillisOutside;
+  return kind != SlotKind::kBytes && kind != SlotKind::kBigDecimal &&
+         kind != SlotKind::kMillisOutside;
 }
 
 struct Column {
@@ -43,8 +45,12 @@ void MixColumn(const UnifiedVectorFormat& format, idx_t rows, uint32_t* hashes, 
   }
 }
 
-uint64_t BitsOf(float value) { return std::bit_cast<uint32_t>(value); }
-uint64_t BitsOf(double value) { return std::bit_cast<uint64_t>(value); }
+uint64_t BitsOf(float value) {
+  return std::bit_cast<uint32_t>(value);
+}
+uint64_t BitsOf(double value) {
+  return std::bit_cast<uint64_t>(value);
+}
 template <typename T>
 uint64_t BitsOf(T value) {
   return static_cast<uint64_t>(static_cast<std::make_unsigned_t<T>>(value));
@@ -54,8 +60,10 @@ void MixSlots(const Column& column, idx_t rows, uint32_t* hashes) {
   const UnifiedVectorFormat& format = column.format;
   if (column.kind == SlotKind::kDecimal) {  // The slot is 64 bits wide whatever DuckDB's width is.
     auto widen = [](auto value) { return static_cast<uint64_t>(static_cast<int64_t>(value)); };
-    if (column.physical == PhysicalType::INT16) return MixColumn<int16_t>(format, rows, hashes, widen);
-    if (column.physical == PhysicalType::INT32) return MixColumn<int32_t>(format, rows, hashes, widen);
+    if (column.physical == PhysicalType::INT16)
+      return MixColumn<int16_t>(format, rows, hashes, widen);
+    if (column.physical == PhysicalType::INT32)
+      return MixColumn<int32_t>(format, rows, hashes, widen);
     return MixColumn<int64_t>(format, rows, hashes, widen);
   }
   if (column.kind == SlotKind::kTimeMillis) {
@@ -71,20 +79,37 @@ void MixSlots(const Column& column, idx_t rows, uint32_t* hashes) {
   auto bits = [](auto value) { return BitsOf(value); };
   switch (column.physical) {
     case PhysicalType::BOOL:
-    case PhysicalType::INT8: return MixColumn<int8_t>(format, rows, hashes, bits);
-    case PhysicalType::INT16: return MixColumn<int16_t>(format, rows, hashes, bits);
-    case PhysicalType::INT32: return MixColumn<int32_t>(format, rows, hashes, bits);
-    case PhysicalType::INT64: return MixColumn<int64_t>(format, rows, hashes, bits);
-    case PhysicalType::FLOAT: return MixColumn<float>(format, rows, hashes, bits);
-    case PhysicalType::DOUBLE: return MixColumn<double>(format, rows, hashes, bits);
-    default: MILLRACE_CHECK(false);
+    case PhysicalType::INT8:
+      return MixColumn<int8_t>(format, rows, hashes, bits);
+    case PhysicalType::INT16:
+      return MixColumn<int16_t>(format, rows, hashes, bits);
+    case PhysicalType::INT32:
+      return MixColumn<int32_t>(format, rows, hashes, bits);
+    case PhysicalType::INT64:
+      return MixColumn<int64_t>(format, rows, hashes, bits);
+    case PhysicalType::FLOAT:
+      return MixColumn<float>(format, rows, hashes, bits);
+    case PhysicalType::DOUBLE:
+      return MixColumn<double>(format, rows, hashes, bits);
+    default:
+      MILLRACE_CHECK(false);
   }
 }
 
-/// The header is the first word pairs of a row: its null bits.
+/// Starts the hashes with the rows' headers, which hold their null bits.
 void MixHeaders(const std::vector<Column>& columns, idx_t rows, uint32_t* hashes) {
   std::array<uint64_t, kChunkRows> words;
   idx_t header_words = HeaderBytes(columns.size()) / 8;
+  bool no_nulls = std::all_of(columns.begin(), columns.end(), [](const Column& column) {
+    return column.format.validity.AllValid();
+  });
+  if (no_nulls) {  // The same header for every row.
+    uint32_t hash = kMurmurSeed;
+    for (idx_t word = 0; word < header_words; word++) hash = MurmurMixLong(hash, 0);
+    std::fill_n(hashes, rows, hash);
+    return;
+  }
+  std::fill_n(hashes, rows, kMurmurSeed);
   for (idx_t word = 0; word < header_words; word++) {
     std::fill_n(words.begin(), rows, 0);
     for (idx_t field = 0; field < columns.size(); field++) {
@@ -92,7 +117,8 @@ void MixHeaders(const std::vector<Column>& columns, idx_t rows, uint32_t* hashes
       const UnifiedVectorFormat& format = columns[field].format;
       if (bit / 64 != word || format.validity.AllValid()) continue;
       for (idx_t i = 0; i < rows; i++) {
-        if (!format.validity.RowIsValid(format.sel->get_index(i))) words[i] |= uint64_t{1} << (bit % 64);
+        if (!format.validity.RowIsValid(format.sel->get_index(i)))
+          words[i] |= uint64_t{1} << (bit % 64);
       }
     }
     for (idx_t i = 0; i < rows; i++) hashes[i] = MurmurMixLong(hashes[i], words[i]);
@@ -111,8 +137,8 @@ void PutColumnValue(RowWriter& writer, idx_t field, const Column& column, idx_t 
     case SlotKind::kMillis:
     case SlotKind::kMillisOutside: {
       int64_t number = DataOf<int64_t>(format)[at];
-      return writer.PutTimestamp(field, column.type->length > 6 ? SplitNanos(number) : SplitMicros(number),
-                                 column.kind);
+      return writer.PutTimestamp(
+          field, column.type->length > 6 ? SplitNanos(number) : SplitMicros(number), column.kind);
     }
     case SlotKind::kTimeMillis:
       return writer.Put(field, static_cast<int32_t>(DataOf<int64_t>(format)[at] / 1000));
@@ -124,11 +150,16 @@ void PutColumnValue(RowWriter& writer, idx_t field, const Column& column, idx_t 
         return writer.Put(field, int64_t{DataOf<int32_t>(format)[at]});
       }
       return writer.Put(field, DataOf<int64_t>(format)[at]);
-    case SlotKind::kByte: return writer.Put(field, DataOf<int8_t>(format)[at]);
-    case SlotKind::kShort: return writer.Put(field, DataOf<int16_t>(format)[at]);
-    case SlotKind::kInt: return writer.Put(field, DataOf<int32_t>(format)[at]);
-    case SlotKind::kLong: return writer.Put(field, DataOf<int64_t>(format)[at]);
-    case SlotKind::kNested: MILLRACE_CHECK(false);
+    case SlotKind::kByte:
+      return writer.Put(field, DataOf<int8_t>(format)[at]);
+    case SlotKind::kShort:
+      return writer.Put(field, DataOf<int16_t>(format)[at]);
+    case SlotKind::kInt:
+      return writer.Put(field, DataOf<int32_t>(format)[at]);
+    case SlotKind::kLong:
+      return writer.Put(field, DataOf<int64_t>(format)[at]);
+    case SlotKind::kNested:
+      MILLRACE_CHECK(false);
   }
 }
 
@@ -150,8 +181,8 @@ void HashBuiltRows(const std::vector<Column>& columns, idx_t rows, std::vector<i
 
 }  // namespace
 
-void HashRows(const std::vector<DataType>& types, DataChunk& chunk, const std::vector<idx_t>& columns,
-              std::vector<int32_t>& out) {
+void HashRows(const std::vector<DataType>& types, DataChunk& chunk,
+              const std::vector<idx_t>& columns, std::vector<int32_t>& out) {
   MILLRACE_CHECK(types.size() == columns.size());
   idx_t rows = chunk.size();
   out.resize(rows);
@@ -171,7 +202,6 @@ void HashRows(const std::vector<DataType>& types, DataChunk& chunk, const std::v
   }
   if (!all_in_slots) return HashBuiltRows(sources, rows, out);
   std::array<uint32_t, kChunkRows> hashes;
-  std::fill_n(hashes.begin(), rows, kMurmurSeed);
   MixHeaders(sources, rows, hashes.data());
   for (const Column& column : sources) MixSlots(column, rows, hashes.data());
   auto length = static_cast<uint32_t>(HeaderBytes(columns.size()) + columns.size() * 8);

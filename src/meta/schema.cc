@@ -11,7 +11,8 @@ namespace millrace {
 namespace {
 
 // Columns that Paimon adds to data files or reserves (SpecialFields.java).
-constexpr const char* kReservedNames[] = {"_SEQUENCE_NUMBER", "_VALUE_KIND", "_LEVEL", "rowkind", "_ROW_ID"};
+constexpr const char* kReservedNames[] = {"_SEQUENCE_NUMBER", "_VALUE_KIND", "_LEVEL", "rowkind",
+                                          "_ROW_ID"};
 constexpr const char* kKeyPrefix = "_KEY_";
 
 constexpr int64_t kDynamicBucket = -1;
@@ -47,7 +48,9 @@ class SchemaChecker {
     CheckKeys("PARTITIONED BY", schema_.partition_keys);
     bool only_partition = !schema_.primary_keys.empty() && schema_.TrimmedPrimaryKey().empty();
     if (only_partition) {
-      Fail("the primary key has no column besides the partition columns; add one that tells rows apart");
+      Fail(
+          "the primary key has no column besides the partition columns; add one that tells rows "
+          "apart");
     }
     CheckBuckets();
     CheckMergeOptions();
@@ -63,7 +66,8 @@ class SchemaChecker {
       seen.push_back(field.name);
       bool reserved = field.name.starts_with(kKeyPrefix);
       for (const char* name : kReservedNames) reserved = reserved || field.name == name;
-      if (reserved) Fail(fmt::format("column name '{}' is reserved by the table format", field.name));
+      if (reserved)
+        Fail(fmt::format("column name '{}' is reserved by the table format", field.name));
     }
   }
 
@@ -84,7 +88,8 @@ class SchemaChecker {
     if (schema_.FindField(name)) return;
     std::vector<std::string> names;
     for (const DataField& field : schema_.fields) names.push_back(field.name);
-    Fail(fmt::format("{} names column '{}', which the table has not{}", where, name, DidYouMean(name, names)));
+    Fail(fmt::format("{} names column '{}', which the table has not{}", where, name,
+                     DidYouMean(name, names)));
   }
 
   void CheckBuckets() {
@@ -99,8 +104,10 @@ class SchemaChecker {
     for (const std::string& name : bucket_key) {
       idx_t column = *schema_.FindField(name);
       if (keyed && std::find(trimmed.begin(), trimmed.end(), column) == trimmed.end()) {
-        Fail(fmt::format("option 'bucket-key' names column '{}', which is not in the primary key (without "
-                         "partition columns)", name));
+        Fail(fmt::format(
+            "option 'bucket-key' names column '{}', which is not in the primary key (without "
+            "partition columns)",
+            name));
       }
     }
     if (bucket == kPostponeBucket && !keyed) Fail("option 'bucket' = '-2' needs a primary key");
@@ -113,8 +120,10 @@ class SchemaChecker {
     if (bucket <= 0 || !keyed) return;
     for (const std::string& name : schema_.partition_keys) {
       if (!Contains(schema_.primary_keys, name)) {
-        Fail(fmt::format("partition column '{}' is not in the primary key: add it there, or set 'bucket' = "
-                         "'-1'", name));
+        Fail(fmt::format(
+            "partition column '{}' is not in the primary key: add it there, or set 'bucket' = "
+            "'-1'",
+            name));
       }
     }
   }
@@ -123,8 +132,8 @@ class SchemaChecker {
     const Options& options = schema_.options;
     std::string engine = GetChoice(options, "merge-engine", "deduplicate",
                                    {"deduplicate", "partial-update", "aggregation", "first-row"});
-    std::string producer =
-        GetChoice(options, "changelog-producer", "none", {"none", "input", "full-compaction", "lookup"});
+    std::string producer = GetChoice(options, "changelog-producer", "none",
+                                     {"none", "input", "full-compaction", "lookup"});
     if (producer != "none" && schema_.primary_keys.empty()) {
       Fail(fmt::format("option 'changelog-producer' = '{}' needs a primary key", producer));
     }
@@ -134,8 +143,10 @@ class SchemaChecker {
       Fail("option 'sequence.field' does not go with 'merge-engine' = 'first-row'");
     }
     if (engine == "first-row" && producer != "none" && producer != "lookup") {
-      Fail(fmt::format("'merge-engine' = 'first-row' goes with 'changelog-producer' = 'none' or 'lookup', "
-                       "not '{}'", producer));
+      Fail(fmt::format(
+          "'merge-engine' = 'first-row' goes with 'changelog-producer' = 'none' or 'lookup', "
+          "not '{}'",
+          producer));
     }
     std::string rowkind = GetString(options, "rowkind.field", "");
     if (!rowkind.empty()) CheckColumn("option 'rowkind.field'", rowkind);
@@ -163,8 +174,8 @@ void KeyFromOption(TableSchema& schema, const char* option, std::vector<std::str
                    const std::string& table) {
   if (schema.options.count(option) == 0) return;
   if (!key.empty()) {
-    Throw(ErrorCode::kInvalid, "Creating table '{}': the {} is given both as a clause and as an option", table,
-          option);
+    Throw(ErrorCode::kInvalid,
+          "Creating table '{}': the {} is given both as a clause and as an option", table, option);
   }
   key = GetList(schema.options, option);
   schema.options.erase(option);
@@ -201,7 +212,8 @@ std::vector<idx_t> TableSchema::BucketKey() const {
   for (const std::string& name : GetList(options, "bucket-key")) {
     std::optional<idx_t> column = FindField(name);
     if (!column) {
-      Throw(ErrorCode::kInvalid, "Option 'bucket-key' names column '{}', which the table has not", name);
+      Throw(ErrorCode::kInvalid, "Option 'bucket-key' names column '{}', which the table has not",
+            name);
     }
     columns.push_back(*column);
   }

@@ -17,7 +17,8 @@ struct TableSchema {
   bool operator==(const TableSchema&) const = default;
 
   std::optional<idx_t> FindField(const std::string& name) const;
-  /// Primary key minus partition columns, in key order ("trimmed primary key"); indexes into fields.
+  /// Primary key minus partition columns, in key order ("trimmed primary key"); indexes into
+  /// fields.
   std::vector<idx_t> TrimmedPrimaryKey() const;
   std::vector<idx_t> PartitionColumns() const;
   /// Columns that choose the bucket: `bucket-key`, else the trimmed primary key.
@@ -26,8 +27,8 @@ struct TableSchema {
   duckdb::vector<std::string> Names() const;
 };
 
-/// Gives field ids (top level first, nested depth first: ReassignFieldId.java), forces key columns NOT
-/// NULL, checks keys and options. Throws: Error(kInvalid) naming the column or option.
+/// Gives field ids (top level first, nested depth first: ReassignFieldId.java), forces key columns
+/// NOT NULL, checks keys and options. Throws: Error(kInvalid) naming the column or option.
 TableSchema MakeSchema(const TableDefinition& definition, int64_t time_ms);
 
 std::string SchemaToJson(const TableSchema& schema);

@@ -40,7 +40,8 @@ OrderedJson TypeToJson(const DataType& type) {
       for (const DataField& field : type.fields) json["fields"].push_back(FieldToJson(field));
       return json;
     }
-    default: return type.ToString();
+    default:
+      return type.ToString();
   }
 }
 
@@ -90,10 +91,14 @@ DataType NestedFromJson(const nlohmann::json& json, const std::string& file, int
   DataType type;
   size_t space = kind.find(' ');
   if (space != std::string::npos) {
-    if (kind.substr(space) != " NOT NULL") members.Fail("type", fmt::format("'{}' is unknown", kind));
+    if (kind.substr(space) != " NOT NULL")
+      members.Fail("type", fmt::format("'{}' is unknown", kind));
     type.nullable = false;
     kind = kind.substr(0, space);
   }
+  const nlohmann::json* nullable = members.Find("nullable");  // Written by Paimon's Python.
+  if (nullable != nullptr && nullable->is_boolean() && !nullable->get<bool>())
+    type.nullable = false;
   if (kind == "ARRAY" || kind == "MULTISET") {
     type.root = kind == "ARRAY" ? TypeRoot::kArray : TypeRoot::kMultiset;
     type.children.push_back(TypeFromJson(members, "element", depth + 1));
@@ -105,7 +110,8 @@ DataType NestedFromJson(const nlohmann::json& json, const std::string& file, int
     type.root = TypeRoot::kRow;
     const nlohmann::json* fields = members.Find("fields");
     if (fields == nullptr || !fields->is_array()) members.Fail("fields", "a list is expected");
-    for (const nlohmann::json& field : *fields) type.fields.push_back(FieldFromJson(field, file, depth + 1));
+    for (const nlohmann::json& field : *fields)
+      type.fields.push_back(FieldFromJson(field, file, depth + 1));
   } else if (kind == "VECTOR") {
     Throw(ErrorCode::kUnsupported, "Reading '{}': type VECTOR is not supported", file);
   } else {
@@ -169,16 +175,19 @@ TableSchema SchemaFromJson(std::string_view json, const std::string& file) {
   JsonFields fields(json, file);
   int64_t version = fields.OptionalLong("version").value_or(1);
   if (version > kVersion) {
-    Throw(ErrorCode::kUnsupported, "Reading '{}': schema version {} is newer than {}, the last one known", file,
-          version, kVersion);
+    Throw(ErrorCode::kUnsupported,
+          "Reading '{}': schema version {} is newer than {}, the last one known", file, version,
+          kVersion);
   }
   TableSchema schema;
   schema.id = fields.Long("id");
   const nlohmann::json* columns = fields.Find("fields");
   if (columns == nullptr || !columns->is_array()) fields.Fail("fields", "a list is expected");
-  for (const nlohmann::json& column : *columns) schema.fields.push_back(FieldFromJson(column, file, 0));
-  schema.highest_field_id = fields.Find("highestFieldId") != nullptr ? SmallInt(fields, "highestFieldId")
-                                                                     : HighestId(schema.fields);
+  for (const nlohmann::json& column : *columns)
+    schema.fields.push_back(FieldFromJson(column, file, 0));
+  schema.highest_field_id = fields.Find("highestFieldId") != nullptr
+                                ? SmallInt(fields, "highestFieldId")
+                                : HighestId(schema.fields);
   schema.partition_keys = fields.Strings("partitionKeys");
   schema.primary_keys = fields.Strings("primaryKeys");
   CheckNames(schema, fields, "partitionKeys", schema.partition_keys);

@@ -1,5 +1,5 @@
-// Goal: schema files keep everything, read what older versions left out, and bad tables are refused.
-// Method: golden JSON of the format guide, random damage, a table of wrong definitions.
+// Goal: schema files keep everything, read what older versions left out, and bad tables are
+// refused. Method: golden JSON of the format guide, random damage, a table of wrong definitions.
 #include "meta/schema.h"
 
 #include <doctest/doctest.h>
@@ -13,7 +13,8 @@ namespace millrace {
 
 namespace {
 
-ColumnDefinition Column(const std::string& name, const std::string& type, const std::string& comment = "") {
+ColumnDefinition Column(const std::string& name, const std::string& type,
+                        const std::string& comment = "") {
   ColumnDefinition column;
   column.name = name;
   column.type = ParseDataType(type);
@@ -24,8 +25,9 @@ ColumnDefinition Column(const std::string& name, const std::string& type, const 
 TableDefinition Accounts() {
   TableDefinition table;
   table.path = {"c", "d", "accounts"};
-  table.columns = {Column("acct_id", "BIGINT", "account number"), Column("branch", "STRING NOT NULL"),
-                   Column("balance", "DECIMAL(18,2)"), Column("upd", "TIMESTAMP(3)"), Column("dt", "STRING")};
+  table.columns = {Column("acct_id", "BIGINT", "account number"),
+                   Column("branch", "STRING NOT NULL"), Column("balance", "DECIMAL(18,2)"),
+                   Column("upd", "TIMESTAMP(3)"), Column("dt", "STRING")};
   table.primary_key = {"dt", "acct_id"};
   table.partition_keys = {"dt"};
   table.options = {{"bucket", "2"}, {"changelog-producer", "input"}, {"path", "/x"}};
@@ -52,7 +54,7 @@ constexpr const char* kNested = R"json({"version":3,"id":4,"fields":[
   {"id":27,"name":"c_row","type":{"type":"ROW","fields":[
     {"id":28,"name":"a","type":"INT","description":"inner a"},
     {"id":30,"name":"b","type":{"type":"ARRAY","element":{"type":"ROW","fields":[{"id":29,"name":"x","type":"STRING"}]}}}]}},
-  {"id":31,"name":"c_set","type":{"type":"MULTISET","element":"BYTES"},"defaultValue":"x"}],
+  {"id":31,"name":"c_set","type":{"type":"MULTISET","element":"BYTES","nullable":false},"defaultValue":"x"}],
   "highestFieldId":31,"partitionKeys":[],"primaryKeys":["k"],"options":{"a":"1","n":5,"z":null},"timeMillis":9})json";
 
 }  // namespace
@@ -80,6 +82,7 @@ TEST_CASE("Nested types have their ids and JSON") {
   CHECK(schema.fields[3].type.ToString() == "ROW<a INT 'inner a', b ARRAY<ROW<x STRING>>>");
   CHECK(schema.fields[3].type.fields[1].id == 30);
   CHECK_FALSE(schema.fields[2].type.nullable);
+  CHECK(schema.fields[4].type.ToString() == "MULTISET<BYTES> NOT NULL");
   CHECK(schema.fields[4].default_value == "x");
   CHECK(schema.options == Options{{"a", "1"}, {"n", "5"}});
   CHECK(SchemaFromJson(SchemaToJson(schema), "f") == schema);
@@ -116,7 +119,8 @@ TEST_CASE("A damaged schema file is reported with its name") {
       SchemaFromJson(damaged, "schema-4");
       REQUIRE_FALSE(must_fail);
     } catch (const Error& error) {
-      bool expected = error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kUnsupported;
+      bool expected =
+          error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kUnsupported;
       CAPTURE(error.text());
       REQUIRE(expected);
       REQUIRE(error.text().find("schema-4") != std::string::npos);
@@ -136,28 +140,43 @@ TEST_CASE("A damaged schema file is reported with its name") {
 
 TEST_CASE("A table that Paimon's readers could not use is refused with the reason") {
   CHECK(Refusal([](TableDefinition&) {}).empty());
-  CHECK(Refusal([](TableDefinition& t) { t.primary_key = {"dt", "acct"}; }) ==
+  CHECK(Refusal([](TableDefinition& t) {
+          t.primary_key = {"dt", "acct"};
+        }) ==
         "Creating table 'c.d.accounts': PRIMARY KEY names column 'acct', which the table has not");
-  CHECK(Refusal([](TableDefinition& t) { t.primary_key = {"dt", "acct_di"}; }).find("did you mean 'acct_id'") !=
+  CHECK(Refusal([](TableDefinition& t) {
+          t.primary_key = {"dt", "acct_di"};
+        }).find("did you mean 'acct_id'") != std::string::npos);
+  CHECK(Refusal([](TableDefinition& t) { t.primary_key = {"dt"}; }).find("no column besides") !=
         std::string::npos);
-  CHECK(Refusal([](TableDefinition& t) { t.primary_key = {"dt"}; }).find("no column besides") != std::string::npos);
-  CHECK(Refusal([](TableDefinition& t) { t.primary_key = {"acct_id"}; }).find("'dt' is not in the primary key") !=
+  CHECK(Refusal([](TableDefinition& t) {
+          t.primary_key = {"acct_id"};
+        }).find("'dt' is not in the primary key") != std::string::npos);
+  CHECK(Refusal([](TableDefinition& t) { t.options["bucket"] = "0"; }).find("'bucket' = '0'") !=
         std::string::npos);
-  CHECK(Refusal([](TableDefinition& t) { t.options["bucket"] = "0"; }).find("'bucket' = '0'") != std::string::npos);
-  CHECK(Refusal([](TableDefinition& t) { t.options["bucket-key"] = "branch"; }).find("not in the primary key") !=
-        std::string::npos);
+  CHECK(Refusal([](TableDefinition& t) {
+          t.options["bucket-key"] = "branch";
+        }).find("not in the primary key") != std::string::npos);
   CHECK(Refusal([](TableDefinition& t) { t.options["changelog-producer"] = "lokup"; }) ==
-        "Option 'changelog-producer' = 'lokup': one of none, input, full-compaction, lookup is expected; did you "
+        "Option 'changelog-producer' = 'lokup': one of none, input, full-compaction, lookup is "
+        "expected; did you "
         "mean 'lookup'?");
-  CHECK(Refusal([](TableDefinition& t) { t.options["sequence.field"] = "updd"; }).find("'upd'") != std::string::npos);
-  CHECK(Refusal([](TableDefinition& t) { t.options["fields.balnce.aggregate-function"] = "sum"; })
-            .find("did you mean 'balance'") != std::string::npos);
-  CHECK(Refusal([](TableDefinition& t) { t.options["fields.balance,upd.sequence-group"] = "branch"; }).empty());
-  CHECK(Refusal([](TableDefinition& t) { t.options["primary-key"] = "dt,acct_id"; }).find("both") != std::string::npos);
-  CHECK(Refusal([](TableDefinition& t) { t.columns.push_back(Column("dt", "INT")); }).find("twice") !=
+  CHECK(Refusal([](TableDefinition& t) { t.options["sequence.field"] = "updd"; }).find("'upd'") !=
         std::string::npos);
-  CHECK(Refusal([](TableDefinition& t) { t.columns.push_back(Column("_LEVEL", "INT")); }).find("reserved") !=
+  CHECK(Refusal([](TableDefinition& t) {
+          t.options["fields.balnce.aggregate-function"] = "sum";
+        }).find("did you mean 'balance'") != std::string::npos);
+  CHECK(Refusal([](TableDefinition& t) {
+          t.options["fields.balance,upd.sequence-group"] = "branch";
+        }).empty());
+  CHECK(Refusal([](TableDefinition& t) { t.options["primary-key"] = "dt,acct_id"; }).find("both") !=
         std::string::npos);
+  CHECK(Refusal([](TableDefinition& t) {
+          t.columns.push_back(Column("dt", "INT"));
+        }).find("twice") != std::string::npos);
+  CHECK(Refusal([](TableDefinition& t) {
+          t.columns.push_back(Column("_LEVEL", "INT"));
+        }).find("reserved") != std::string::npos);
   CHECK(Refusal([](TableDefinition& t) {
           t.primary_key.clear();
           t.options.erase("changelog-producer");

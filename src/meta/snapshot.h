@@ -1,4 +1,5 @@
-// snapshot.h - snapshot/snapshot-N of a table. Bytes on disk: docs/format.md#snapshot (Snapshot.java).
+// snapshot.h - snapshot/snapshot-N of a table. Bytes on disk: docs/format.md#snapshot
+// (Snapshot.java).
 #pragma once
 
 #include "base/duck.h"

@@ -78,8 +78,9 @@ Snapshot SnapshotFromJson(std::string_view json, const std::string& file) {
   JsonFields fields(json, file);
   int64_t version = fields.OptionalLong("version").value_or(kVersion);
   if (version > kVersion) {
-    Throw(ErrorCode::kUnsupported, "Reading '{}': snapshot version {} is newer than {}, the last one known",
-          file, version, kVersion);
+    Throw(ErrorCode::kUnsupported,
+          "Reading '{}': snapshot version {} is newer than {}, the last one known", file, version,
+          kVersion);
   }
   Snapshot snapshot;
   snapshot.id = fields.Long("id");

@@ -82,17 +82,20 @@ ColumnStatsMode ParseMode(const std::string& option, const std::string& text) {
   if (lower == "full") return {StatsMode::kFull, 0};
   if (lower.starts_with("truncate(") && lower.ends_with(")")) {
     std::string digits = lower.substr(9, lower.size() - 10);
-    if (!digits.empty() && digits.size() < 10 && digits.find_first_not_of("0123456789") == std::string::npos &&
-        std::stoi(digits) > 0) {
+    if (!digits.empty() && digits.size() < 10 &&
+        digits.find_first_not_of("0123456789") == std::string::npos && std::stoi(digits) > 0) {
       return {StatsMode::kTruncate, std::stoi(digits)};
     }
   }
-  Throw(ErrorCode::kInvalid, "Option '{}' = '{}': none, counts, truncate(n) or full is expected", option, text);
+  Throw(ErrorCode::kInvalid, "Option '{}' = '{}': none, counts, truncate(n) or full is expected",
+        option, text);
 }
 
 }  // namespace
 
-bool HasStats(const DataType& type) { return SlotKindOf(type) != SlotKind::kNested; }
+bool HasStats(const DataType& type) {
+  return SlotKindOf(type) != SlotKind::kNested;
+}
 
 bool HasMinMax(const DataType& type) {
   if (type.root == TypeRoot::kBinary || type.root == TypeRoot::kVarBinary) return false;
@@ -111,7 +114,8 @@ std::vector<ColumnStatsMode> StatsModes(const TableSchema& schema, int level) {
       Throw(ErrorCode::kInvalid, "Option '{}' = '{}': level:mode pairs are expected", kPerLevel,
             GetString(options, kPerLevel, ""));
     }
-    if (item.substr(0, colon) == std::to_string(level)) table_mode = ParseMode(kPerLevel, item.substr(colon + 1));
+    if (item.substr(0, colon) == std::to_string(level))
+      table_mode = ParseMode(kPerLevel, item.substr(colon + 1));
   }
   int64_t keep_first = GetInt(options, "metadata.stats-keep-first-n-columns", -1);
   std::vector<ColumnStatsMode> modes;
@@ -148,7 +152,8 @@ struct StatsCollector::ColumnState {
   ColumnState(DataType given_type, ColumnStatsMode given_mode)
       : type(std::move(given_type)), mode(given_mode), duck(type.ToDuck()) {
     counts = HasStats(type) && mode.mode != StatsMode::kNone;
-    extremes = HasMinMax(type) && (mode.mode == StatsMode::kTruncate || mode.mode == StatsMode::kFull);
+    extremes =
+        HasMinMax(type) && (mode.mode == StatsMode::kTruncate || mode.mode == StatsMode::kFull);
   }
 
   void Add(Vector& vector, idx_t count) {
@@ -156,20 +161,30 @@ struct StatsCollector::ColumnState {
     UnifiedVectorFormat format;
     vector.ToUnifiedFormat(count, format);
     if (!format.validity.AllValid()) {
-      for (idx_t i = 0; i < count; i++) nulls += !format.validity.RowIsValid(format.sel->get_index(i));
+      for (idx_t i = 0; i < count; i++)
+        nulls += !format.validity.RowIsValid(format.sel->get_index(i));
     }
     if (!extremes) return;
     switch (duck.InternalType()) {
       case PhysicalType::BOOL:
-      case PhysicalType::INT8: return AddNumbers<int8_t>(format, count, min_int, max_int);
-      case PhysicalType::INT16: return AddNumbers<int16_t>(format, count, min_int, max_int);
-      case PhysicalType::INT32: return AddNumbers<int32_t>(format, count, min_int, max_int);
-      case PhysicalType::INT64: return AddNumbers<int64_t>(format, count, min_int, max_int);
-      case PhysicalType::INT128: return AddNumbers<duckdb::hugeint_t>(format, count, min_huge, max_huge);
-      case PhysicalType::FLOAT: return AddNumbers<float>(format, count, min_double, max_double);
-      case PhysicalType::DOUBLE: return AddNumbers<double>(format, count, min_double, max_double);
-      case PhysicalType::VARCHAR: return AddTexts(format, count);
-      default: MILLRACE_CHECK(false);
+      case PhysicalType::INT8:
+        return AddNumbers<int8_t>(format, count, min_int, max_int);
+      case PhysicalType::INT16:
+        return AddNumbers<int16_t>(format, count, min_int, max_int);
+      case PhysicalType::INT32:
+        return AddNumbers<int32_t>(format, count, min_int, max_int);
+      case PhysicalType::INT64:
+        return AddNumbers<int64_t>(format, count, min_int, max_int);
+      case PhysicalType::INT128:
+        return AddNumbers<duckdb::hugeint_t>(format, count, min_huge, max_huge);
+      case PhysicalType::FLOAT:
+        return AddNumbers<float>(format, count, min_double, max_double);
+      case PhysicalType::DOUBLE:
+        return AddNumbers<double>(format, count, min_double, max_double);
+      case PhysicalType::VARCHAR:
+        return AddTexts(format, count);
+      default:
+        MILLRACE_CHECK(false);
     }
   }
 
@@ -220,30 +235,41 @@ struct StatsCollector::ColumnState {
   std::pair<Value, Value> MinMax() const {
     if (!seen || unknown) return {Value(duck), Value(duck)};
     switch (duck.InternalType()) {
-      case PhysicalType::VARCHAR: return Texts();
+      case PhysicalType::VARCHAR:
+        return Texts();
       case PhysicalType::INT128:
-        return {Value::DECIMAL(min_huge, Width(), Scale()), Value::DECIMAL(max_huge, Width(), Scale())};
+        return {Value::DECIMAL(min_huge, Width(), Scale()),
+                Value::DECIMAL(max_huge, Width(), Scale())};
       case PhysicalType::FLOAT:
       case PhysicalType::DOUBLE: {
         // Zero has two signs, which compare equal: the range must hold both.
         double low = min_double == 0 ? -0.0 : min_double;
         double high = max_double == 0 ? 0.0 : max_double;
-        if (duck.InternalType() == PhysicalType::DOUBLE) return {Value::DOUBLE(low), Value::DOUBLE(high)};
+        if (duck.InternalType() == PhysicalType::DOUBLE)
+          return {Value::DOUBLE(low), Value::DOUBLE(high)};
         return {Value::FLOAT(static_cast<float>(low)), Value::FLOAT(static_cast<float>(high))};
       }
-      default: return {Number(min_int), Number(max_int)};
+      default:
+        return {Number(min_int), Number(max_int)};
     }
   }
 
   Value Number(int64_t number) const {
     switch (type.root) {
-      case TypeRoot::kBoolean: return Value::BOOLEAN(number != 0);
-      case TypeRoot::kDecimal: return Value::DECIMAL(number, Width(), Scale());
-      case TypeRoot::kDate: return Value::DATE(duckdb::date_t(static_cast<int32_t>(number)));
-      case TypeRoot::kTime: return Value::TIME(duckdb::dtime_t(number));
-      case TypeRoot::kTimestamp: return Value::TIMESTAMP(duckdb::timestamp_t(number));
-      case TypeRoot::kTimestampLtz: return Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(number));
-      default: return Value::Numeric(duck, number);
+      case TypeRoot::kBoolean:
+        return Value::BOOLEAN(number != 0);
+      case TypeRoot::kDecimal:
+        return Value::DECIMAL(number, Width(), Scale());
+      case TypeRoot::kDate:
+        return Value::DATE(duckdb::date_t(static_cast<int32_t>(number)));
+      case TypeRoot::kTime:
+        return Value::TIME(duckdb::dtime_t(number));
+      case TypeRoot::kTimestamp:
+        return Value::TIMESTAMP(duckdb::timestamp_t(number));
+      case TypeRoot::kTimestampLtz:
+        return Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(number));
+      default:
+        return Value::Numeric(duck, number);
     }
   }
 
@@ -261,7 +287,8 @@ struct StatsCollector::ColumnState {
 StatsCollector::StatsCollector(std::vector<DataType> types, int truncate) {
   ColumnStatsMode mode = truncate < 0 ? ColumnStatsMode{StatsMode::kFull, 0}
                                       : ColumnStatsMode{StatsMode::kTruncate, truncate};
-  for (DataType& type : types) columns_.push_back(std::make_unique<ColumnState>(std::move(type), mode));
+  for (DataType& type : types)
+    columns_.push_back(std::make_unique<ColumnState>(std::move(type), mode));
 }
 
 StatsCollector::StatsCollector(std::vector<DataType> types, std::vector<ColumnStatsMode> modes) {
@@ -276,7 +303,8 @@ StatsCollector::StatsCollector(StatsCollector&&) noexcept = default;
 StatsCollector& StatsCollector::operator=(StatsCollector&&) noexcept = default;
 
 void StatsCollector::Add(DataChunk& chunk, idx_t first_column) {
-  for (idx_t i = 0; i < columns_.size(); i++) AddColumn(i, chunk.data[first_column + i], chunk.size());
+  for (idx_t i = 0; i < columns_.size(); i++)
+    AddColumn(i, chunk.data[first_column + i], chunk.size());
 }
 
 void StatsCollector::AddColumn(idx_t column, Vector& vector, idx_t count) {

@@ -21,8 +21,8 @@ bool HasStats(const DataType& type);
 bool HasMinMax(const DataType& type);
 
 /// The mode of each column by `metadata.stats-mode`, `metadata.stats-mode.per.level`,
-/// `metadata.stats-keep-first-n-columns` and `fields.<column>.stats-mode`. Primary key columns always
-/// keep their stats. Throws: Error(kInvalid) naming the option.
+/// `metadata.stats-keep-first-n-columns` and `fields.<column>.stats-mode`. Primary key columns
+/// always keep their stats. Throws: Error(kInvalid) naming the option.
 std::vector<ColumnStatsMode> StatsModes(const TableSchema& schema, int level = 0);
 
 /// Collects SimpleStats of columns as chunks go by. Columnar: no Value before Finish.

@@ -28,16 +28,21 @@ Bounds Collect(const std::string& type_text, const std::vector<std::string>& tex
   DataChunk chunk;
   chunk.Initialize(duckdb::Allocator::DefaultAllocator(), {type.ToDuck()});
   for (idx_t i = 0; i < texts.size(); i++) {
-    chunk.SetValue(0, i, texts[i] == "NULL" ? Value(type.ToDuck()) : Value(texts[i]).DefaultCastAs(type.ToDuck()));
+    chunk.SetValue(
+        0, i,
+        texts[i] == "NULL" ? Value(type.ToDuck()) : Value(texts[i]).DefaultCastAs(type.ToDuck()));
   }
   chunk.SetCardinality(texts.size());
   StatsCollector collector({type}, std::vector<ColumnStatsMode>{mode});
   collector.Add(chunk, 0);
   SimpleStats stats = collector.Finish();
-  return {DecodeRow({type}, stats.min_values)[0], DecodeRow({type}, stats.max_values)[0], stats.null_counts[0]};
+  return {DecodeRow({type}, stats.min_values)[0], DecodeRow({type}, stats.max_values)[0],
+          stats.null_counts[0]};
 }
 
-std::string Text(const Value& value) { return value.IsNull() ? "NULL" : duckdb::StringValue::Get(value); }
+std::string Text(const Value& value) {
+  return value.IsNull() ? "NULL" : duckdb::StringValue::Get(value);
+}
 
 }  // namespace
 
@@ -46,10 +51,11 @@ TEST_CASE("Long strings are cut: the minimum to a prefix, the maximum to its suc
   CHECK(Text(bounds.min) == "abcdefghijklmnop");
   CHECK(Text(bounds.max) == "abcdefghijklmnoq");
   CHECK(bounds.nulls == 1);
-  CHECK(Text(Collect("STRING", {"abcdefghijklmnop"}).max) == "abcdefghijklmnop");  // Not longer: whole.
+  CHECK(Text(Collect("STRING", {"abcdefghijklmnop"}).max) ==
+        "abcdefghijklmnop");  // Not longer: whole.
   std::string wide;
   for (int i = 0; i < 17; i++) wide += "中";
-  CHECK(Text(Collect("STRING", {wide}).min) == wide.substr(0, 48));                // 16 characters.
+  CHECK(Text(Collect("STRING", {wide}).min) == wide.substr(0, 48));  // 16 characters.
   CHECK(Text(Collect("STRING", {wide}).max) == wide.substr(0, 45) + "丮");
   std::string greatest;
   for (int i = 0; i < 3; i++) greatest += "\xf4\x8f\xbf\xbf";  // U+10FFFF has no successor.
@@ -58,7 +64,8 @@ TEST_CASE("Long strings are cut: the minimum to a prefix, the maximum to its suc
   CHECK(none.min.IsNull());
   CHECK(none.max.IsNull());
   CHECK(none.nulls == 0);
-  CHECK(Text(Collect("STRING", {"\xed\x9f\xbf!"}, {StatsMode::kTruncate, 1}).max) == "\xee\x80\x80");  // U+D7FF.
+  CHECK(Text(Collect("STRING", {"\xed\x9f\xbf!"}, {StatsMode::kTruncate, 1}).max) ==
+        "\xee\x80\x80");  // U+D7FF.
   CHECK(Text(Collect("STRING", {wide}, {StatsMode::kFull, 0}).max) == wide);
 }
 
@@ -85,8 +92,8 @@ TEST_CASE("NaN has no order, and both zeros are within") {
 }
 
 TEST_CASE("Dense statistics leave out what has none") {
-  std::vector<DataType> types = {ParseDataType("INT"), ParseDataType("ARRAY<INT>"), ParseDataType("BYTES"),
-                                 ParseDataType("STRING")};
+  std::vector<DataType> types = {ParseDataType("INT"), ParseDataType("ARRAY<INT>"),
+                                 ParseDataType("BYTES"), ParseDataType("STRING")};
   duckdb::vector<LogicalType> ducks;
   for (const DataType& type : types) ducks.push_back(type.ToDuck());
   DataChunk chunk;
@@ -134,8 +141,9 @@ TEST_CASE("Bounds hold for random columns, however the chunks are laid out") {
   uint64_t seed = Random().Next();
   INFO("seed " << seed);
   Random random(seed);
-  for (const char* text : {"TINYINT", "SMALLINT", "INT", "BIGINT", "DECIMAL(4, 1)", "DECIMAL(9, 1)", "DECIMAL(18, 1)",
-                           "DECIMAL(38, 1)", "DOUBLE", "FLOAT", "STRING", "DATE", "BOOLEAN", "TIMESTAMP(6)"}) {
+  for (const char* text :
+       {"TINYINT", "SMALLINT", "INT", "BIGINT", "DECIMAL(4, 1)", "DECIMAL(9, 1)", "DECIMAL(18, 1)",
+        "DECIMAL(38, 1)", "DOUBLE", "FLOAT", "STRING", "DATE", "BOOLEAN", "TIMESTAMP(6)"}) {
     CAPTURE(text);
     DataType type = ParseDataType(text);
     StatsCollector collector({type}, -1);
@@ -151,9 +159,10 @@ TEST_CASE("Bounds hold for random columns, however the chunks are laid out") {
         if (random.Next() % 4 == 0) {
           nulls++;
         } else {
-          value = type.root == TypeRoot::kDate        ? Value::DATE(duckdb::date_t(number))
-                  : type.root == TypeRoot::kTimestamp ? Value::TIMESTAMP(duckdb::timestamp_t(number * 1000))
-                                                      : Value::INTEGER(number).DefaultCastAs(type.ToDuck());
+          value = type.root == TypeRoot::kDate ? Value::DATE(duckdb::date_t(number))
+                  : type.root == TypeRoot::kTimestamp
+                      ? Value::TIMESTAMP(duckdb::timestamp_t(number * 1000))
+                      : Value::INTEGER(number).DefaultCastAs(type.ToDuck());
           if (min.IsNull() || value < min) min = value;
           if (max.IsNull() || value > max) max = value;
         }

@@ -20,9 +20,9 @@ using Options = std::map<std::string, std::string>;
 
 struct ColumnDefinition {
   std::string name;
-  DataType type;                         // Of a computed column: filled in when it is bound.
-  std::optional<std::string> computed;   // DuckDB expression text of `name AS expr`.
-  std::optional<std::string> metadata;   // Key of a METADATA column.
+  DataType type;                        // Of a computed column: filled in when it is bound.
+  std::optional<std::string> computed;  // DuckDB expression text of `name AS expr`.
+  std::optional<std::string> metadata;  // Key of a METADATA column.
   std::string comment;
   bool operator==(const ColumnDefinition&) const = default;
 };
