@@ -31,29 +31,25 @@ std::string FileIdentifier(const ManifestEntry& entry) {
   return identifier;
 }
 
-std::vector<ManifestEntry> MergeManifestEntries(const std::vector<ManifestEntry>& entries) {
+std::vector<ManifestEntry> MergeManifestEntries(std::vector<ManifestEntry> entries) {
   std::unordered_map<std::string, size_t> position;  // Of the entry that is in force.
-  std::vector<const ManifestEntry*> kept;            // Null where a DELETE met its ADD.
-  for (const ManifestEntry& entry : entries) {
-    std::string identifier = FileIdentifier(entry);
-    auto found = position.find(identifier);
+  std::vector<bool> dropped(entries.size(), false);  // A DELETE and its ADD.
+  for (size_t i = 0; i < entries.size(); i++) {
+    const ManifestEntry& entry = entries[i];
+    auto [found, is_new] = position.try_emplace(FileIdentifier(entry), i);
+    if (is_new) continue;
     if (entry.kind == FileKind::kAdd) {
-      if (found != position.end()) {
-        Throw(ErrorCode::kCorrupt,
-              "Merging manifests: file '{}' (bucket {}, level {}) is added twice",
-              entry.file.file_name, entry.bucket, entry.file.level);
-      }
-    } else if (found != position.end()) {
-      kept[found->second] = nullptr;
-      position.erase(found);
-      continue;
+      Throw(ErrorCode::kCorrupt,
+            "Merging manifests: file '{}' (bucket {}, level {}) is added twice",
+            entry.file.file_name, entry.bucket, entry.file.level);
     }
-    position.emplace(std::move(identifier), kept.size());
-    kept.push_back(&entry);
+    dropped[found->second] = dropped[i] = true;
+    position.erase(found);
   }
   std::vector<ManifestEntry> merged;
-  for (const ManifestEntry* entry : kept) {
-    if (entry != nullptr) merged.push_back(*entry);
+  merged.reserve(position.size());
+  for (size_t i = 0; i < entries.size(); i++) {
+    if (!dropped[i]) merged.push_back(std::move(entries[i]));
   }
   return merged;
 }

@@ -77,7 +77,7 @@ std::vector<ManifestFileMeta> ManifestListFromAvro(std::string_view bytes, const
 /// Live entries: ADD inserts by identifier (partition, bucket, level, name ...), DELETE removes
 /// (FileEntry.java). A DELETE of an absent file stays in the result.
 /// Throws: Error(kCorrupt) when a file is added twice.
-std::vector<ManifestEntry> MergeManifestEntries(const std::vector<ManifestEntry>& entries);
+std::vector<ManifestEntry> MergeManifestEntries(std::vector<ManifestEntry> entries);
 /// The identifier as one string.
 std::string FileIdentifier(const ManifestEntry& entry);
 

@@ -265,6 +265,7 @@ TEST_CASE("ADD and DELETE cancel by the whole identifier") {
   ManifestEntry upgraded = add;
   upgraded.file.level = 5;
   CHECK(MergeManifestEntries({add, remove, upgraded}) == std::vector<ManifestEntry>{upgraded});
+  CHECK(MergeManifestEntries({add, upgraded, remove}) == std::vector<ManifestEntry>{upgraded});
   CHECK(MergeManifestEntries({remove}) == std::vector<ManifestEntry>{remove});
   CHECK(MergeManifestEntries({add, remove, add}) == std::vector<ManifestEntry>{add});
   CHECK_THROWS_AS(MergeManifestEntries({add, add}), Error);
