@@ -2,6 +2,7 @@
 
 #include "sql/connect/file/filesystem.h"
 #include "sql/connect/generate/datagen.h"
+#include "sql/connect/jdbc/jdbc.h"
 #include "sql/connect/print/print.h"
 
 namespace millrace {
@@ -10,6 +11,7 @@ void RegisterConnectors(ConnectorRegistry& registry) {
   RegisterBlackholeConnector(registry);
   RegisterDatagenConnector(registry);
   RegisterFilesystemConnector(registry);
+  RegisterJdbcConnector(registry);
   RegisterPrintConnector(registry);
 }
 

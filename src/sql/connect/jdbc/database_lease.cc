@@ -1,0 +1,70 @@
+#include "sql/connect/jdbc/database_lease.h"
+
+#include <mutex>
+
+#include "base/error.h"
+#include "duckdb/main/config.hpp"
+#include "duckdb/main/database.hpp"
+
+namespace millrace {
+
+namespace {
+
+struct OpenDatabase {
+  std::unique_ptr<duckdb::DuckDB> database;
+  int leases = 0;
+};
+
+std::mutex& Mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+std::map<std::string, OpenDatabase>& OpenDatabases() {
+  static std::map<std::string, OpenDatabase> databases;
+  return databases;
+}
+
+std::unique_ptr<duckdb::DuckDB> Open(const std::string& path) {
+  duckdb::DBConfig config;
+  // One thread: steps are small, and a pool for each opening would cost more than it gives.
+  config.SetOptionByName("threads", Value::BIGINT(1));
+  config.SetOptionByName("autoinstall_known_extensions", Value::BOOLEAN(false));
+  config.SetOptionByName("autoload_known_extensions", Value::BOOLEAN(false));
+  return std::make_unique<duckdb::DuckDB>(path, &config);
+}
+
+}  // namespace
+
+DatabaseLease::DatabaseLease(const std::string& path, Clock& clock, int64_t timeout_ms)
+    : path_(path) {
+  int64_t end_us = clock.MonotonicUs() + timeout_ms * 1000;
+  while (true) {
+    {
+      std::lock_guard lock(Mutex());
+      OpenDatabase& open = OpenDatabases()[path];
+      try {
+        if (!open.database) open.database = Open(path);
+        open.leases++;
+        database_ = open.database.get();
+        return;
+      } catch (const std::exception& exception) {
+        OpenDatabases().erase(path);
+        std::string text = ErrorFrom(exception).text();
+        bool locked = text.find("lock") != std::string::npos;
+        if (!locked || clock.MonotonicUs() >= end_us) {
+          Throw(locked ? ErrorCode::kIo : ErrorCode::kCorrupt, "Opening database {}: {}{}", path,
+                text, locked ? ". Close it there, or raise 'connection.max-retry-timeout'" : "");
+        }
+      }
+    }
+    clock.SleepMs(50);
+  }
+}
+
+DatabaseLease::~DatabaseLease() {
+  std::lock_guard lock(Mutex());
+  auto found = OpenDatabases().find(path_);
+  if (--found->second.leases == 0) OpenDatabases().erase(found);
+}
+
+}  // namespace millrace
