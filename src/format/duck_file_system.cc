@@ -25,15 +25,15 @@ void DuckFileSystem::OpenChecked(const std::string& path) {
 }
 
 void DuckFileSystem::SetChecksums(std::vector<ChunkChecksum> chunks) {
-  std::sort(chunks.begin(), chunks.end(), [](const ChunkChecksum& a, const ChunkChecksum& b) {
-    return a.offset < b.offset;
-  });
+  std::sort(chunks.begin(), chunks.end(),
+            [](const ChunkChecksum& a, const ChunkChecksum& b) { return a.offset < b.offset; });
   chunks_.clear();
   for (const ChunkChecksum& chunk : chunks) chunks_.push_back({chunk});
 }
 
 duckdb::unique_ptr<duckdb::FileHandle> DuckFileSystem::OpenFile(
-    const std::string& path, duckdb::FileOpenFlags flags, duckdb::optional_ptr<duckdb::FileOpener>) {
+    const std::string& path, duckdb::FileOpenFlags flags,
+    duckdb::optional_ptr<duckdb::FileOpener>) {
   if (flags.OpenForWriting()) {
     writing_ = files_.OpenForWrite(path);
     path_ = path;
@@ -75,7 +75,8 @@ void DuckFileSystem::CheckChunks(const char* buffer, int64_t length, int64_t off
   auto first = std::partition_point(chunks_.begin(), chunks_.end(), [&](const CheckedChunk& entry) {
     return entry.chunk.offset + entry.chunk.length <= offset;
   });
-  for (auto entry = first; entry != chunks_.end() && entry->chunk.offset < offset + length; ++entry) {
+  for (auto entry = first; entry != chunks_.end() && entry->chunk.offset < offset + length;
+       ++entry) {
     if (entry->checked) continue;
     const ChunkChecksum& chunk = entry->chunk;
     std::string whole;  // Only when a part of the chunk was asked for.
@@ -87,14 +88,16 @@ void DuckFileSystem::CheckChunks(const char* buffer, int64_t length, int64_t off
     }
     if (Crc32({bytes, static_cast<size_t>(chunk.length)}) != chunk.crc) {
       Throw(ErrorCode::kCorrupt,
-            "Reading data file '{}': the checksum of {} bytes at {} does not match: the file is damaged",
+            "Reading data file '{}': the checksum of {} bytes at {} does not match: the file is "
+            "damaged",
             path_, chunk.length, chunk.offset);
     }
     entry->checked = true;
   }
 }
 
-void DuckFileSystem::Write(duckdb::FileHandle& handle, void* buffer, int64_t length, idx_t location) {
+void DuckFileSystem::Write(duckdb::FileHandle& handle, void* buffer, int64_t length,
+                           idx_t location) {
   MILLRACE_CHECK(static_cast<int64_t>(location) == written_bytes());
   Write(handle, buffer, length);
 }

@@ -1,8 +1,9 @@
 // duck_file_system.h - our FileSystem as DuckDB's Parquet code sees one.
 //
-// Parquet files go through io/FileSystem like everything else, so that faults can be injected and an object
-// store can come. One adapter serves one reader or writer of one file: it keeps the file open, holds written
-// bytes back until they are checksummed and checks what is read (file_checksums.h).
+// Parquet files go through io/FileSystem like everything else, so that faults can be injected and
+// an object store can come. One adapter serves one reader or writer of one file: it keeps the file
+// open, holds written bytes back until they are checksummed and checks what is read
+// (file_checksums.h).
 #pragma once
 
 #include "duckdb/common/file_system.hpp"
@@ -51,7 +52,8 @@ class DuckFileSystem : public duckdb::FileSystem {
   void Seek(duckdb::FileHandle& handle, idx_t location) override;
   idx_t SeekPosition(duckdb::FileHandle& handle) override;
   bool CanSeek() override { return true; }
-  /// False makes the Parquet reader fetch whole column chunks, not page by page: fewer, larger reads.
+  /// False makes the Parquet reader fetch whole column chunks, not page by page: fewer, larger
+  /// reads.
   bool OnDiskFile(duckdb::FileHandle&) override { return false; }
   bool FileExists(const std::string& path, duckdb::optional_ptr<duckdb::FileOpener>) override {
     return files_.Exists(path);

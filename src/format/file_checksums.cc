@@ -67,15 +67,16 @@ FileTail ReadTail(RandomAccessFile& file, const std::string& path) {
     file.ReadAt(tail.offset, tail.bytes.data(), length);
   };
   if (file.Size() < kEndBytes + 4) {
-    Throw(ErrorCode::kCorrupt, "Reading data file '{}': its {} bytes are too few for a Parquet file",
-          path, file.Size());
+    Throw(ErrorCode::kCorrupt,
+          "Reading data file '{}': its {} bytes are too few for a Parquet file", path, file.Size());
   }
   read(std::min(file.Size(), kReadAhead));
   auto size = static_cast<int64_t>(tail.bytes.size());
   int64_t footer = LoadLittle<uint32_t>(tail.bytes.data() + size - kEndBytes);
   if (footer + kEndBytes > file.Size()) {
-    Throw(ErrorCode::kCorrupt, "Reading data file '{}': its footer of {} bytes does not fit into {}",
-          path, footer, file.Size());
+    Throw(ErrorCode::kCorrupt,
+          "Reading data file '{}': its footer of {} bytes does not fit into {}", path, footer,
+          file.Size());
   }
   if (footer + kEndBytes > size) {
     read(footer + kEndBytes);
@@ -88,7 +89,8 @@ FileTail ReadTail(RandomAccessFile& file, const std::string& path) {
   std::optional<uint32_t> expected = FromHex(std::string_view(unsealed).substr(digits, 8));
   unsealed.replace(digits, kUnsealed.size(), kUnsealed);
   if (expected != Crc32(unsealed)) {
-    Throw(ErrorCode::kCorrupt, "Reading data file '{}': the checksum of its footer does not match", path);
+    Throw(ErrorCode::kCorrupt, "Reading data file '{}': the checksum of its footer does not match",
+          path);
   }
   return tail;
 }

@@ -1,9 +1,12 @@
-// file_checksums.h - checksums of a Parquet file's column chunks and footer, so that damage is never data.
+// file_checksums.h - checksums of a Parquet file's column chunks and footer, so that damage is
+// never data.
 //
-// DuckDB's writer leaves Parquet's page checksums out and its reader ignores them. Ours stand in the footer's
-// key-value metadata, which other readers skip: key "millrace.checksums", value "footer=" + 8 hex digits + ","
-// + 8 hex digits of zlib's CRC-32 for each column chunk, row group by row group. The footer's own covers the
-// footer with its digits as zeros. Files without them (of other engines) are read unchecked.
+// DuckDB's writer leaves Parquet's page checksums out and its reader ignores them. Ours stand in
+// the footer's key-value metadata, which other readers skip: key "millrace.checksums", value
+// "footer=" + 8 hex digits + ","
+// + 8 hex digits of zlib's CRC-32 for each column chunk, row group by row group. The footer's own
+// covers the footer with its digits as zeros. Files without them (of other engines) are read
+// unchecked.
 #pragma once
 
 #include <string>
@@ -27,7 +30,8 @@ std::string ChecksumValue(const std::vector<uint32_t>& chunks);
 /// The checksums of the chunks in `value`; empty when it is none of ours.
 std::vector<uint32_t> ParseChecksumValue(const std::string& value);
 
-/// Puts the footer's checksum into its place. `tail` is the end of the file: footer, its length, magic.
+/// Puts the footer's checksum into its place. `tail` is the end of the file: footer, its length,
+/// magic.
 void SealFooter(std::string& tail);
 
 /// The end of a file, read ahead.
@@ -35,7 +39,8 @@ struct FileTail {
   int64_t offset = 0;
   std::string bytes;
 };
-/// Reads at least the footer and checks it when it is sealed. Throws: Error(kCorrupt) naming `path`.
+/// Reads at least the footer and checks it when it is sealed. Throws: Error(kCorrupt) naming
+/// `path`.
 FileTail ReadTail(RandomAccessFile& file, const std::string& path);
 
 }  // namespace millrace

@@ -1,4 +1,5 @@
-// file_columns.cc - which columns a data file of a primary-key table has (docs/format.md#data-files).
+// file_columns.cc - which columns a data file of a primary-key table has
+// (docs/format.md#data-files).
 #include "format/parquet_file.h"
 
 namespace millrace {

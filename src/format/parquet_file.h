@@ -1,7 +1,8 @@
 // parquet_file.h - data files of a table: Parquet through DuckDB's own reader and writer.
 //
-// Columns carry Paimon's field ids and physical types (docs/format.md#data-files). This header hides
-// DuckDB's Parquet headers, which put an ambiguous LogicalType in scope: only parquet_file_writer.cc and _reader.cc have them.
+// Columns carry Paimon's field ids and physical types (docs/format.md#data-files). This header
+// hides DuckDB's Parquet headers, which put an ambiguous LogicalType in scope: only
+// parquet_file_writer.cc and _reader.cc have them.
 #pragma once
 
 #include "io/file_system.h"
@@ -61,12 +62,13 @@ struct FilePredicate {
 /// Threads: one at a time. Throws: Error(kCorrupt) naming the file; Error(kNotFound).
 class ParquetFileReader {
  public:
-  /// `columns` are found by name; one that the file lacks is read as NULL. Values come in the DuckDB
-  /// type of the column's `type`, cast when the file's physical type differs.
+  /// `columns` are found by name; one that the file lacks is read as NULL. Values come in the
+  /// DuckDB type of the column's `type`, cast when the file's physical type differs.
   ParquetFileReader(duckdb::DatabaseInstance& database, FileSystem& files, std::string path,
                     std::vector<FileColumn> columns, std::vector<FilePredicate> prune = {});
   ~ParquetFileReader();
-  /// Fills `chunk` (initialised with Types()); false at the end. Row groups that cannot match are skipped.
+  /// Fills `chunk` (initialised with Types()); false at the end. Row groups that cannot match are
+  /// skipped.
   bool Next(DataChunk& chunk);
   const duckdb::vector<LogicalType>& Types() const;
   int64_t RowCount() const;

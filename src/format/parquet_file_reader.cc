@@ -1,7 +1,8 @@
 // parquet_file_reader.cc - ParquetFileReader over DuckDB's ParquetReader.
 //
 // When every wanted column is there in its own type, chunks are decoded straight into the caller's;
-// otherwise into a chunk of the file's types, from which columns are referenced, cast or filled with NULL.
+// otherwise into a chunk of the file's types, from which columns are referenced, cast or filled
+// with NULL.
 #include <numeric>
 
 #include "base/error.h"
@@ -19,10 +20,14 @@ namespace {
 
 duckdb::ExpressionType Comparison(FilePredicate::Op op) {
   switch (op) {
-    case FilePredicate::Op::kEqual: return duckdb::ExpressionType::COMPARE_EQUAL;
-    case FilePredicate::Op::kLess: return duckdb::ExpressionType::COMPARE_LESSTHAN;
-    case FilePredicate::Op::kLessEqual: return duckdb::ExpressionType::COMPARE_LESSTHANOREQUALTO;
-    case FilePredicate::Op::kGreater: return duckdb::ExpressionType::COMPARE_GREATERTHAN;
+    case FilePredicate::Op::kEqual:
+      return duckdb::ExpressionType::COMPARE_EQUAL;
+    case FilePredicate::Op::kLess:
+      return duckdb::ExpressionType::COMPARE_LESSTHAN;
+    case FilePredicate::Op::kLessEqual:
+      return duckdb::ExpressionType::COMPARE_LESSTHANOREQUALTO;
+    case FilePredicate::Op::kGreater:
+      return duckdb::ExpressionType::COMPARE_GREATERTHAN;
     case FilePredicate::Op::kGreaterEqual:
       return duckdb::ExpressionType::COMPARE_GREATERTHANOREQUALTO;
   }
@@ -156,7 +161,8 @@ struct ParquetFileReader::State {
         metadata, reader->parquet_options, group, metadata.row_groups[group].columns);
     if (!statistics) return true;
     duckdb::ConstantFilter filter(Comparison(predicate.op), constant);
-    return filter.CheckStatistics(*statistics) != duckdb::FilterPropagateResult::FILTER_ALWAYS_FALSE;
+    return filter.CheckStatistics(*statistics) !=
+           duckdb::FilterPropagateResult::FILTER_ALWAYS_FALSE;
   }
 
   bool Scan(DataChunk& chunk) {
@@ -226,7 +232,9 @@ bool ParquetFileReader::Next(DataChunk& chunk) {
   });
 }
 
-const duckdb::vector<LogicalType>& ParquetFileReader::Types() const { return state_->types; }
+const duckdb::vector<LogicalType>& ParquetFileReader::Types() const {
+  return state_->types;
+}
 
 int64_t ParquetFileReader::RowCount() const {
   return static_cast<int64_t>(state_->reader->NumRows());

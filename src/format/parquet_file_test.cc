@@ -1,5 +1,6 @@
 // Goal: what was written is read back, value for value; a damaged file is an error that names it.
-// Method: random rows of every type through a memory disk, whole and by column; then cuts and flipped bits.
+// Method: random rows of every type through a memory disk, whole and by column; then cuts and
+// flipped bits.
 #include "format/parquet_file.h"
 
 #include <doctest/doctest.h>
@@ -21,13 +22,37 @@ duckdb::DatabaseInstance& Database() {
 
 using Rows = std::vector<std::vector<Value>>;
 
-constexpr const char* kTypes[] = {
-    "BOOLEAN", "TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL(4,2)",
-    "DECIMAL(9,2)", "DECIMAL(18,4)", "DECIMAL(38,6)", "CHAR(5)", "VARCHAR(40)", "STRING", "BINARY(3)",
-    "BYTES", "DATE", "TIME(3)", "TIMESTAMP(0)", "TIMESTAMP(3)", "TIMESTAMP(6)", "TIMESTAMP(9)",
-    "TIMESTAMP_LTZ(0)", "TIMESTAMP_LTZ(3)", "TIMESTAMP_LTZ(6)", "TIMESTAMP_LTZ(9)", "ARRAY<INT>",
-    "ARRAY<TIMESTAMP(3)>", "MAP<STRING, BIGINT>", "MULTISET<STRING>",
-    "ROW<a INT, b ROW<c STRING, d ARRAY<DECIMAL(10,2)>>>"};
+constexpr const char* kTypes[] = {"BOOLEAN",
+                                  "TINYINT",
+                                  "SMALLINT",
+                                  "INT",
+                                  "BIGINT",
+                                  "FLOAT",
+                                  "DOUBLE",
+                                  "DECIMAL(4,2)",
+                                  "DECIMAL(9,2)",
+                                  "DECIMAL(18,4)",
+                                  "DECIMAL(38,6)",
+                                  "CHAR(5)",
+                                  "VARCHAR(40)",
+                                  "STRING",
+                                  "BINARY(3)",
+                                  "BYTES",
+                                  "DATE",
+                                  "TIME(3)",
+                                  "TIMESTAMP(0)",
+                                  "TIMESTAMP(3)",
+                                  "TIMESTAMP(6)",
+                                  "TIMESTAMP(9)",
+                                  "TIMESTAMP_LTZ(0)",
+                                  "TIMESTAMP_LTZ(3)",
+                                  "TIMESTAMP_LTZ(6)",
+                                  "TIMESTAMP_LTZ(9)",
+                                  "ARRAY<INT>",
+                                  "ARRAY<TIMESTAMP(3)>",
+                                  "MAP<STRING, BIGINT>",
+                                  "MULTISET<STRING>",
+                                  "ROW<a INT, b ROW<c STRING, d ARRAY<DECIMAL(10,2)>>>"};
 
 void GiveIds(DataType& type, int& next) {
   for (DataField& field : type.fields) {
@@ -67,8 +92,8 @@ Rows RandomRows(std::mt19937_64& random, const std::vector<FileColumn>& columns,
 }
 
 int64_t WriteFile(FileSystem& files, const std::string& path,
-                  const std::vector<FileColumn>& columns, const Rows& rows,
-                  std::mt19937_64& random, ParquetWriteOptions options = {}) {
+                  const std::vector<FileColumn>& columns, const Rows& rows, std::mt19937_64& random,
+                  ParquetWriteOptions options = {}) {
   ParquetFileWriter writer(Database(), files, path, columns, options);
   for (idx_t start = 0; start < rows.size();) {
     idx_t size = std::min<idx_t>(rows.size() - start, 1 + random() % kChunkRows);
@@ -130,7 +155,8 @@ TEST_CASE("Every type survives writing and reading, NULLs included") {
 TEST_CASE("Columns are found by name, cast when their type changed, NULL when missing") {
   std::mt19937_64 random(4);
   MemoryFileSystem disk;
-  std::vector<FileColumn> columns = {{"a", ParseDataType("INT"), 0}, {"b", ParseDataType("STRING"), 1}};
+  std::vector<FileColumn> columns = {{"a", ParseDataType("INT"), 0},
+                                     {"b", ParseDataType("STRING"), 1}};
   WriteFile(disk, "/f", columns, {{Value::INTEGER(7), Value("x")}, {Value::INTEGER(8), Value()}},
             random);
   std::vector<FileColumn> wanted = {{"b", ParseDataType("STRING"), 1},
@@ -149,7 +175,8 @@ TEST_CASE("Row groups that cannot match are skipped, all others are kept") {
   std::vector<FileColumn> columns = {{"a", ParseDataType("BIGINT NOT NULL"), 0},
                                      {"s", ParseDataType("STRING"), 1}};
   Rows rows;
-  for (int i = 0; i < 10000; i++) rows.push_back({Value::BIGINT(i), Value(fmt::format("{:06}", i))});
+  for (int i = 0; i < 10000; i++)
+    rows.push_back({Value::BIGINT(i), Value(fmt::format("{:06}", i))});
   WriteFile(disk, "/f", columns, rows, random, {.row_group_rows = 1000});
   using Op = FilePredicate::Op;
   auto count = [&](std::vector<FilePredicate> prune) {

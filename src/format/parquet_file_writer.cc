@@ -1,7 +1,8 @@
 // parquet_file_writer.cc - ParquetFileWriter over DuckDB's ParquetWriter.
 //
-// What DuckDB's writer cannot say by itself is set in its schema before the footer is written: the root's
-// name, REQUIRED for NOT NULL columns, TIME as int32 milliseconds, TIMESTAMP_LTZ(0-3) as adjusted to UTC.
+// What DuckDB's writer cannot say by itself is set in its schema before the footer is written: the
+// root's name, REQUIRED for NOT NULL columns, TIME as int32 milliseconds, TIMESTAMP_LTZ(0-3) as
+// adjusted to UTC.
 #include <fmt/format.h>
 
 #include "base/bytes.h"
@@ -48,9 +49,10 @@ LogicalType StorageType(const DataType& type, const std::string& column, bool to
   switch (type.root) {
     case TypeRoot::kTime:
       if (top) return LogicalType(LogicalTypeId::INTEGER);
-      Throw(ErrorCode::kUnsupported,
-            "Writing column '{}': TIME inside another type cannot be stored; use INT (milliseconds)",
-            column);
+      Throw(
+          ErrorCode::kUnsupported,
+          "Writing column '{}': TIME inside another type cannot be stored; use INT (milliseconds)",
+          column);
     case TypeRoot::kArray:
       return LogicalType::LIST(StorageType(type.children[0], column, false));
     case TypeRoot::kMultiset:
@@ -201,8 +203,9 @@ struct ParquetFileWriter::State {
     if (IsMillis(type)) {
       MicrosToMillis(source, target, count);
     } else if (type.root == TypeRoot::kTime) {
-      duckdb::UnaryExecutor::Execute<int64_t, int32_t>(
-          source, target, count, [](int64_t micros) { return static_cast<int32_t>(micros / 1000); });
+      duckdb::UnaryExecutor::Execute<int64_t, int32_t>(source, target, count, [](int64_t micros) {
+        return static_cast<int32_t>(micros / 1000);
+      });
     } else if (source.GetType().InternalType() == target.GetType().InternalType() &&
                !source.GetType().IsNested()) {
       target.Reinterpret(source);  // An alias on the same bytes.
@@ -219,8 +222,9 @@ struct ParquetFileWriter::State {
       if (format.validity.AllValid()) continue;
       for (idx_t row = 0; row < chunk.size(); row++) {
         if (!format.validity.RowIsValid(format.sel->get_index(row))) {
-          Throw(ErrorCode::kData, "Writing data file '{}': column '{}' is NOT NULL but a row has NULL",
-                path, columns[i].name);
+          Throw(ErrorCode::kData,
+                "Writing data file '{}': column '{}' is NOT NULL but a row has NULL", path,
+                columns[i].name);
         }
       }
     }
@@ -357,7 +361,8 @@ int64_t ParquetFileWriter::EstimatedSize() const {
   auto buffered = static_cast<int64_t>(state_->buffer->Count());
   if (buffered == 0) return written;
   if (state_->flushed_rows > 0) return written + buffered * written / state_->flushed_rows;
-  return written + static_cast<int64_t>(state_->buffer->SizeInBytes()) / 3;  // A guess at the ratio.
+  return written +
+         static_cast<int64_t>(state_->buffer->SizeInBytes()) / 3;  // A guess at the ratio.
 }
 
 int64_t ParquetFileWriter::Finish() {

@@ -16,18 +16,26 @@ inline std::string RandomText(std::mt19937_64& random, size_t length_max) {
   return text;
 }
 
-/// A value of `type`, in DuckDB's type for it; from a domain of about `domain` values where that is easy.
+/// A value of `type`, in DuckDB's type for it; from a domain of about `domain` values where that is
+/// easy.
 inline Value RandomValue(std::mt19937_64& random, const DataType& type, int64_t domain = 1 << 30) {
   if (type.nullable && random() % 5 == 0) return Value(type.ToDuck());
   int64_t number = static_cast<int64_t>(random() % static_cast<uint64_t>(domain)) - domain / 2;
   switch (type.root) {
-    case TypeRoot::kBoolean: return Value::BOOLEAN(number % 2 != 0);
-    case TypeRoot::kTinyInt: return Value::TINYINT(static_cast<int8_t>(number % 128));
-    case TypeRoot::kSmallInt: return Value::SMALLINT(static_cast<int16_t>(number % 32768));
-    case TypeRoot::kInt: return Value::INTEGER(static_cast<int32_t>(number));
-    case TypeRoot::kBigInt: return Value::BIGINT(number * (domain > 1000 ? 1'000'003 : 1));
-    case TypeRoot::kFloat: return Value::FLOAT(static_cast<float>(number) / 8);
-    case TypeRoot::kDouble: return Value::DOUBLE(static_cast<double>(number) / 8);
+    case TypeRoot::kBoolean:
+      return Value::BOOLEAN(number % 2 != 0);
+    case TypeRoot::kTinyInt:
+      return Value::TINYINT(static_cast<int8_t>(number % 128));
+    case TypeRoot::kSmallInt:
+      return Value::SMALLINT(static_cast<int16_t>(number % 32768));
+    case TypeRoot::kInt:
+      return Value::INTEGER(static_cast<int32_t>(number));
+    case TypeRoot::kBigInt:
+      return Value::BIGINT(number * (domain > 1000 ? 1'000'003 : 1));
+    case TypeRoot::kFloat:
+      return Value::FLOAT(static_cast<float>(number) / 8);
+    case TypeRoot::kDouble:
+      return Value::DOUBLE(static_cast<double>(number) / 8);
     case TypeRoot::kDecimal: {
       std::string digits = std::to_string(number % (type.length < 10 ? 999 : 999'999'999));
       return Value::BIGINT(std::stoll(digits) % (type.length - type.scale < 3 ? 9 : 999))
@@ -43,7 +51,8 @@ inline Value RandomValue(std::mt19937_64& random, const DataType& type, int64_t 
       for (size_t i = random() % 20; i > 0; i--) bytes += static_cast<char>(random());
       return Value::BLOB(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
     }
-    case TypeRoot::kDate: return Value::DATE(duckdb::date_t(static_cast<int32_t>(number % 40000)));
+    case TypeRoot::kDate:
+      return Value::DATE(duckdb::date_t(static_cast<int32_t>(number % 40000)));
     case TypeRoot::kTime:
       return Value::TIME(duckdb::dtime_t(static_cast<int64_t>(random() % 86'400'000) * 1000));
     case TypeRoot::kTimestamp:
@@ -71,9 +80,8 @@ inline Value RandomValue(std::mt19937_64& random, const DataType& type, int64_t 
       duckdb::vector<Value> values;
       if (random() % 2 == 0) {
         keys.push_back(RandomValue(random, type.children[0].NotNull(), domain));
-        values.push_back(type.root == TypeRoot::kMap
-                             ? RandomValue(random, type.children[1], domain)
-                             : Value::INTEGER(2));
+        values.push_back(type.root == TypeRoot::kMap ? RandomValue(random, type.children[1], domain)
+                                                     : Value::INTEGER(2));
       }
       return Value::MAP(type.children[0].ToDuck(),
                         type.root == TypeRoot::kMap ? type.children[1].ToDuck()

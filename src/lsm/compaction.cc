@@ -68,8 +68,8 @@ std::optional<CompactUnit> UniversalCompaction::Pick(const Levels& levels) const
     int64_t total = TotalBytes(runs, runs.size());
     int64_t top = runs.back().level == max_level ? runs.back().run.TotalBytes() : 0;
     bool small = options_.total_size_threshold && total < *options_.total_size_threshold;
-    bool grown = options_.incremental_size_threshold &&
-                 total - top > *options_.incremental_size_threshold;
+    bool grown =
+        options_.incremental_size_threshold && total - top > *options_.incremental_size_threshold;
     if (small || grown) return MakeUnit(runs, runs.size(), max_level);
   }
   if (runs.size() >= trigger && !runs.empty()) {
@@ -116,8 +116,13 @@ class Task {
   Task(const LsmContext& context, const KeyValueLayout& layout, const KeyOrder& order,
        const CompactUnit& unit, DataFileNames& names, const CompactOptions& options,
        const std::function<bool()>& cancelled)
-      : context_(context), layout_(layout), order_(order), unit_(unit), names_(names),
-        options_(options), cancelled_(cancelled) {
+      : context_(context),
+        layout_(layout),
+        order_(order),
+        unit_(unit),
+        names_(names),
+        options_(options),
+        cancelled_(cancelled) {
     options_.write.level = unit.output_level;
     options_.write.source = FileSource::kCompact;
   }
@@ -223,9 +228,9 @@ class Task {
 
 }  // namespace
 
-CompactResult Compact(const LsmContext& context, const KeyValueLayout& layout, const KeyOrder& order,
-                      const CompactUnit& unit, DataFileNames& names, const CompactOptions& options,
-                      const std::function<bool()>& cancelled) {
+CompactResult Compact(const LsmContext& context, const KeyValueLayout& layout,
+                      const KeyOrder& order, const CompactUnit& unit, DataFileNames& names,
+                      const CompactOptions& options, const std::function<bool()>& cancelled) {
   MILLRACE_CHECK(unit.output_level > 0);
   Task task(context, layout, order, unit, names, options, cancelled);
   try {

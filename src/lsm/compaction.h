@@ -10,9 +10,9 @@
 namespace millrace {
 
 struct CompactionOptions {
-  int trigger = 5;                          // num-sorted-run.compaction-trigger
-  int max_size_amplification_percent = 200; // compaction.max-size-amplification-percent
-  int size_ratio_percent = 1;               // compaction.size-ratio
+  int trigger = 5;                           // num-sorted-run.compaction-trigger
+  int max_size_amplification_percent = 200;  // compaction.max-size-amplification-percent
+  int size_ratio_percent = 1;                // compaction.size-ratio
   /// compaction.total-size-threshold: below it everything is compacted to the top.
   std::optional<int64_t> total_size_threshold = std::nullopt;
   /// compaction.incremental-size-threshold: above it (outside the top level) likewise.
@@ -31,7 +31,8 @@ struct CompactUnit {
 class UniversalCompaction {
  public:
   explicit UniversalCompaction(CompactionOptions options) : options_(options) {}
-  /// nullopt: nothing worth doing. Never picks level 0 as output, nor a unit that would change nothing.
+  /// nullopt: nothing worth doing. Never picks level 0 as output, nor a unit that would change
+  /// nothing.
   [[nodiscard]] std::optional<CompactUnit> Pick(const Levels& levels) const;
   /// All level-0 runs (and what size ratio adds): lookup changelogs need an empty level 0.
   [[nodiscard]] std::optional<CompactUnit> PickLevel0(const Levels& levels) const;
@@ -51,19 +52,20 @@ struct CompactOptions {
   MergeEngine engine = MergeEngine::kDeduplicate;
   /// Deletes may go: the output is at or above the highest non-empty level and is not level 0.
   bool drop_deletes = false;
-  int max_level = 5;      // Levels::MaxLevel(): files with deletes do not rise there as they are.
+  int max_level = 5;  // Levels::MaxLevel(): files with deletes do not rise there as they are.
   RunWriteOptions write = {};  // Its level and source are set by the task.
 };
 
 /// True when `unit`'s output level lets deletes go.
 bool MayDropDeletes(const Levels& levels, const CompactUnit& unit);
 
-/// Rewrites the files of `unit` to its output level: sections of one run with files that are big enough
-/// are upgraded by metadata only, everything else is merged. Files of `before` are not deleted.
-/// Throws: Error(kIo, kCorrupt, kCancelled); what had been written is deleted then.
+/// Rewrites the files of `unit` to its output level: sections of one run with files that are big
+/// enough are upgraded by metadata only, everything else is merged. Files of `before` are not
+/// deleted. Throws: Error(kIo, kCorrupt, kCancelled); what had been written is deleted then.
 /// `cancelled` is asked once per chunk.
-CompactResult Compact(const LsmContext& context, const KeyValueLayout& layout, const KeyOrder& order,
-                      const CompactUnit& unit, DataFileNames& names, const CompactOptions& options,
+CompactResult Compact(const LsmContext& context, const KeyValueLayout& layout,
+                      const KeyOrder& order, const CompactUnit& unit, DataFileNames& names,
+                      const CompactOptions& options,
                       const std::function<bool()>& cancelled = nullptr);
 
 }  // namespace millrace

@@ -1,5 +1,5 @@
-// Goal: runs, sections and picks are those of the format's rules, and deletes go only where they may.
-// Method: hand-derived cases over made-up file metadata; two compactions over real files.
+// Goal: runs, sections and picks are those of the format's rules, and deletes go only where they
+// may. Method: hand-derived cases over made-up file metadata; two compactions over real files.
 #include "lsm/compaction.h"
 
 #include <doctest/doctest.h>
@@ -71,8 +71,8 @@ TEST_CASE("Level 0 is ordered newest first, levels above are one run each") {
 }
 
 TEST_CASE("Overlapping files in one level are refused") {
-  CHECK_THROWS_AS(Levels(KeyOrder(KeyTypes()), {File("a", 2, 1, 0, 5, 1), File("b", 2, 1, 5, 9, 2)}),
-                  Error);
+  CHECK_THROWS_AS(
+      Levels(KeyOrder(KeyTypes()), {File("a", 2, 1, 0, 5, 1), File("b", 2, 1, 5, 9, 2)}), Error);
 }
 
 TEST_CASE("Sections split where no key ranges overlap, with the fewest runs each") {
@@ -212,8 +212,9 @@ TEST_CASE("A cancelled compaction stops and cleans up") {
   }
   CompactOptions options{.write = {.folder = "/b"}};
   try {
-    Compact(bucket.context, bucket.layout, bucket.order, *UniversalCompaction::PickAll(bucket.levels),
-            bucket.names, options, [] { return true; });
+    Compact(bucket.context, bucket.layout, bucket.order,
+            *UniversalCompaction::PickAll(bucket.levels), bucket.names, options,
+            [] { return true; });
     FAIL("must throw");
   } catch (const Error& error) {
     CHECK(error.code() == ErrorCode::kCancelled);

@@ -1,8 +1,8 @@
 // key_value.h - the row of a primary-key table's file, and the order of its keys.
 //
-// Row = trimmed primary key columns, _SEQUENCE_NUMBER BIGINT, _VALUE_KIND TINYINT, all value columns
-// (docs/format.md#data-files). Order: column by column, strings as unsigned bytes, NULL first; rows of one
-// key by user sequence (if any), then by sequence number; the last wins.
+// Row = trimmed primary key columns, _SEQUENCE_NUMBER BIGINT, _VALUE_KIND TINYINT, all value
+// columns (docs/format.md#data-files). Order: column by column, strings as unsigned bytes, NULL
+// first; rows of one key by user sequence (if any), then by sequence number; the last wins.
 #pragma once
 
 #include "base/change_chunk.h"
@@ -16,9 +16,9 @@ namespace millrace {
 /// The columns of one table version as runs store them. A plain value.
 struct KeyValueLayout {
   int64_t schema_id = 0;
-  std::vector<DataField> fields;        // All value columns, in schema order.
-  std::vector<idx_t> key;               // Trimmed primary key, indexes into `fields`.
-  std::vector<idx_t> sequence_fields;   // `sequence.field`, indexes into `fields`; mostly empty.
+  std::vector<DataField> fields;       // All value columns, in schema order.
+  std::vector<idx_t> key;              // Trimmed primary key, indexes into `fields`.
+  std::vector<idx_t> sequence_fields;  // `sequence.field`, indexes into `fields`; mostly empty.
 
   idx_t SequenceColumn() const { return key.size(); }
   idx_t KindColumn() const { return key.size() + 1; }

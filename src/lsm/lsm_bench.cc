@@ -1,6 +1,8 @@
-// lsm_bench.cc - sort+write and merge of 5 million rows, next to DuckDB's own Parquet on the same rows.
+// lsm_bench.cc - sort+write and merge of 5 million rows, next to DuckDB's own Parquet on the same
+// rows.
 //
-// Usage: lsm_bench [rows] [folder]. Prints rows per processor second and the ratio to plain DuckDB in the same process.
+// Usage: lsm_bench [rows] [folder]. Prints rows per processor second and the ratio to plain DuckDB
+// in the same process.
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
@@ -18,13 +20,16 @@ namespace {
 
 constexpr const char* kRows =
     "SELECT hash(i + {0}) % {1} AS id, 'account ' || (i * 7919 % 100000) AS name, "
-    "(i * 31 % 1000000)::DECIMAL(18,2) / 4 AS balance, DATE '2022-01-01' + (i % 900)::INTEGER AS day, "
+    "(i * 31 % 1000000)::DECIMAL(18,2) / 4 AS balance, DATE '2022-01-01' + (i % 900)::INTEGER AS "
+    "day, "
     "TIMESTAMP '2022-11-22 00:00:00' + INTERVAL (i % 86400) SECOND AS opened, i % 97 AS branch, "
-    "i * 0.5::DOUBLE AS rate, 'EUR' AS currency, i AS number, i % 2 = 0 AS active FROM range({2}) t(i)";
+    "i * 0.5::DOUBLE AS rate, 'EUR' AS currency, i AS number, i % 2 = 0 AS active FROM range({2}) "
+    "t(i)";
 
-constexpr const char* kTypes[] = {"BIGINT NOT NULL", "STRING", "DECIMAL(18,2)", "DATE", "TIMESTAMP(6)",
-                                  "BIGINT", "DOUBLE", "STRING", "BIGINT", "BOOLEAN"};
-constexpr const char* kNames[] = {"id", "name", "balance", "day", "opened",
+constexpr const char* kTypes[] = {"BIGINT NOT NULL", "STRING", "DECIMAL(18,2)", "DATE",
+                                  "TIMESTAMP(6)",    "BIGINT", "DOUBLE",        "STRING",
+                                  "BIGINT",          "BOOLEAN"};
+constexpr const char* kNames[] = {"id",     "name", "balance",  "day",    "opened",
                                   "branch", "rate", "currency", "number", "active"};
 
 KeyValueLayout BenchLayout() {
@@ -54,8 +59,10 @@ struct Bench {
   /// The rows of one run: keys are spread over `keys` values, another seed per run.
   std::string RowsSql(int run, int64_t rows, int64_t keys) {
     std::string types = fmt::format(fmt::runtime(kRows), run * 1'000'003, keys, rows);
-    return "SELECT id::BIGINT id, name, balance::DECIMAL(18,2) balance, day, opened, branch::BIGINT branch, "
-           "rate, currency, number, active FROM (" + types + ")";
+    return "SELECT id::BIGINT id, name, balance::DECIMAL(18,2) balance, day, opened, "
+           "branch::BIGINT branch, "
+           "rate, currency, number, active FROM (" +
+           types + ")";
   }
 
   /// Processor seconds: other programs on the machine do not count.
@@ -131,12 +138,15 @@ void Main(int64_t total, const std::string& folder) {
   for (int run = 0; run < kRuns; run++) {
     std::string path = fmt::format("{}/plain{}.parquet", folder, run);
     copy_s += bench.Time([&] {
-      bench.Run(fmt::format("COPY {} TO '{}' (FORMAT PARQUET, COMPRESSION ZSTD, COMPRESSION_LEVEL 1)",
-                            tables[run], path));
+      bench.Run(
+          fmt::format("COPY {} TO '{}' (FORMAT PARQUET, COMPRESSION ZSTD, COMPRESSION_LEVEL 1)",
+                      tables[run], path));
     });
     sorted_s += bench.Time([&] {
-      bench.Run(fmt::format("COPY (FROM {} ORDER BY id) TO '{}/sorted{}.parquet' (FORMAT PARQUET, "
-                            "COMPRESSION ZSTD, COMPRESSION_LEVEL 1)", tables[run], folder, run));
+      bench.Run(
+          fmt::format("COPY (FROM {} ORDER BY id) TO '{}/sorted{}.parquet' (FORMAT PARQUET, "
+                      "COMPRESSION ZSTD, COMPRESSION_LEVEL 1)",
+                      tables[run], folder, run));
     });
   }
   Line("DuckDB COPY, unsorted", total, copy_s, copy_s);

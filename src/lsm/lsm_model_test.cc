@@ -1,5 +1,6 @@
-// Goal: whatever is written, flushed and compacted, a bucket reads as the last change of each key, in order.
-// Method: random changes of small key domains against std::map, over many key types and compactions.
+// Goal: whatever is written, flushed and compacted, a bucket reads as the last change of each key,
+// in order. Method: random changes of small key domains against std::map, over many key types and
+// compactions.
 #include <doctest/doctest.h>
 
 #include "base/error.h"
@@ -78,9 +79,9 @@ void RunModel(const std::vector<std::string>& types, const std::vector<idx_t>& k
     int64_t target = bucket.random() % 3 == 0 ? 20'000 : 128 << 20;
     for (const DataFileMeta& file : bucket.Flush(target)) CheckFile(bucket, file);
     CheckRead(bucket, all);
-    std::optional<CompactUnit> unit =
-        bucket.random() % 5 == 0 ? UniversalCompaction::PickAll(bucket.levels)
-                                 : compaction.Pick(bucket.levels);
+    std::optional<CompactUnit> unit = bucket.random() % 5 == 0
+                                          ? UniversalCompaction::PickAll(bucket.levels)
+                                          : compaction.Pick(bucket.levels);
     if (unit) {
       CompactResult result = bucket.CompactUnitNow(*unit, target);
       for (const DataFileMeta& file : result.after) {

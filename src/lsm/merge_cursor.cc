@@ -42,8 +42,8 @@ bool MergeCursor<Key>::Load() {
   if (!scan_.Next(chunk)) return false;
   LoadKeys();
   if (!plan_.sequence_fields.empty()) {
-    user_sequences_ = Normalise(chunk, plan_.sequence_fields, user_sequence_chunk_,
-                                user_sequence_blobs_);
+    user_sequences_ =
+        Normalise(chunk, plan_.sequence_fields, user_sequence_chunk_, user_sequence_blobs_);
   }
   chunk.data[plan_.kind].ToUnifiedFormat(chunk.size(), kinds_);
   chunk.data[plan_.sequence].ToUnifiedFormat(chunk.size(), sequences_);

@@ -6,8 +6,8 @@
 
 namespace millrace {
 
-/// Steps through a run. `Key` is int64_t for one integer key column, else string_t over normalised bytes.
-/// Threads: one at a time. Throws: as RunScan.
+/// Steps through a run. `Key` is int64_t for one integer key column, else string_t over normalised
+/// bytes. Threads: one at a time. Throws: as RunScan.
 template <typename Key>
 class MergeCursor {
  public:
@@ -21,9 +21,7 @@ class MergeCursor {
   RowKind KindAt(idx_t row) const {
     return static_cast<RowKind>(kind_data_[kinds_.sel->get_index(row)]);
   }
-  int64_t SequenceAt(idx_t row) const {
-    return sequence_data_[sequences_.sel->get_index(row)];
-  }
+  int64_t SequenceAt(idx_t row) const { return sequence_data_[sequences_.sel->get_index(row)]; }
   /// Normalised `sequence.field` values; only with such fields.
   const string_t& UserSequenceAt(idx_t row) const { return user_sequences_[row]; }
 

@@ -1,7 +1,7 @@
 // merge_function.h - what becomes of the rows of one key: the merge engines.
 //
-// Rows arrive sorted by (key, user sequence, sequence number). An engine chooses, per key, the row that
-// stands for it; engines that compute new values will override Combine of the same batches.
+// Rows arrive sorted by (key, user sequence, sequence number). An engine chooses, per key, the row
+// that stands for it; engines that compute new values will override Combine of the same batches.
 #pragma once
 
 #include "lsm/key_value.h"

@@ -1,8 +1,8 @@
 // merge_reader.cc - sections one after the other; in a section, k-way merge by least key.
 //
-// As long as the least key of one cursor is smaller than all others its rows go out as a stretch; a tie is
-// decided by (user sequence, sequence). Chosen rows are noted per cursor as (source, target) pairs and copied
-// column by column when the output is full or the cursor's chunk is used up.
+// As long as the least key of one cursor is smaller than all others its rows go out as a stretch; a
+// tie is decided by (user sequence, sequence). Chosen rows are noted per cursor as (source, target)
+// pairs and copied column by column when the output is full or the cursor's chunk is used up.
 #include "lsm/merge_reader.h"
 
 #include "base/error.h"
@@ -13,11 +13,15 @@ namespace millrace {
 
 namespace {
 
-bool Less(int64_t a, int64_t b) { return a < b; }
+bool Less(int64_t a, int64_t b) {
+  return a < b;
+}
 bool Less(const string_t& a, const string_t& b) {
   return string_t::StringComparisonOperators::GreaterThan(b, a);
 }
-bool Same(int64_t a, int64_t b) { return a == b; }
+bool Same(int64_t a, int64_t b) {
+  return a == b;
+}
 bool Same(const string_t& a, const string_t& b) {
   return string_t::StringComparisonOperators::Equals(a, b);
 }
@@ -221,7 +225,9 @@ RunReader::RunReader(const LsmContext& context, const KeyValueLayout& layout,
 }
 
 RunReader::~RunReader() = default;
-const duckdb::vector<LogicalType>& RunReader::Types() const { return state_->types; }
+const duckdb::vector<LogicalType>& RunReader::Types() const {
+  return state_->types;
+}
 
 bool RunReader::Next(DataChunk& chunk) {
   State& state = *state_;
@@ -285,7 +291,9 @@ MergeReader::MergeReader(const LsmContext& context, const KeyValueLayout& layout
 }
 
 MergeReader::~MergeReader() = default;
-const duckdb::vector<LogicalType>& MergeReader::Types() const { return state_->types; }
+const duckdb::vector<LogicalType>& MergeReader::Types() const {
+  return state_->types;
+}
 
 bool MergeReader::Next(DataChunk& chunk) {
   State& state = *state_;

@@ -1,8 +1,9 @@
 // merge_reader.h - the live rows of overlapping runs, in key order.
 //
-// Sections (key ranges in which runs overlap) are read one after the other; in a section each run has a
-// cursor, the least key goes out first and of equal keys the newest wins. A section of one run is not merged:
-// its chunks pass through. Only wanted columns, the key, sequence and kind are read.
+// Sections (key ranges in which runs overlap) are read one after the other; in a section each run
+// has a cursor, the least key goes out first and of equal keys the newest wins. A section of one
+// run is not merged: its chunks pass through. Only wanted columns, the key, sequence and kind are
+// read.
 #pragma once
 
 #include "lsm/levels.h"
@@ -14,12 +15,14 @@ struct MergeReadOptions {
   std::vector<idx_t> fields = {};  // Wanted value columns, in this order; may be empty.
   MergeEngine engine = MergeEngine::kDeduplicate;
   bool drop_deletes = true;
-  /// Output rows: key columns, _SEQUENCE_NUMBER, _VALUE_KIND, then `fields` (compaction); else `fields` only.
+  /// Output rows: key columns, _SEQUENCE_NUMBER, _VALUE_KIND, then `fields` (compaction); else
+  /// `fields` only.
   bool key_value = false;
   /// Row groups that cannot match are skipped. Key columns only, unless no files overlap.
   /// FilePredicate::column indexes `KeyValueLayout::fields`.
   std::vector<FilePredicate> prune = {};
-  /// Fields of an older schema, for files written before a column was renamed; absent: names never change.
+  /// Fields of an older schema, for files written before a column was renamed; absent: names never
+  /// change.
   std::function<std::vector<DataField>(int64_t schema_id)> fields_of_schema = nullptr;
 };
 
@@ -31,8 +34,8 @@ class MergeReader {
               std::vector<DataFileMeta> files, MergeReadOptions options);
   ~MergeReader();
   const duckdb::vector<LogicalType>& Types() const;
-  /// Fills `chunk` (initialised with Types()); vectors may refer to the reader until the next call. False
-  /// at the end; a true chunk has rows.
+  /// Fills `chunk` (initialised with Types()); vectors may refer to the reader until the next call.
+  /// False at the end; a true chunk has rows.
   bool Next(DataChunk& chunk);
 
  private:
@@ -40,10 +43,10 @@ class MergeReader {
   std::unique_ptr<State> state_;
 };
 
-/// Reads files one after the other in the order given, without merging: raw splits of primary-key tables,
-/// append files (a layout without key) and changelog files (`key_value` gives kinds and sequence numbers).
-/// `drop_deletes` filters rows of kind -U and -D.
-/// Threads, Throws: as MergeReader.
+/// Reads files one after the other in the order given, without merging: raw splits of primary-key
+/// tables, append files (a layout without key) and changelog files (`key_value` gives kinds and
+/// sequence numbers). `drop_deletes` filters rows of kind -U and -D. Threads, Throws: as
+/// MergeReader.
 class RunReader {
  public:
   RunReader(const LsmContext& context, const KeyValueLayout& layout, const std::string& folder,

@@ -1,6 +1,7 @@
 // radix_sort.h - sorts (64-bit key, row number) pairs by key, stably.
 //
-// Least significant digit first, one byte per pass; a byte that is the same in all keys costs nothing.
+// Least significant digit first, one byte per pass; a byte that is the same in all keys costs
+// nothing.
 #pragma once
 
 #include <cstdint>

@@ -36,10 +36,10 @@ struct RunFileWriter::State {
   DataFileNames& names;
   RunWriteOptions options;
   std::vector<FileColumn> columns;
-  std::vector<DataType> covered_types;      // Value columns with statistics.
-  std::vector<idx_t> covered;               // Indexes into layout.fields.
+  std::vector<DataType> covered_types;  // Value columns with statistics.
+  std::vector<idx_t> covered;           // Indexes into layout.fields.
   std::vector<std::string> covered_names;
-  DataChunk covered_chunk;                  // Refers to those columns of the chunk at hand.
+  DataChunk covered_chunk;  // Refers to those columns of the chunk at hand.
   std::vector<DataFileMeta> finished;
 
   std::unique_ptr<ParquetFileWriter> writer;  // Of the file being written, described by the rest.

@@ -1,7 +1,7 @@
 // run_file_writer.h - sorted rows to data files with complete metadata, rolling at the target size.
 //
-// A finished file is durable but invisible until a commit names it. Metadata: docs/format.md#manifests
-// (KeyValueDataFileWriter.java, RowDataFileWriter.java).
+// A finished file is durable but invisible until a commit names it. Metadata:
+// docs/format.md#manifests (KeyValueDataFileWriter.java, RowDataFileWriter.java).
 #pragma once
 
 #include <atomic>
@@ -11,8 +11,8 @@
 
 namespace millrace {
 
-/// Names data and changelog files of one table writer: <prefix><uuid>-<i>.parquet, one counter for all.
-/// Threads: safe.
+/// Names data and changelog files of one table writer: <prefix><uuid>-<i>.parquet, one counter for
+/// all. Threads: safe.
 class DataFileNames {
  public:
   explicit DataFileNames(Random& random) : uuid_(random.Uuid()) {}
@@ -24,18 +24,18 @@ class DataFileNames {
 };
 
 struct RunWriteOptions {
-  std::string folder = {};             // Of the bucket.
-  std::string prefix = "data-";        // Or "changelog-".
+  std::string folder = {};       // Of the bucket.
+  std::string prefix = "data-";  // Or "changelog-".
   int level = 0;
   FileSource source = FileSource::kAppend;
   int64_t target_file_bytes = 128 << 20;
-  int stats_truncate = 16;             // < 0: full strings.
+  int stats_truncate = 16;  // < 0: full strings.
   ParquetWriteOptions parquet = {};
 };
 
-/// Writes one sorted run (key-value layout) or, given a layout without key, append-only files of bare
-/// table columns.
-/// Threads: one at a time. Throws: Error(kIo); written files stay behind, Abort deletes them.
+/// Writes one sorted run (key-value layout) or, given a layout without key, append-only files of
+/// bare table columns. Threads: one at a time. Throws: Error(kIo); written files stay behind, Abort
+/// deletes them.
 class RunFileWriter {
  public:
   RunFileWriter(const LsmContext& context, const KeyValueLayout& layout, DataFileNames& names,

@@ -7,7 +7,9 @@ namespace millrace {
 namespace {
 
 // No column is called so: read as NULL.
-constexpr const char* kAbsentName = "\x01" "absent";
+constexpr const char* kAbsentName =
+    "\x01"
+    "absent";
 
 idx_t AddColumn(ReadPlan& plan, const FileColumn& column) {
   for (idx_t i = 0; i < plan.columns.size(); i++) {
@@ -58,8 +60,8 @@ ReadPlan PlanRead(const KeyValueLayout& layout, const std::vector<DataFileMeta>&
   }
   for (idx_t index : options.fields) plan.output.push_back(field(index));
   for (const FilePredicate& predicate : options.prune) {
-    bool on_key = std::find(layout.key.begin(), layout.key.end(), predicate.column) !=
-                  layout.key.end();
+    bool on_key =
+        std::find(layout.key.begin(), layout.key.end(), predicate.column) != layout.key.end();
     if (merge && !on_key) continue;  // A newer row that does not match may hide one that does.
     for (idx_t i = 0; i < plan.columns.size(); i++) {
       if (plan.columns[i].name != layout.fields[predicate.column].name) continue;

@@ -1,4 +1,5 @@
-// run_scan.h - the files of one run as a sequence of chunks: which columns to read, under which names.
+// run_scan.h - the files of one run as a sequence of chunks: which columns to read, under which
+// names.
 #pragma once
 
 #include "lsm/levels.h"
@@ -9,19 +10,19 @@ namespace millrace {
 /// The physical columns that a reader needs, each once, and where it finds them in a chunk.
 struct ReadPlan {
   std::vector<FileColumn> columns;
-  std::vector<idx_t> key;              // Chunk columns of the key (empty in raw plans that need none).
+  std::vector<idx_t> key;  // Chunk columns of the key (empty in raw plans that need none).
   std::vector<idx_t> sequence_fields;
   idx_t sequence = duckdb::DConstants::INVALID_INDEX;
   idx_t kind = duckdb::DConstants::INVALID_INDEX;
-  std::vector<idx_t> output;           // Chunk column of each output column.
-  std::vector<FilePredicate> prune;    // Columns index `columns`.
+  std::vector<idx_t> output;         // Chunk column of each output column.
+  std::vector<FilePredicate> prune;  // Columns index `columns`.
 
   bool HasKind() const { return kind != duckdb::DConstants::INVALID_INDEX; }
   duckdb::vector<LogicalType> Types() const;
 };
 
-/// `merge`: key, sequence and kind are needed to compare rows; else only what the output wants (and the
-/// kind, when deletes have to be dropped and `files` may hold some).
+/// `merge`: key, sequence and kind are needed to compare rows; else only what the output wants (and
+/// the kind, when deletes have to be dropped and `files` may hold some).
 ReadPlan PlanRead(const KeyValueLayout& layout, const std::vector<DataFileMeta>& files,
                   const MergeReadOptions& options, bool merge);
 
@@ -31,7 +32,11 @@ class RunScan {
  public:
   RunScan(const LsmContext& context, const KeyValueLayout& layout, const std::string& folder,
           std::vector<DataFileMeta> files, const ReadPlan& plan, const MergeReadOptions& options)
-      : context_(context), layout_(layout), folder_(folder), files_(std::move(files)), plan_(plan),
+      : context_(context),
+        layout_(layout),
+        folder_(folder),
+        files_(std::move(files)),
+        plan_(plan),
         options_(options) {}
   /// Fills `chunk` (of the plan's types); false after the last file.
   bool Next(DataChunk& chunk);

@@ -16,8 +16,8 @@ struct RowPairs {
 /// `source_rows` is the size of the source's chunk.
 void Scatter(Vector& source, idx_t source_rows, const RowPairs& pairs, Vector& target);
 
-/// target[i] = source[rows[i]]. Both are flat, `source` may be of any length and is far from the caches.
-/// Strings are not copied: the target keeps the source's heap alive.
+/// target[i] = source[rows[i]]. Both are flat, `source` may be of any length and is far from the
+/// caches. Strings are not copied: the target keeps the source's heap alive.
 void Gather(Vector& source, const uint32_t* rows, idx_t count, Vector& target);
 
 }  // namespace millrace

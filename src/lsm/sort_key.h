@@ -11,7 +11,8 @@ namespace millrace {
 bool IsIntegerKey(const duckdb::vector<LogicalType>& key_types);
 /// out[i] = row i of `column` as int64. False when there is a NULL.
 [[nodiscard]] bool ToIntegers(Vector& column, idx_t count, int64_t* out);
-/// out[i] = bytes that compare by memcmp (then length) as the rows of `keys` do, NULL first. `out` is BLOB.
+/// out[i] = bytes that compare by memcmp (then length) as the rows of `keys` do, NULL first. `out`
+/// is BLOB.
 void NormaliseToBlobs(DataChunk& keys, Vector& out);
 
 }  // namespace millrace

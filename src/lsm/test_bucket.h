@@ -104,8 +104,9 @@ struct TestBucket {
           chunk.rows.SetValue(c, i, RandomValue(random, layout.fields[c].type, domain));
         }
         bool deleted = static_cast<double>(random() % 1000) < delete_share * 1000;
-        chunk.kinds.push_back(deleted ? RowKind::kDelete
-                                      : random() % 2 ? RowKind::kInsert : RowKind::kUpdateAfter);
+        chunk.kinds.push_back(deleted        ? RowKind::kDelete
+                              : random() % 2 ? RowKind::kInsert
+                                             : RowKind::kUpdateAfter);
       }
       chunk.rows.SetCardinality(size);
       SelectionVector order_of(size);

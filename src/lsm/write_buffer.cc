@@ -19,7 +19,8 @@ constexpr idx_t kRowsMax = 2'000'000'000;
 
 int CompareBlobs(const string_t& a, const string_t& b, idx_t from) {
   idx_t common = std::min<idx_t>(a.GetSize(), b.GetSize());
-  int order = from < common ? std::memcmp(a.GetData() + from, b.GetData() + from, common - from) : 0;
+  int order =
+      from < common ? std::memcmp(a.GetData() + from, b.GetData() + from, common - from) : 0;
   if (order != 0) return order;
   return a.GetSize() < b.GetSize() ? -1 : a.GetSize() > b.GetSize() ? 1 : 0;
 }
@@ -200,8 +201,8 @@ struct WriteBuffer::State {
         });
       }
       for (idx_t i = start; i < end; i++) {
-        if (i == start || CompareBlobs(blobs.keys[order[i].row], blobs.keys[order[i - 1].row],
-                                       common) != 0) {
+        if (i == start ||
+            CompareBlobs(blobs.keys[order[i].row], blobs.keys[order[i - 1].row], common) != 0) {
           starts.push_back(static_cast<uint32_t>(i));
         }
       }
@@ -230,8 +231,7 @@ struct WriteBuffer::State {
     for (idx_t start = 0; start < total; start += kChunkRows) {
       idx_t size = std::min<idx_t>(kChunkRows, total - start);
       chunk.Reset();
-      auto* sequences =
-          duckdb::FlatVector::GetData<int64_t>(chunk.data[layout.SequenceColumn()]);
+      auto* sequences = duckdb::FlatVector::GetData<int64_t>(chunk.data[layout.SequenceColumn()]);
       auto* kind_bytes = duckdb::FlatVector::GetData<int8_t>(chunk.data[layout.KindColumn()]);
       for (idx_t i = 0; i < size; i++) {
         uint32_t row = order[positions ? positions[start + i] : start + i].row;
@@ -277,7 +277,8 @@ void WriteBuffer::Add(ChangeChunk& chunk) {
 void WriteBuffer::Add(ChangeChunk& chunk, const SelectionVector& rows, idx_t count) {
   State& state = *state_;
   MILLRACE_CHECK(chunk.rows.ColumnCount() == state.columns.size());
-  if (chunk.kinds.empty() || (!state.options.ignore_delete && !state.options.ignore_update_before)) {
+  if (chunk.kinds.empty() ||
+      (!state.options.ignore_delete && !state.options.ignore_update_before)) {
     state.Append(chunk, rows, count);
     return;
   }
@@ -290,8 +291,12 @@ void WriteBuffer::Add(ChangeChunk& chunk, const SelectionVector& rows, idx_t cou
   state.Append(chunk, kept, kept_count);
 }
 
-bool WriteBuffer::Empty() const { return state_->count == 0; }
-idx_t WriteBuffer::RowCount() const { return state_->count; }
+bool WriteBuffer::Empty() const {
+  return state_->count == 0;
+}
+idx_t WriteBuffer::RowCount() const {
+  return state_->count;
+}
 
 int64_t WriteBuffer::MemoryBytes() const {
   // What a flush will need on top: sort entries twice, and normalised keys at worst.

@@ -1,7 +1,8 @@
-// write_buffer.h - the memory part of a bucket's LSM tree: rows wait here, unsorted, until they are flushed.
+// write_buffer.h - the memory part of a bucket's LSM tree: rows wait here, unsorted, until they are
+// flushed.
 //
-// Columns grow side by side; a flush sorts row numbers by normalised key (radix) and gathers chunk after
-// chunk in that order. Texts stay where they are: chunks refer to the buffer's heap.
+// Columns grow side by side; a flush sorts row numbers by normalised key (radix) and gathers chunk
+// after chunk in that order. Texts stay where they are: chunks refer to the buffer's heap.
 #pragma once
 
 #include "lsm/key_value.h"
@@ -25,7 +26,8 @@ class WriteBuffer {
 
   /// Takes the rows of `chunk` (all table columns), in order; each gets the next sequence number.
   void Add(ChangeChunk& chunk);
-  /// The same for `count` rows of it, chosen and ordered by `rows`: routing without a copy per bucket.
+  /// The same for `count` rows of it, chosen and ordered by `rows`: routing without a copy per
+  /// bucket.
   void Add(ChangeChunk& chunk, const SelectionVector& rows, idx_t count);
 
   bool Empty() const;
@@ -35,8 +37,9 @@ class WriteBuffer {
   int64_t next_sequence_number() const;
 
   /// Sends chunks in the key-value layout, sorted by key, one row per key, deletes kept as rows: a
-  /// level-0 run. When `raw` is given it gets all rows first, sorted by (key, sequence), unmerged: the
-  /// changelog of changelog-producer=input. The buffer is empty afterwards (unless a receiver threw).
+  /// level-0 run. When `raw` is given it gets all rows first, sorted by (key, sequence), unmerged:
+  /// the changelog of changelog-producer=input. The buffer is empty afterwards (unless a receiver
+  /// threw).
   void Flush(const ChunkReceiver& merged, const ChunkReceiver& raw = nullptr);
 
  private:

@@ -1,5 +1,5 @@
-// Goal: a flush sorts by (key, sequence), keeps the right row per key and, as a changelog, all rows.
-// Method: small hand-made inputs; a random one against std::stable_sort.
+// Goal: a flush sorts by (key, sequence), keeps the right row per key and, as a changelog, all
+// rows. Method: small hand-made inputs; a random one against std::stable_sort.
 #include "lsm/write_buffer.h"
 
 #include <doctest/doctest.h>
@@ -116,8 +116,12 @@ TEST_CASE("NULL in a key column is refused with its name") {
 TEST_CASE("Strings sort as unsigned bytes, a prefix before the longer") {
   KeyValueLayout layout = MakeLayout({"STRING", "INT"}, {0});
   WriteBuffer buffer(layout, 0);
-  std::vector<std::string> keys = {"b", "", "a", std::string("a\0", 2), "ä", "aaaaaaaaaaaaaaaab", "aa",
-                                   "aaaaaaaaaaaaaaaa", "Z", std::string("a\0b", 3), "€"};
+  std::vector<std::string> keys = {"b",  "",
+                                   "a",  std::string("a\0", 2),
+                                   "ä",  "aaaaaaaaaaaaaaaab",
+                                   "aa", "aaaaaaaaaaaaaaaa",
+                                   "Z",  std::string("a\0b", 3),
+                                   "€"};
   std::vector<std::pair<RowKind, TestRow>> rows;
   for (const std::string& key : keys) rows.push_back({RowKind::kInsert, {Value(key), Value()}});
   AddChanges(buffer, layout, rows);
