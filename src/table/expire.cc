@@ -96,12 +96,20 @@ int64_t Expire(const TableState& table) {
     }
   }
   AddRemovedFiles(table, *first_kept, paths);
-  // Snapshots go first, so that no reader starts on one whose files are going.
-  table.snapshots.WriteEarliestHint(keep_from);
+  // Snapshots go first, oldest first, so that no reader starts on one whose files are going. A
+  // failure here ends it: what the rest needs is still there.
   for (int64_t id = *earliest; id < keep_from; id++) table.snapshots.Remove(id);
-  for (const std::string& path : paths) files.Delete(path);
+  auto quietly = [](auto operation) {
+    try {
+      operation();
+    } catch (const Error&) {
+      // A stale hint, or an orphan.
+    }
+  };
+  quietly([&] { table.snapshots.WriteEarliestHint(keep_from); });
+  for (const std::string& path : paths) quietly([&] { files.Delete(path); });
   for (const std::string& name : gone) {
-    if (!kept.contains(name)) files.Delete(table.manifests.PathOf(name));
+    if (!kept.contains(name)) quietly([&] { files.Delete(table.manifests.PathOf(name)); });
   }
   return keep_from - *earliest;
 }

@@ -37,7 +37,7 @@ class SnapshotStore {
   /// outcome is unknown: ask Find(next.id) before trying again.
   [[nodiscard]] PublishOutcome Publish(const Snapshot& next);
 
-  /// Removes the file of one snapshot: expiry's last act. `earliest` becomes the hint first.
+  /// Removes the file of one snapshot; expiry alone does so, before the files that only it needs.
   void Remove(int64_t id);
   void WriteEarliestHint(int64_t earliest);
 
