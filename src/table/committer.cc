@@ -53,6 +53,13 @@ struct Committer::Part {
   std::optional<WrittenList> changelog_list;
   int64_t searched_to = 0;  // No snapshot up to this id is ours.
   std::optional<std::string> conflict;
+
+  /// Deletes what was written for it.
+  void TakeBack() {
+    if (writer) writer->DeleteSince(0);
+    delta_list.reset();
+    changelog_list.reset();
+  }
 };
 
 Committer::Committer(const TableState& table, std::string user, int64_t identifier)
@@ -113,23 +120,27 @@ int64_t Committer::PublishPart(Part& part) {
   const TableOptions& options = table_.parsed;
   for (int attempt = 0;; attempt++) {
     std::optional<Snapshot> latest = table_.snapshots.Latest();
-    if (auto there = FindPublished(part, latest)) return *there;
-    if (part.kind == CommitKind::kCompact) {
-      part.conflict = FindConflict(part, latest);
+    try {
+      if (auto there = FindPublished(part, latest)) return *there;
+      if (part.kind == CommitKind::kCompact) part.conflict = FindConflict(part, latest);
       if (part.conflict) {
-        if (part.writer) part.writer->DeleteSince(0);
+        part.TakeBack();
         return -1;
       }
+      if (auto id = TryPublish(part, latest)) return *id;
+    } catch (const Error& error) {
+      // Others have gone on so far that the snapshot we started from is expired: a lost race too.
+      if (error.code() != ErrorCode::kCorrupt || !latest || table_.snapshots.Find(latest->id))
+        throw;
     }
-    if (auto id = TryPublish(part, latest)) return *id;
     part.report.lost_races++;
     if (attempt >= options.commit_max_retries) {
-      part.writer->DeleteSince(0);
+      part.TakeBack();
       std::optional<Snapshot> winner = table_.snapshots.Latest();
       Throw(
           ErrorCode::kConflict,
-          "Cannot commit to table {}: {} other commits came first, the last by "
-          "'{}' (snapshot {}). Nothing was changed; try again, or raise 'commit.max-retries' ({}).",
+          "Cannot commit to table {}: {} other commits came first, the last by '{}' (snapshot {}). "
+          "Nothing was changed; try again, or raise 'commit.max-retries' ({}).",
           table_.folder, attempt + 1, winner ? winner->commit_user : "?", winner ? winner->id : 0,
           options.commit_max_retries);
     }
@@ -169,7 +180,7 @@ std::optional<int64_t> Committer::TryPublish(Part& part, const std::optional<Sna
     }
     next = MakeSnapshot(part, latest, writer.WriteList(base));
   } catch (...) {
-    writer.DeleteSince(0);
+    part.TakeBack();
     throw;
   }
   try {
@@ -179,7 +190,7 @@ std::optional<int64_t> Committer::TryPublish(Part& part, const std::optional<Sna
     std::optional<Snapshot> there = table_.snapshots.Find(next.id);
     if (there && *there == next) return next.id;
     if (!there) {
-      writer.DeleteSince(0);
+      part.TakeBack();
       throw;
     }
   }

@@ -61,6 +61,7 @@ class KeyedWriter : public TableWriter {
   void Flush(Bucket& bucket);
   RunWriteOptions WriteOptions(const Bucket& bucket, const char* prefix) const;
   void Compact(Bucket& bucket);
+  bool HasLostFiles(const Bucket& bucket, const CompactUnit& unit);
   bool IsPending(const std::string& name) const;
 
   const std::shared_ptr<const TableState> table_;
@@ -252,6 +253,20 @@ void KeyedWriter::Flush(Bucket& bucket) {
   }
 }
 
+/// Whether files of `unit` are no longer in the table, nor made by this cycle.
+bool KeyedWriter::HasLostFiles(const Bucket& bucket, const CompactUnit& unit) {
+  StartCycle();
+  const BucketChange& change = bucket.change;
+  std::set<std::string> there;
+  for (const DataFileMeta& file : change.new_files) there.insert(file.file_name);
+  for (const DataFileMeta& file : change.compact_after) there.insert(file.file_name);
+  if (const LiveFiles::Bucket* live = live_.Find(change.partition, change.bucket)) {
+    for (const DataFileMeta& file : live->files) there.insert(file.file_name);
+  }
+  return !std::all_of(unit.files.begin(), unit.files.end(),
+                      [&](const DataFileMeta& file) { return there.contains(file.file_name); });
+}
+
 void KeyedWriter::Compact(Bucket& bucket) {
   BucketChange& change = bucket.change;
   std::string name = BucketName(change.partition, change.bucket);
@@ -268,8 +283,14 @@ void KeyedWriter::Compact(Bucket& bucket) {
     CompactOptions compact;
     compact.drop_deletes = MayDropDeletes(levels, *unit);
     compact.write = WriteOptions(bucket, "data-");
-    CompactResult result =
-        millrace::Compact(table_->lsm(), layout_, order_, *unit, names_, compact);
+    CompactResult result;
+    try {
+      result = millrace::Compact(table_->lsm(), layout_, order_, *unit, names_, compact);
+    } catch (const Error& error) {
+      // Another writer has compacted the same files, and they have expired since.
+      if (error.code() != ErrorCode::kNotFound || !HasLostFiles(bucket, *unit)) throw;
+      return;
+    }
     levels.Replace(result.before, result.after);
     for (const DataFileMeta& file : result.before) {
       auto same = [&](const DataFileMeta& other) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace millrace {
 
 void LiveFiles::Apply(const ManifestEntry& entry) {
@@ -24,22 +26,12 @@ void LiveFiles::Load(const Snapshot& snapshot) {
   at_ = snapshot;
 }
 
-void LiveFiles::Advance(const Observer& observer) {
-  std::optional<Snapshot> latest = table_.snapshots.Latest();
-  if (!latest) {
-    at_.reset();
-    buckets_.clear();
-    return;
-  }
-  if (at_ && at_->id == latest->id && *at_ == *latest) return;
+bool LiveFiles::Follow(const Snapshot& latest, const Observer& observer) {
   // Another history (a rollback) or none at all: start over.
-  bool follows = at_ && at_->id < latest->id && table_.snapshots.Find(at_->id) == at_;
-  for (int64_t id = at_ ? at_->id + 1 : 1; follows && id <= latest->id; id++) {
-    std::optional<Snapshot> next = id == latest->id ? latest : table_.snapshots.Find(id);
-    if (!next) {
-      follows = false;
-      break;
-    }
+  if (!at_ || at_->id >= latest.id || table_.snapshots.Find(at_->id) != at_) return false;
+  for (int64_t id = at_->id + 1; id <= latest.id; id++) {
+    std::optional<Snapshot> next = id == latest.id ? latest : table_.snapshots.Find(id);
+    if (!next) return false;
     std::vector<ManifestEntry> delta = table_.manifests.EntriesOf(next->delta_manifest_list);
     // An upgrade deletes and adds one name: deletions first.
     for (const ManifestEntry& entry : delta) {
@@ -51,9 +43,29 @@ void LiveFiles::Advance(const Observer& observer) {
     at_ = next;
     observer(*next, &delta);
   }
-  if (follows) return;
-  Load(*latest);
-  observer(*latest, nullptr);
+  return true;
+}
+
+void LiveFiles::Advance(const Observer& observer) {
+  for (;;) {
+    std::optional<Snapshot> latest = table_.snapshots.Latest();
+    if (!latest) {
+      at_.reset();
+      buckets_.clear();
+      return;
+    }
+    if (at_ == latest) return;
+    try {
+      if (Follow(*latest, observer)) return;
+      Load(*latest);
+      observer(*latest, nullptr);
+      return;
+    } catch (const Error& error) {
+      // Expired while we were reading: there is a newer one.
+      at_.reset();
+      if (error.code() != ErrorCode::kCorrupt || table_.snapshots.LatestId() == latest->id) throw;
+    }
+  }
 }
 
 const LiveFiles::Bucket* LiveFiles::Find(const RowBytes& partition, int bucket) const {

@@ -30,6 +30,8 @@ class LiveFiles {
   const std::map<std::string, Bucket>& buckets() const { return buckets_; }
 
  private:
+  /// False when the deltas since the last snapshot cannot be had.
+  bool Follow(const Snapshot& latest, const Observer& observer);
   void Load(const Snapshot& snapshot);
   void Apply(const ManifestEntry& entry);
 

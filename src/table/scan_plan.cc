@@ -244,9 +244,21 @@ std::vector<Split> PlanTableScan(const TableState& table, const ScanOptions& opt
   std::vector<Split> splits;
   if (!snapshot) return splits;
   ScanPruner pruner(table, options.predicates);
-  std::vector<ManifestEntry> live = table.manifests.LiveEntries(
-      *snapshot, [&](const ManifestEntry& entry) { return pruner.KeepBucket(entry); },
-      [&](const ManifestFileMeta& manifest) { return pruner.KeepManifest(manifest); });
+  std::vector<ManifestEntry> live;
+  for (;;) {
+    try {
+      live = table.manifests.LiveEntries(
+          *snapshot, [&](const ManifestEntry& entry) { return pruner.KeepBucket(entry); },
+          [&](const ManifestFileMeta& manifest) { return pruner.KeepManifest(manifest); });
+      break;
+    } catch (const Error& error) {
+      // Expired while we were reading: whoever wants the latest takes the next one.
+      std::optional<Snapshot> next = table.snapshots.Latest();
+      if (error.code() != ErrorCode::kCorrupt || options.snapshot_id || !next || next == snapshot)
+        throw;
+      snapshot = next;
+    }
+  }
   std::map<std::pair<RowBytes, int>, std::vector<ManifestEntry>> buckets;
   for (ManifestEntry& entry : live) {
     buckets[{entry.partition, entry.bucket}].push_back(std::move(entry));
