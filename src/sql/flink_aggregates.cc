@@ -3,6 +3,7 @@
 // The state is a sum of 128 bits that counts its wraps aside, so that whether a total fits depends
 // on the rows alone and not on their order. The streaming engine has its own kernels and goes by
 // name and types.
+#include <cmath>
 #include <limits>
 
 #include "base/error.h"
@@ -125,15 +126,30 @@ template <class Operation>
 std::optional<duckdb::AggregateFunction> MakeInteger(const char* name, const LogicalType& type) {
   switch (type.id()) {
     case LogicalTypeId::TINYINT:
-      return Make<int64_t, int8_t, Operation>(name, LogicalType::BIGINT, type);
+      return Make<int8_t, int8_t, Operation>(name, type, type);
     case LogicalTypeId::SMALLINT:
-      return Make<int64_t, int16_t, Operation>(name, LogicalType::BIGINT, type);
+      return Make<int16_t, int16_t, Operation>(name, type, type);
     case LogicalTypeId::INTEGER:
-      return Make<int64_t, int32_t, Operation>(name, LogicalType::BIGINT, type);
+      return Make<int32_t, int32_t, Operation>(name, type, type);
     case LogicalTypeId::BIGINT:
-      return Make<int64_t, int64_t, Operation>(name, LogicalType::BIGINT, type);
+      return Make<int64_t, int64_t, Operation>(name, type, type);
     default:
       return std::nullopt;
+  }
+}
+
+template <class Operation>
+duckdb::AggregateFunction MakeDecimal(const char* name, const LogicalType& input,
+                                      const LogicalType& result) {
+  switch (input.InternalType()) {
+    case duckdb::PhysicalType::INT16:
+      return Make<int16_t, duckdb::hugeint_t, Operation>(name, input, result);
+    case duckdb::PhysicalType::INT32:
+      return Make<int32_t, duckdb::hugeint_t, Operation>(name, input, result);
+    case duckdb::PhysicalType::INT64:
+      return Make<int64_t, duckdb::hugeint_t, Operation>(name, input, result);
+    default:
+      return Make<duckdb::hugeint_t, duckdb::hugeint_t, Operation>(name, input, result);
   }
 }
 
@@ -153,7 +169,7 @@ struct FloatBase {
   static void Add(State& state, double value) {  // Kahan.
     double difference = value - state.error;
     double total = state.sum + difference;
-    state.error = (total - state.sum) - difference;
+    state.error = std::isfinite(total) ? (total - state.sum) - difference : 0;
     state.sum = total;
   }
   template <class State, class Operation>
@@ -185,6 +201,14 @@ struct FloatSum : FloatBase {
   }
 };
 
+// Keeps where `function` comes from, so that a plan that DuckDB copies finds it again. Arguments
+// are read in the types that they have: binding the copy gives the same function.
+void Become(duckdb::AggregateFunction& function, duckdb::AggregateFunction made) {
+  made.SetCatalogName(function.GetCatalogName());
+  made.SetSchemaName(function.GetSchemaName());
+  function = std::move(made);
+}
+
 template <bool average>
 BindData BindSum(duckdb::ClientContext& context, duckdb::AggregateFunction& function,
                  Expressions& arguments) {
@@ -192,27 +216,24 @@ BindData BindSum(duckdb::ClientContext& context, duckdb::AggregateFunction& func
   auto types = TypesOf(arguments);
   using IntegerOperation = std::conditional_t<average, IntegerAvg, IntegerSum>;
   if (auto integer = MakeInteger<IntegerOperation>(name, types[0])) {
-    function = *integer;
+    Become(function, *integer);
     return nullptr;
   }
   if (types[0].id() == LogicalTypeId::FLOAT) {
-    function =
-        duckdb::AggregateFunction::UnaryAggregate<FloatState, double, float, FloatSum<average>>(
-            LogicalType::DOUBLE, LogicalType::FLOAT);
-    function.name = name;
+    auto made =
+        duckdb::AggregateFunction::UnaryAggregate<FloatState, float, float, FloatSum<average>>(
+            LogicalType::FLOAT, LogicalType::FLOAT);
+    made.name = name;
+    Become(function, made);
     return nullptr;
   }
-  if (types[0].id() != LogicalTypeId::DECIMAL)
+  if (types[0].id() != LogicalTypeId::DECIMAL) {
     return Delegate(context, name, function, arguments, types);
+  }
   auto bind = duckdb::make_uniq<SumBind>();
   bind->input = *AsDecimal(types[0]);
   bind->result = {38, average ? std::max(6, bind->input.scale) : bind->input.scale};
-  bool small = bind->input.precision <= 18;
-  LogicalType input = DecimalType{small ? 18 : 38, bind->input.scale}.ToDuck(),
-              result = bind->result.ToDuck();
-  function =
-      small ? Make<int64_t, duckdb::hugeint_t, DecimalSum<average>>(name, input, result)
-            : Make<duckdb::hugeint_t, duckdb::hugeint_t, DecimalSum<average>>(name, input, result);
+  Become(function, MakeDecimal<DecimalSum<average>>(name, types[0], bind->result.ToDuck()));
   return bind;
 }
 

@@ -75,11 +75,9 @@ std::string Rewriter::Gap(idx_t index) const {
   std::string_view raw = list_.source.substr(from, At(index).begin - from);
   bool blank = std::all_of(raw.begin(), raw.end(), [](unsigned char c) { return std::isspace(c); });
   if (blank) return std::string(raw);
-  std::string out;  // A comment: only its line ends matter.
-  for (char c : raw) {
-    if (c == '\n') out += c;
-  }
-  return out.empty() ? " " : out;
+  std::string out;  // Comments become blanks, so that columns stay.
+  for (char c : raw) out += c == '\n' ? '\n' : ' ';
+  return out;
 }
 
 idx_t Rewriter::Closing(idx_t open, idx_t last) const {
