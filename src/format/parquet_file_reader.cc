@@ -35,6 +35,22 @@ duckdb::ExpressionType Comparison(FilePredicate::Op op) {
   return duckdb::ExpressionType::INVALID;
 }
 
+/// A damaged footer may state a decimal that DuckDB divides by zero for.
+void CheckType(const LogicalType& type, const std::string& path, const std::string& column) {
+  if (type.id() == LogicalTypeId::DECIMAL &&
+      duckdb::DecimalType::GetScale(type) > duckdb::DecimalType::GetWidth(type)) {
+    Throw(ErrorCode::kCorrupt, "Reading data file '{}': column '{}' has the impossible type {}",
+          path, column, type.ToString());
+  }
+  if (type.id() == LogicalTypeId::LIST || type.id() == LogicalTypeId::MAP) {
+    CheckType(duckdb::ListType::GetChildType(type), path, column);
+  } else if (type.id() == LogicalTypeId::STRUCT) {
+    for (const auto& child : duckdb::StructType::GetChildTypes(type)) {
+      CheckType(child.second, path, column);
+    }
+  }
+}
+
 constexpr idx_t kMissing = duckdb::DConstants::INVALID_INDEX;
 
 }  // namespace
@@ -91,6 +107,7 @@ struct ParquetFileReader::State {
         direct = false;
         continue;
       }
+      CheckType(reader->columns[found].type, path, column.name);
       file_index.push_back(file_types.size());
       file_types.push_back(reader->columns[found].type);
       direct = direct && file_types.back() == types.back();
