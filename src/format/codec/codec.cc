@@ -50,6 +50,19 @@ duckdb::vector<LogicalType> RecordFormat::WantedTypes() const {
   return types;
 }
 
+void CheckColumnTypes(const DataChunk& rows, const std::vector<DataField>& fields) {
+  MILLRACE_CHECK(rows.ColumnCount() == fields.size());
+  for (idx_t i = 0; i < fields.size(); i++) {
+    const LogicalType& found = rows.data[i].GetType();
+    LogicalType expected = fields[i].type.ToDuck();
+    bool fits =
+        found.id() == expected.id() && (found.id() != LogicalTypeId::DECIMAL || found == expected);
+    if (fits) continue;
+    Throw(ErrorCode::kInvalid, "Writing column '{}', which is {}: the rows bring {}; cast it",
+          fields[i].name, fields[i].type.ToString(), found.ToString());
+  }
+}
+
 const std::vector<std::string>& CodecNames() {
   static const std::vector<std::string> kNames = {"csv", "debezium-json", "json"};
   return kNames;

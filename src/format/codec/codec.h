@@ -66,6 +66,10 @@ class Encoder {
   virtual void Encode(ChangeChunk& chunk, std::string& out) = 0;
 };
 
+/// Throws Error(kInvalid) when the columns of `rows` are not of the fields' types: cells are read
+/// by them.
+void CheckColumnTypes(const DataChunk& rows, const std::vector<DataField>& fields);
+
 struct FormatOption {
   std::string name;
   std::string description;

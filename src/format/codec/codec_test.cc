@@ -181,3 +181,40 @@ TEST_CASE("Debezium's own messages decode") {
           RowSet{{"+I", "1", "Ann", "10.50", "2024-01-01 00:00:00+00"}});
   }
 }
+
+TEST_CASE("One transaction as Debezium sends it: create, update, delete, tombstone, new key") {
+  std::vector<DataField> fields =
+      Fields("id INT, name STRING, bal DECIMAL(10, 2), ts TIMESTAMP(3)");
+  auto image = [](int id, const char* name, const char* bal) {
+    return fmt::format(R"({{"id":{},"name":"{}","bal":"{}","ts":"2024-01-01T00:00:00.000Z"}})", id,
+                       name, bal);
+  };
+  auto event = [](const std::string& before, const std::string& after, const char* op) {
+    return fmt::format(
+        R"({{"before":{},"after":{},"source":{{"version":"3.2.0.Final","gtid":"0-1-11","query":null}},)"
+        R"("transaction":{{"id":"0-1-11","total_order":1}},"op":"{}","ts_ms":1795398285908}})"
+        "\n",
+        before, after, op);
+  };
+  std::string bytes = event("null", image(3, "Cid", "30.00"), "c") +
+                      event(image(1, "Ann", "10.50"), image(1, "Ann", "11.00"), "u") +
+                      event(image(2, "Bob", "20.00"), "null", "d") + "NULL\n" +
+                      event("null", image(22, "Bob", "20.00"), "c");
+  std::string ts = "2024-01-01 00:00:00";
+  CHECK(DecodeRows("debezium-json", {fields, AllOf(fields)}, {}, bytes) ==
+        RowSet{{"+I", "3", "Cid", "30.00", ts},
+               {"-U", "1", "Ann", "10.50", ts},
+               {"+U", "1", "Ann", "11.00", ts},
+               {"-D", "2", "Bob", "20.00", ts},
+               {"+I", "22", "Bob", "20.00", ts}});
+}
+
+TEST_CASE("Rows of other types than the columns are refused, not misread") {
+  ChangeChunk chunk;
+  chunk.Initialize({LogicalType::DECIMAL(10, 3)});
+  chunk.rows.SetCardinality(1);
+  std::string out;
+  for (const std::string& format : CodecNames()) {
+    CHECK_THROWS_AS(MakeEncoder(format, Fields("a DECIMAL(10, 2)"), {})->Encode(chunk, out), Error);
+  }
+}

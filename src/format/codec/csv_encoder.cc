@@ -22,6 +22,7 @@ class CsvEncoder : public Encoder {
   }
 
   void Encode(ChangeChunk& chunk, std::string& out) override {
+    CheckColumnTypes(chunk.rows, fields_);
     std::vector<duckdb::RecursiveUnifiedVectorFormat> columns(fields_.size());
     for (size_t i = 0; i < fields_.size(); i++) {
       Vector::RecursiveToUnifiedFormat(chunk.rows.data[i], chunk.size(), columns[i]);

@@ -83,7 +83,7 @@ JsonRowWriter::JsonRowWriter(std::vector<DataField> fields, CellStyle style)
 }
 
 void JsonRowWriter::Open(DataChunk& rows) {
-  MILLRACE_CHECK(rows.ColumnCount() == fields_.size());
+  CheckColumnTypes(rows, fields_);
   columns_.clear();
   columns_.resize(fields_.size());
   for (size_t i = 0; i < fields_.size(); i++) {
