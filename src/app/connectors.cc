@@ -1,5 +1,6 @@
 #include "app/connectors.h"
 
+#include "sql/connect/bank/bank.h"
 #include "sql/connect/file/filesystem.h"
 #include "sql/connect/generate/datagen.h"
 #include "sql/connect/jdbc/jdbc.h"
@@ -8,6 +9,7 @@
 namespace millrace {
 
 void RegisterConnectors(ConnectorRegistry& registry) {
+  RegisterBankConnector(registry);
   RegisterBlackholeConnector(registry);
   RegisterDatagenConnector(registry);
   RegisterFilesystemConnector(registry);
