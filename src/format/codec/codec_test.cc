@@ -191,7 +191,8 @@ TEST_CASE("One transaction as Debezium sends it: create, update, delete, tombsto
   };
   auto event = [](const std::string& before, const std::string& after, const char* op) {
     return fmt::format(
-        R"({{"before":{},"after":{},"source":{{"version":"3.2.0.Final","gtid":"0-1-11","query":null}},)"
+        R"({{"before":{},"after":{},"source":{{"version":"3.2.0.Final",)"
+        R"("gtid":"0-1-11","query":null}},)"
         R"("transaction":{{"id":"0-1-11","total_order":1}},"op":"{}","ts_ms":1795398285908}})"
         "\n",
         before, after, op);
