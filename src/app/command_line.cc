@@ -57,8 +57,12 @@ std::optional<CommandLine> ParseCommandLine(int argc, char** argv, int& exit_cod
                "millrace");
   app.footer(kExamples);
   app.get_formatter()->column_width(28);
-  app.add_option("-f", line.files, "Run a script; - is standard input")->type_name("FILE");
-  app.add_option("-e", line.statements, "Run SQL; may be given again")->type_name("SQL");
+  app.add_option("-f", line.files, "Run a script; - is standard input")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  app.add_option("-e", line.statements, "Run SQL; may be given again")
+      ->type_name("SQL")
+      ->allow_extra_args(false);
   app.add_option("--format", format, "table, csv, json (a line each) or markdown")
       ->type_name("FORMAT");
   std::vector<std::string> defined;

@@ -61,8 +61,8 @@ struct Program {
     std::lock_guard lock(mutex);
     bool interactive_key = shell && number == SIGINT;
     if (!interactive_key) signal_number = number;
-    if (interactive_key) {
-      shell->Interrupt();
+    if (shell) {
+      interactive_key ? shell->Interrupt() : shell->Leave();
     } else if (runner) {
       runner->Interrupt();
     } else {

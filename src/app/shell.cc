@@ -171,6 +171,11 @@ void Shell::Interrupt() {
   if (write(editor_->wake[1], &byte, 1) < 0) return;  // Full: the editor is awake already.
 }
 
+void Shell::Leave() {
+  leaving_ = true;
+  Interrupt();
+}
+
 bool Shell::RunCommand(const std::string& text, bool& leave) {
   std::string word = Lower(Trimmed(text));
   while (!word.empty() && word.back() == ';') word = Trimmed(word.substr(0, word.size() - 1));
@@ -209,14 +214,14 @@ void Shell::RunComplete(std::string& text) {
     }
     executing_ = false;
     runner_.Rearm();
-    if (failed) break;
+    if (failed || leaving_) break;
   }
   text.clear();
 }
 
 void Shell::Run() {
   std::string text;
-  for (bool leave = false; !leave;) {
+  for (bool leave = false; !leave && !leaving_;) {
     editor_->continues = !text.empty();
     std::optional<std::string> line = editor_->ReadLine();
     if (!line) break;

@@ -17,6 +17,8 @@ class Shell {
   void Run();
   /// Ctrl-C: clears the line, or cancels the running statement.
   void Interrupt();
+  /// Ends Run soon, as Ctrl-D would.
+  void Leave();
 
   /// $XDG_STATE_HOME/millrace/history, else ~/.millrace_history; "" without a home.
   static std::string HistoryPath();
@@ -31,6 +33,7 @@ class Shell {
   Output& output_;
   std::unique_ptr<Editor> editor_;
   std::atomic<bool> executing_ = false;
+  std::atomic<bool> leaving_ = false;
 };
 
 }  // namespace millrace

@@ -42,12 +42,47 @@ std::optional<SourcePosition> TakePosition(std::string& text) {
   return position;
 }
 
+// DuckDB ends its texts with "\n\nLINE 2: ...the line...\n   ^". Takes that off and gives the place
+// of the word under its caret in `script`: the statement has been rewritten, but lines and words
+// stay.
+std::optional<SourcePosition> TakeEngineLine(std::string& text, std::string_view script,
+                                             SourcePosition statement) {
+  size_t mark = text.find("\n\nLINE ");
+  if (mark == std::string::npos) return std::nullopt;
+  std::string tail = text.substr(mark + 2);
+  text.erase(mark);
+  int number = 0, prefix = 0;
+  size_t line_end = tail.find('\n');
+  if (sscanf(tail.c_str(), "LINE %d: %n", &number, &prefix) != 1 || prefix == 0 ||
+      line_end == std::string::npos) {
+    return std::nullopt;
+  }
+  size_t caret = tail.find('^', line_end);
+  if (caret == std::string::npos) return std::nullopt;
+  caret -= line_end + 1;
+  if (caret >= line_end) return std::nullopt;
+  size_t end = caret;
+  while (end < line_end && (isalnum(static_cast<unsigned char>(tail[end])) || tail[end] == '_')) {
+    end++;
+  }
+  std::string_view word = std::string_view(tail).substr(caret, end - caret);
+  SourcePosition place{statement.line + number - 1, 1};
+  std::string_view line = LineOf(script, place.line);
+  size_t first = number == 1 ? statement.column - 1 : 0;
+  size_t at = word.empty() ? std::string_view::npos : line.find(word, std::min(first, line.size()));
+  if (at == std::string_view::npos) return std::nullopt;
+  for (size_t i = 0; i < at; i++) place.column += (line[i] & 0xC0) != 0x80;
+  return place;
+}
+
 }  // namespace
 
 std::string DescribeError(const Error& error, const std::string& name, std::string_view script,
                           SourcePosition statement) {
   std::string message = error.text();
-  SourcePosition place = TakePosition(message).value_or(statement);
+  std::optional<SourcePosition> named = TakePosition(message);
+  std::optional<SourcePosition> engine = TakeEngineLine(message, script, statement);
+  SourcePosition place = named.value_or(engine.value_or(statement));
   std::string text = fmt::format("{}:{}:{}: {}\n", name, place.line, place.column, message);
   std::string_view line = LineOf(script, place.line);
   if (line.find_first_not_of(" \t\r") == std::string_view::npos) return text;

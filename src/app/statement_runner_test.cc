@@ -123,6 +123,12 @@ TEST_CASE("A position inside an error's text is where the caret goes") {
         "f:2:4: near 'x': expected FROM\n  \té x\n  \t  ^\n");
 }
 
+TEST_CASE("DuckDB's own excerpt becomes a place in the script") {
+  Error error(ErrorCode::kNotFound, "Column \"nope\" was not found\n\nLINE 2: , nope\n          ^");
+  CHECK(DescribeError(error, "f", "SELECT 1;\nSELECT 2\n  , nope", {2, 1}) ==
+        "f:3:5: Column \"nope\" was not found\n    , nope\n      ^\n");
+}
+
 TEST_CASE("CSV and JSON show query results only, tables everything") {
   FakeSession session;
   std::string script = "create it; show tables; query a;";
