@@ -36,6 +36,12 @@ void RowChecker::Check(DataChunk& rows) const {
 
 void RowChecker::CheckColumn(const DataField& field, Vector& column, idx_t count) const {
   const DataType& type = field.type;
+  if (column.GetType() != type.ToDuck()) {
+    Throw(
+        ErrorCode::kInvalid,
+        "Cannot write to table {}: column '{}' is {}, but the rows have {} there; cast them first.",
+        table_, field.name, type.ToString(), column.GetType().ToString());
+  }
   UnifiedVectorFormat format;
   column.ToUnifiedFormat(count, format);
   if (!type.nullable && !format.validity.AllValid()) {
