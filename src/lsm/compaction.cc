@@ -192,6 +192,7 @@ class Task {
     read.engine = options_.engine;
     read.drop_deletes = options_.drop_deletes;
     read.key_value = true;
+    read.fields_of_schema = options_.fields_of_schema;
     MergeReader reader(context_, layout_, options_.write.folder, files, std::move(read));
     RunFileWriter writer(context_, layout_, names_, options_.write);
     try {

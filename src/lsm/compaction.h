@@ -54,6 +54,8 @@ struct CompactOptions {
   bool drop_deletes = false;
   int max_level = 5;  // Levels::MaxLevel(): files with deletes do not rise there as they are.
   RunWriteOptions write = {};  // Its level and source are set by the task.
+  /// As in MergeReadOptions: without it, files of an older schema are read by today's names.
+  std::function<std::vector<DataField>(int64_t schema_id)> fields_of_schema = nullptr;
 };
 
 /// True when `unit`'s output level lets deletes go.

@@ -282,7 +282,9 @@ void KeyedWriter::Compact(Bucket& bucket) {
              compact_fully_ ? UniversalCompaction::PickAll(levels) : strategy.Pick(levels)) {
     CompactOptions compact;
     compact.drop_deletes = MayDropDeletes(levels, *unit);
+    compact.max_level = levels.MaxLevel();
     compact.write = WriteOptions(bucket, "data-");
+    compact.fields_of_schema = [this](int64_t id) { return table_->schemas.Get(id)->fields; };
     CompactResult result;
     try {
       result = millrace::Compact(table_->lsm(), layout_, order_, *unit, names_, compact);
