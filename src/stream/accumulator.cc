@@ -603,9 +603,14 @@ std::optional<AggregateCall> NativeAggregate(const duckdb::BoundAggregateExpress
     call.kind = AggregateKind::kCount;
     return call;
   }
-  if (name == "min" || name == "max") {
+  // FIRST and ANY_VALUE without order may give any value: take the least.
+  bool any = (name == "first" || name == "any_value" || name == "arbitrary") && !aggregate.order_bys;
+  if (aggregate.order_bys && name != "min" && name != "max" && !aggregate.order_bys->orders.empty()) {
+    return std::nullopt;
+  }
+  if (name == "min" || name == "max" || any) {
     if (call.result_type != type) return std::nullopt;
-    call.kind = name == "min" ? AggregateKind::kMin : AggregateKind::kMax;
+    call.kind = name == "max" ? AggregateKind::kMax : AggregateKind::kMin;
     call.distinct = false;
     return call;
   }

@@ -23,7 +23,9 @@ class CompiledDataflow : public Dataflow {
     BoundPlan bound = BindStreamingPlan(context, sql);
     names_ = bound.names;
     types_ = bound.types;
-    plan_ = PlanCompiler(context).Compile(std::move(bound.root));
+    // Some functions ask for a transaction when their state is made.
+    context.RunFunctionInTransaction(
+        [&] { plan_ = PlanCompiler(context).Compile(std::move(bound.root)); });
     for (auto& input : plan_.inputs) inputs_.push_back(input.table);
     for (idx_t column : options_.sink_key) MILLRACE_CHECK(column < types_.size());
     std::string text = "v1;" + sql;

@@ -1,5 +1,6 @@
 #include "stream/expressions.h"
 
+#include "duckdb/common/error_data.hpp"
 #include "duckdb/planner/expression/bound_columnref_expression.hpp"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
@@ -67,7 +68,7 @@ void Evaluator::Evaluate(DataChunk& in, DataChunk& out) {
   }
   out.Reset();
   try {
-    executor_.Execute(in, out);
+    Run([&] { executor_.Execute(in, out); });
   } catch (const std::exception& failure) {
     Explain(in, failure);
   }
@@ -75,10 +76,26 @@ void Evaluator::Evaluate(DataChunk& in, DataChunk& out) {
 
 idx_t Evaluator::Select(DataChunk& in, SelectionVector& selection) {
   try {
-    return executor_.SelectExpression(in, selection);
+    idx_t count = 0;
+    Run([&] { count = executor_.SelectExpression(in, selection); });
+    return count;
   } catch (const std::exception& failure) {
     Explain(in, failure);
   }
+}
+
+void Evaluator::Run(const std::function<void()>& evaluate) {
+  auto& context = executor_.GetContext();
+  if (!wants_transaction_) {
+    try {
+      return evaluate();
+    } catch (const std::exception& failure) {
+      if (duckdb::ErrorData(failure).Type() != duckdb::ExceptionType::TRANSACTION) throw;
+      if (context.transaction.HasActiveTransaction()) throw;
+      wants_transaction_ = true;
+    }
+  }
+  context.RunFunctionInTransaction(evaluate);
 }
 
 void Evaluator::Explain(DataChunk& in, const std::exception& failure) {

@@ -36,8 +36,12 @@ class Evaluator {
  private:
   [[noreturn]] void Explain(DataChunk& in, const std::exception& failure);
 
+  /// Runs `evaluate`; inside a transaction once a function has asked for one (list_sort does).
+  void Run(const std::function<void()>& evaluate);
+
   ExpressionList expressions_;
   duckdb::ExpressionExecutor executor_;
+  bool wants_transaction_ = false;
 };
 
 }  // namespace millrace

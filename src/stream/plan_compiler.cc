@@ -5,6 +5,7 @@
 #include "catalog/scan_function.h"
 #include "duckdb/planner/expression/bound_aggregate_expression.hpp"
 #include "duckdb/planner/expression/bound_comparison_expression.hpp"
+#include "duckdb/planner/expression/bound_function_expression.hpp"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
 #include "duckdb/planner/operator/logical_aggregate.hpp"
@@ -98,19 +99,21 @@ Bindings Concatenate(Bindings left, const Bindings& right) {
         what);
 }
 
+/// The first call in it whose value differs from call to call; error() only ends the query.
 std::string VolatileFunction(const duckdb::Expression& expression) {
-  return expression.IsVolatile() ? expression.ToString() : "";
+  if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_FUNCTION) {
+    auto& call = expression.Cast<duckdb::BoundFunctionExpression>();
+    bool differs = call.function.GetStability() == duckdb::FunctionStability::VOLATILE;
+    if (differs && call.function.name != "error") return expression.ToString();
+  }
+  std::string found;
+  duckdb::ExpressionIterator::EnumerateChildren(expression, [&](const duckdb::Expression& child) {
+    if (found.empty()) found = VolatileFunction(child);
+  });
+  return found;
 }
 
 }  // namespace
-
-template <typename T>
-T& PlanCompiler::Add(std::unique_ptr<T> made, std::initializer_list<Operator*> inputs) {
-  T& added = *made;
-  for (Operator* input : inputs) added.AddInput(*input);
-  result_.operators.push_back(std::move(made));
-  return added;
-}
 
 ExpressionList PlanCompiler::Resolve(const ExpressionList& expressions, const Bindings& bindings,
                                      bool volatile_ok) {
@@ -297,6 +300,7 @@ Operator& PlanCompiler::PickColumns(Operator& child, const duckdb::vector<idx_t>
 Operator& PlanCompiler::WalkFilter(duckdb::LogicalOperator& plan) {
   Bindings bindings = plan.children[0]->GetColumnBindings();
   Operator& child = Walk(plan.children[0]);
+  if (plan.expressions.empty()) return PickColumns(child, plan.Cast<duckdb::LogicalFilter>().projection_map);
   auto& filter = Add(std::make_unique<FilterOperator>(context_, child.Types(), Resolve(plan.expressions, bindings)),
                      {&child});
   filter.unique_keys = child.unique_keys;
@@ -360,7 +364,7 @@ Operator& PlanCompiler::AggregateSet(duckdb::LogicalAggregate& plan, Operator& c
       call.filter = made.arguments.size();
       made.arguments.push_back(ResolveColumns(*aggregate.filter, bindings));
     }
-    if (aggregate.IsVolatile()) Refuse(aggregate.ToString());
+    if (!VolatileFunction(aggregate).empty()) Refuse(aggregate.ToString());
     made.calls.push_back(std::move(call));
   }
   idx_t groups = plan.groups.size();
@@ -404,7 +408,8 @@ Operator& PlanCompiler::WalkJoin(duckdb::LogicalComparisonJoin& plan) {
   for (auto& condition : plan.conditions) {
     bool same = condition.comparison == duckdb::ExpressionType::COMPARE_NOT_DISTINCT_FROM;
     bool equal = condition.comparison == duckdb::ExpressionType::COMPARE_EQUAL;
-    if (condition.left->IsVolatile() || condition.right->IsVolatile()) Refuse(condition.left->ToString());
+    std::string chance = VolatileFunction(*condition.left) + VolatileFunction(*condition.right);
+    if (!chance.empty()) Refuse(chance + " in a join condition");
     if (same || (equal && (!mark || plan.conditions.size() == 1))) {
       made.left_keys.push_back(ResolveColumns(*condition.left, left_bindings));
       made.right_keys.push_back(ResolveColumns(*condition.right, right_bindings));

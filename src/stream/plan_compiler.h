@@ -81,7 +81,12 @@ class PlanCompiler {
                       UniqueKey key_outputs);
 
   template <typename T>
-  T& Add(std::unique_ptr<T> made, std::initializer_list<Operator*> inputs);
+  T& Add(std::unique_ptr<T> made, std::initializer_list<Operator*> inputs) {
+    T& added = *made;
+    for (Operator* input : inputs) added.AddInput(*input);
+    result_.operators.push_back(std::move(made));
+    return added;
+  }
   Operator& PickColumns(Operator& child, const duckdb::vector<idx_t>& columns);
   Operator& FinishJoin(JoinOperator::Plan plan, Operator& left, Operator& right);
   ExpressionList Resolve(const ExpressionList& expressions, const Bindings& bindings, bool volatile_ok = false);

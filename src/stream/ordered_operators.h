@@ -1,0 +1,119 @@
+// ordered_operators.h - LIMIT, and what DuckDB itself recomputes: windows, DISTINCT ON, other aggregates.
+#pragma once
+
+#include <memory_resource>
+#include <set>
+
+#include "stream/expressions.h"
+#include "stream/operator.h"
+
+namespace duckdb {
+class LogicalOperator;
+}
+
+namespace millrace {
+
+/// ORDER BY ... LIMIT: all rows in order, of which the first are shown. Ties break by the whole row.
+/// Input: the child's columns, then the order's expressions; so is the output.
+class TopOperator : public Operator {
+ public:
+  struct Order {
+    bool descending;
+    bool nulls_first;
+  };
+  TopOperator(duckdb::vector<LogicalType> types, std::vector<Order> orders, uint64_t offset, uint64_t limit);
+  void Push(idx_t port, ChangeChunk& chunk) override;
+  void EndStep() override;
+  ChangelogType Start(const std::vector<ChangelogType>&) override { return ChangelogType::kFull; }
+  std::string Describe() const override;
+  std::string DescribeState() const override { return fmt::format("{} rows in order", rows_.Size()); }
+  bool HasState() const override { return true; }
+  void Save(StateWriter& writer) override;
+  void Load(StateReader& reader) override;
+  int64_t StateBytes() const override { return rows_.Bytes() + static_cast<int64_t>(order_.size()) * 48; }
+
+ private:
+  struct Head {
+    int64_t count;
+    int64_t shown;
+    int64_t wanted;
+    int64_t in_order;
+  };
+  struct Before {
+    const TopOperator* top;
+    bool operator()(const uint8_t* a, const uint8_t* b) const { return top->Compare(a, b) < 0; }
+  };
+  Head& HeadOf(uint8_t* row) const { return rows_.Payload<Head>(row); }
+  int Compare(const uint8_t* a, const uint8_t* b) const;
+
+  std::vector<Order> orders_;
+  idx_t first_order_;
+  uint64_t offset_;
+  uint64_t limit_;
+  RowTable rows_;
+  std::pmr::unsynchronized_pool_resource pool_;
+  std::pmr::set<uint8_t*, Before> order_;
+  std::vector<uint8_t*> shown_;
+  std::vector<uint8_t*> gone_;
+  bool touched_ = false;
+  RowBatch batch_;
+};
+
+/// Recomputes the partitions a step has touched through DuckDB and emits the difference to what they showed.
+/// Cost: one small DuckDB query per step plus the rows of the touched partitions.
+class RecomputeOperator : public Operator {
+ public:
+  struct Plan {
+    std::string name;
+    duckdb::vector<LogicalType> input_types;
+    duckdb::vector<LogicalType> output_types;
+    ExpressionList partition;         // Over the input.
+    ExpressionList output_partition;  // The same values, over the output.
+    bool rows_from_nothing = false;   // A global aggregate has a row even over no input.
+    /// The plan over rows of table 0.
+    std::function<duckdb::unique_ptr<duckdb::LogicalOperator>(duckdb::unique_ptr<duckdb::LogicalOperator>)> over;
+  };
+  RecomputeOperator(duckdb::ClientContext& context, Plan plan);
+  void Push(idx_t port, ChangeChunk& chunk) override;
+  void EndStep() override;
+  ChangelogType Start(const std::vector<ChangelogType>&) override { return ChangelogType::kFull; }
+  std::string Describe() const override { return "RECOMPUTE " + plan_.name; }
+  std::string DescribeState() const override;
+  bool HasState() const override { return true; }
+  void Save(StateWriter& writer) override;
+  void Load(StateReader& reader) override;
+  int64_t StateBytes() const override;
+
+ private:
+  struct KeyHead {
+    uint8_t* first[2];  // Rows of input and of output.
+    uint64_t touched;
+  };
+  struct RowHead {
+    uint8_t* next;
+    uint8_t* previous;
+    uint8_t* key;
+    int64_t count;
+  };
+  struct Side {
+    std::unique_ptr<RowTable> rows;
+    std::unique_ptr<Evaluator> keys;
+    DataChunk key_chunk;
+  };
+  KeyHead& HeadOf(uint8_t* key) const { return keys_.Payload<KeyHead>(key); }
+  RowHead& RowOf(idx_t side, uint8_t* row) const { return sides_[side].rows->Payload<RowHead>(row); }
+  void Apply(idx_t side, DataChunk& rows, const std::vector<RowKind>* kinds, bool touch);
+  void Change(idx_t side, uint8_t* key, const uint8_t* row, uint64_t hash, int64_t weight);
+
+  duckdb::ClientContext& context_;
+  Plan plan_;
+  Side sides_[2];
+  RowTable keys_;
+  std::vector<uint8_t*> touched_;
+  bool started_ = false;
+  RowBatch key_batch_;
+  RowBatch row_batch_;
+  std::vector<uint8_t*> found_;
+};
+
+}  // namespace millrace
