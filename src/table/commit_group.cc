@@ -14,13 +14,16 @@ std::string GroupFolder(const std::string& warehouse, const std::string& job) {
 }
 
 // Zero padded, so that names sort as numbers do.
-std::string GroupName(int64_t checkpoint) { return fmt::format("{:019}", checkpoint); }
+std::string GroupName(int64_t checkpoint) {
+  return fmt::format("{:019}", checkpoint);
+}
 
 CommitGroup ReadGroup(FileSystem& files, const std::string& warehouse, const std::string& job,
                       const std::string& name) {
   std::string path = JoinPath(GroupFolder(warehouse, job), name);
   nlohmann::json json = nlohmann::json::parse(files.Read(path), nullptr, false);
-  if (!json.is_object()) Throw(ErrorCode::kCorrupt, "Reading commit group '{}': not a JSON object", path);
+  if (!json.is_object())
+    Throw(ErrorCode::kCorrupt, "Reading commit group '{}': not a JSON object", path);
   CommitGroup group;
   group.job = job;
   group.checkpoint = std::strtoll(name.c_str(), nullptr, 10);
