@@ -5,6 +5,7 @@
 
 #include "app/display_width.h"
 #include "app/text_column.h"
+#include "format/codec/json.h"
 
 namespace millrace {
 

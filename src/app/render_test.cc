@@ -2,6 +2,7 @@
 // Method: chunks built from Values, texts compared whole; doubles are parsed back; a rate is
 // measured.
 #include "app/render.h"
+#include "format/codec/text_values.h"
 
 #include <doctest/doctest.h>
 

@@ -13,6 +13,8 @@
 #include "duckdb/common/types/timestamp.hpp"
 #include "duckdb/common/types/uuid.hpp"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
+#include "format/codec/json.h"
+#include "format/codec/text_values.h"
 
 namespace millrace {
 
@@ -34,59 +36,6 @@ void AppendPadded(int64_t value, int width, std::string& out) {
   auto end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
   for (int missing = width - static_cast<int>(end - digits); missing > 0; missing--) out += '0';
   out.append(digits, end);
-}
-
-// Java's Double.toString: plain from 1e-3 to below 1e7, else d.dddE±x; at least one digit after the
-// point. std::to_chars gives the shortest digits in scientific form, this places the point.
-template <typename T>
-void AppendFloating(T value, std::string& out) {
-  if (std::isnan(value)) {
-    out += "NaN";
-    return;
-  }
-  if (std::isinf(value)) {
-    out += value < 0 ? "-Infinity" : "Infinity";
-    return;
-  }
-  if (value == 0) {
-    out += std::signbit(value) ? "-0.0" : "0.0";
-    return;
-  }
-  char text[48];
-  char* end = std::to_chars(text, text + sizeof(text), value, std::chars_format::scientific).ptr;
-  char* cursor = text;
-  if (*cursor == '-') {
-    out += '-';
-    cursor++;
-  }
-  char* mark = std::find(cursor, end, 'e');
-  int exponent = 0;
-  std::from_chars(mark[1] == '+' ? mark + 2 : mark + 1, end, exponent);
-  std::string digits(1, *cursor);
-  if (mark - cursor > 2) digits.append(cursor + 2, mark);
-  int count = static_cast<int>(digits.size());
-  if (exponent < -3 || exponent >= 7) {
-    out += digits[0];
-    out += '.';
-    count > 1 ? out.append(digits, 1) : out.append("0");
-    out += 'E';
-    AppendInteger(exponent, out);
-  } else if (exponent < 0) {
-    out += "0.";
-    out.append(-exponent - 1, '0');
-    out += digits;
-  } else {
-    int whole = exponent + 1;
-    if (count <= whole) {
-      out += digits;
-      out.append(whole - count, '0');
-      out += ".0";
-    } else {
-      out.append(digits, 0, whole);
-      out += '.';
-      out.append(digits, whole);
-    }
-  }
 }
 
 void AppendDate(duckdb::date_t date, std::string& out) {
@@ -470,45 +419,6 @@ bool WithAppender(const RecursiveUnifiedVectorFormat& format, TextStyle style, U
 
 }  // namespace
 
-void AppendDouble(double value, std::string& out) {
-  AppendFloating(value, out);
-}
-void AppendFloat(float value, std::string& out) {
-  AppendFloating(value, out);
-}
-
-void AppendJsonString(std::string_view text, std::string& out) {
-  out += '"';
-  size_t done = 0;
-  for (size_t i = 0; i < text.size(); i++) {
-    unsigned char c = text[i];
-    if (c >= 0x20 && c != '"' && c != '\\') continue;
-    out.append(text, done, i - done);
-    done = i + 1;
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        out += "\\u00";
-        AppendHex(text.substr(i, 1), out);
-    }
-  }
-  out.append(text, done);
-  out += '"';
-}
 
 bool IsRightAligned(const LogicalType& type) {
   return type.IsNumeric();

@@ -34,11 +34,4 @@ void RenderColumn(Vector& column, idx_t count, TextStyle style, TextColumn& out)
 /// Numbers stand at the right of their column.
 bool IsRightAligned(const LogicalType& type);
 
-/// Appends `text` as a JSON string with its quotes.
-void AppendJsonString(std::string_view text, std::string& out);
-
-/// Appends the shortest digits that give the value back, as Java prints them: 1.0, 0.5, 1.0E7, NaN.
-void AppendDouble(double value, std::string& out);
-void AppendFloat(float value, std::string& out);
-
 }  // namespace millrace

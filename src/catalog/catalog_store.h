@@ -53,6 +53,9 @@ std::shared_ptr<CatalogStore> MakeMemoryStore(const std::string& name);
 std::shared_ptr<CatalogStore> MakeLakeStore(TableContext context, const std::string& name,
                                             const Options& options);
 
+/// The option under which a lake table's definition carries its folder.
+inline constexpr const char* kPathOption = "path";
+
 /// The folder of a lake table.
 std::string LakeTableFolder(const std::string& warehouse, const std::string& database,
                             const std::string& table);

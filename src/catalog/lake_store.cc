@@ -91,8 +91,9 @@ class LakeStore : public CatalogStore {
     std::string folder = TableFolder(database, name);
     if (name.find('/') != std::string::npos || !Table::Exists(context_.files, folder)) return nullptr;
     std::shared_ptr<const Table> table = Table::Open(context_, folder);
-    return std::make_shared<const TableDefinition>(
-        DefinitionFromSchema({name_, database, name}, table->schema()));
+    TableDefinition definition = DefinitionFromSchema({name_, database, name}, table->schema());
+    definition.options[kPathOption] = folder;
+    return std::make_shared<const TableDefinition>(std::move(definition));
   }
 
   void CreateTable(const TableDefinition& definition, bool if_not_exists) override {

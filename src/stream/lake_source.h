@@ -4,13 +4,11 @@
 // every cut it makes is one that the writer made (docs/ARCHITECTURE.md#cuts).
 #pragma once
 
+#include "catalog/catalog_store.h"
 #include "stream/source.h"
 #include "table/table.h"
 
 namespace millrace {
-
-/// The option under which a lake table's definition carries its folder.
-inline constexpr const char* kPathOption = "path";
 
 /// Opens the lake table of a definition, its options (and hints) over the stored ones.
 std::shared_ptr<const Table> OpenLakeTable(TableContext context, const TableDefinition& definition);
