@@ -1,6 +1,7 @@
 #include "stream/lake_sink.h"
 
 #include "base/error.h"
+#include "table/changes.h"
 #include "table/commit_group.h"
 #include "table/log/table_log.h"
 
@@ -28,7 +29,16 @@ class LakeSink : public Sink {
     return keeps_input || log_ ? ChangelogType::kFull : ChangelogType::kUpsert;
   }
   bool ShowsSteps() const override { return log_ != nullptr; }
-  void SetInputType(ChangelogType type) override { full_ = type != ChangelogType::kUpsert; }
+  // The table's changelog is full when all of it comes from one writer whose own input is full: then no row is
+  // overwritten whose old values are not there.
+  void SetInputType(ChangelogType type) override {
+    auto latest = table_->LatestSnapshot();
+    if (type != ChangelogType::kFull) return;
+    full_ = !latest;
+    if (!latest) return;
+    auto writer = latest->properties.find(kInputFullProperty);
+    full_ = writer != latest->properties.end() && writer->second == options_.job;
+  }
 
   void Write(ChangeChunk& chunk) override {
     if (log_) log_->Add(chunk);
@@ -48,7 +58,7 @@ class LakeSink : public Sink {
     if (empty_ && !log_) return "";
     Committable committable = writer_->PrepareCommit();
     if (log_) committable.log_offsets[0] = log_->EndOffset();
-    if (full_) committable.properties["millrace.input.full"] = "true";
+    if (full_) committable.properties[kInputFullProperty] = options_.job;
     if (!options_.batch) {
       committable.properties[kGroupProperty] = fmt::format("{}/{}", options_.job, checkpoint);
     }

@@ -10,9 +10,9 @@ namespace millrace {
 
 namespace {
 
-bool IsFull(const Snapshot& snapshot) {
+std::string FullWriter(const Snapshot& snapshot) {
   auto found = snapshot.properties.find(kInputFullProperty);
-  return found != snapshot.properties.end() && found->second == "true";
+  return found == snapshot.properties.end() ? "" : found->second;
 }
 
 }  // namespace
@@ -22,10 +22,15 @@ ChangelogType StreamTypeOf(const TableState& table) {
   if (table.parsed.changelog_producer != ChangelogProducer::kInput) return ChangelogType::kUpsert;
   std::optional<int64_t> latest = table.snapshots.LatestId();
   if (!latest) return ChangelogType::kUpsert;  // Nobody has promised anything yet.
+  // Two writers, each full for itself, may overwrite each other's rows: one name for all snapshots.
+  std::string writer;
   for (int64_t id = *latest; id > 0; id--) {
     std::optional<Snapshot> snapshot = table.snapshots.Find(id);
     if (!snapshot) break;
-    if (snapshot->changelog_manifest_list && !IsFull(*snapshot)) return ChangelogType::kUpsert;
+    if (!snapshot->changelog_manifest_list) continue;
+    std::string full = FullWriter(*snapshot);
+    if (full.empty() || (!writer.empty() && full != writer)) return ChangelogType::kUpsert;
+    writer = full;
   }
   return ChangelogType::kFull;
 }
@@ -58,7 +63,7 @@ std::optional<SnapshotChanges> PlanSnapshotChanges(const TableState& table, int6
     changes.full = !table.HasPrimaryKey();
   } else if (snapshot->changelog_manifest_list) {
     entries = table.manifests.EntriesOf(*snapshot->changelog_manifest_list);
-    changes.full = IsFull(*snapshot);
+    changes.full = !FullWriter(*snapshot).empty();
   }
   std::map<std::pair<RowBytes, int>, Split> splits;
   for (ManifestEntry& entry : entries) {
