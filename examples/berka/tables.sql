@@ -1,6 +1,11 @@
 -- The books of a Czech bank, 1993: the files as they are, and the lake tables that they go into.
 --   BERKA      folder of the .asc files
 --   WAREHOUSE  folder of the lake
+CREATE CATALOG lake WITH ('type' = 'paimon', 'warehouse' = '${WAREHOUSE}');
+USE CATALOG lake;
+CREATE DATABASE IF NOT EXISTS berka;
+USE berka;
+
 CREATE TEMPORARY TABLE account_file (
   account_id INT, district_id INT, frequency STRING, opened STRING
 ) WITH ('connector' = 'filesystem', 'path' = '${BERKA}/account.asc', 'format' = 'csv',
@@ -38,11 +43,6 @@ CREATE TEMPORARY TABLE transaction_file (
   balance DECIMAL(12, 2), k_symbol STRING, bank STRING, account STRING
 ) WITH ('connector' = 'filesystem', 'path' = '${BERKA}/trans.asc', 'format' = 'csv',
         'csv.field-delimiter' = ';', 'csv.ignore-first-line' = 'true');
-
-CREATE CATALOG lake WITH ('type' = 'paimon', 'warehouse' = '${WAREHOUSE}');
-USE CATALOG lake;
-CREATE DATABASE IF NOT EXISTS berka;
-USE berka;
 
 CREATE TABLE IF NOT EXISTS districts (
   district_id INT, name STRING, region STRING, inhabitants INT, unemployment_95 DECIMAL(5, 2), crimes_95 INT,
