@@ -10,7 +10,9 @@ namespace millrace {
 
 namespace {
 
-bool IsNameCharacter(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
+bool IsNameCharacter(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) || c == '_';
+}
 
 }  // namespace
 
@@ -45,8 +47,11 @@ std::string ReplaceVariables(const std::string& text, const std::string& script,
       result += *fallback;
     } else {
       auto line = 1 + std::count(text.begin(), text.begin() + static_cast<int64_t>(start), '\n');
-      Throw(ErrorCode::kInvalid, "{}:{}: variable '${{{}}}' is not set; give it as --define {}=value, in the environment, or "
-            "write ${{{}:-default}}", script, line, name, name, name);
+      Throw(ErrorCode::kInvalid,
+            "{}:{}: variable '${{{}}}' is not set; give it as --define {}=value, in the "
+            "environment, or "
+            "write ${{{}:-default}}",
+            script, line, name, name, name);
     }
   }
   result.append(text, at);

@@ -12,9 +12,13 @@ namespace millrace {
 enum class RowKind : uint8_t { kInsert = 0, kUpdateBefore = 1, kUpdateAfter = 2, kDelete = 3 };
 
 /// True for the kinds that add a row (+I, +U).
-inline bool IsAdd(RowKind kind) { return kind == RowKind::kInsert || kind == RowKind::kUpdateAfter; }
+inline bool IsAdd(RowKind kind) {
+  return kind == RowKind::kInsert || kind == RowKind::kUpdateAfter;
+}
 /// +1 or -1.
-inline int Weight(RowKind kind) { return IsAdd(kind) ? 1 : -1; }
+inline int Weight(RowKind kind) {
+  return IsAdd(kind) ? 1 : -1;
+}
 /// "+I" "-U" "+U" "-D", as Flink prints them.
 const char* RowKindName(RowKind kind);
 
@@ -42,7 +46,8 @@ struct ChangeChunk {
   void ExpandKinds();
 };
 
-/// Receives the changes of a step, chunk after chunk. The chunk belongs to the caller again on return.
+/// Receives the changes of a step, chunk after chunk. The chunk belongs to the caller again on
+/// return.
 using ChangeReceiver = std::function<void(ChangeChunk&)>;
 
 }  // namespace millrace

@@ -34,7 +34,9 @@ constexpr CodeRow kCodes[] = {
 
 constexpr const char* kCodeKey = "millrace_code";
 
-const CodeRow& Row(ErrorCode code) { return kCodes[static_cast<size_t>(code)]; }
+const CodeRow& Row(ErrorCode code) {
+  return kCodes[static_cast<size_t>(code)];
+}
 
 }  // namespace
 
@@ -60,8 +62,12 @@ Error ErrorFrom(const std::exception& exception, ErrorCode fallback) {
   return Error(fallback, data.RawMessage());
 }
 
-const char* ErrorName(ErrorCode code) { return Row(code).name; }
-bool IsRetryable(ErrorCode code) { return Row(code).retryable; }
+const char* ErrorName(ErrorCode code) {
+  return Row(code).name;
+}
+bool IsRetryable(ErrorCode code) {
+  return Row(code).retryable;
+}
 
 std::string DidYouMean(const std::string& name, const std::vector<std::string>& known) {
   std::string best;

@@ -1,7 +1,9 @@
-// error.h - the two failures that code may raise: a bug (CHECK) and an Error that ends the operation.
+// error.h - the two failures that code may raise: a bug (CHECK) and an Error that ends the
+// operation.
 //
 // A message says what was being done, to what, what was found, and what the user can do; it names
-// the option or column by its SQL name. Expected outcomes are values, never errors (docs/HACKING.md).
+// the option or column by its SQL name. Expected outcomes are values, never errors
+// (docs/HACKING.md).
 #pragma once
 
 #include <fmt/format.h>
@@ -10,8 +12,8 @@
 
 namespace millrace {
 
-/// What kind of failure ended the operation. The table in error.cc gives each its name, its sentence
-/// and whether trying again can help.
+/// What kind of failure ended the operation. The table in error.cc gives each its name, its
+/// sentence and whether trying again can help.
 enum class ErrorCode : uint8_t {
   kIo,           // Storage failed.
   kCorrupt,      // A file is not what its format says.

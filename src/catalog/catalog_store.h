@@ -1,7 +1,8 @@
 // catalog_store.h - where the databases, tables and views of one catalog are kept.
 //
-// Two kinds: in memory (Flink's default_catalog, and temporary objects) and a lake warehouse, whose folders are
-// the catalog (FileSystemCatalog.java): <warehouse>/<database>.db/<table>/schema/schema-N.
+// Two kinds: in memory (Flink's default_catalog, and temporary objects) and a lake warehouse, whose
+// folders are the catalog (FileSystemCatalog.java):
+// <warehouse>/<database>.db/<table>/schema/schema-N.
 #pragma once
 
 #include "table/table.h"
@@ -20,7 +21,8 @@ struct ViewDefinition {
 
 /// The objects of one catalog.
 ///
-/// Threads: safe. Throws: Error(kNotFound, kExists) naming object and a near name; Error(kIo, kCorrupt).
+/// Threads: safe. Throws: Error(kNotFound, kExists) naming object and a near name; Error(kIo,
+/// kCorrupt).
 class CatalogStore {
  public:
   virtual ~CatalogStore() = default;
@@ -49,7 +51,8 @@ class CatalogStore {
 };
 
 std::shared_ptr<CatalogStore> MakeMemoryStore(const std::string& name);
-/// `options`: `warehouse` is required. Throws: Error(kInvalid) when it is missing or not a usable folder.
+/// `options`: `warehouse` is required. Throws: Error(kInvalid) when it is missing or not a usable
+/// folder.
 std::shared_ptr<CatalogStore> MakeLakeStore(TableContext context, const std::string& name,
                                             const Options& options);
 

@@ -233,7 +233,8 @@ class SchemaEntry : public duckdb::SchemaCatalogEntry {
     if (!parsed.hint.empty() || parsed.physical) {
       TableDefinition changed = *definition;
       for (const auto& [key, value] : parsed.hint) changed.options[key] = value;
-      std::erase_if(changed.columns, [](const ColumnDefinition& c) { return c.computed.has_value(); });
+      std::erase_if(changed.columns,
+                    [](const ColumnDefinition& c) { return c.computed.has_value(); });
       definition = std::make_shared<const TableDefinition>(std::move(changed));
     }
     duckdb::CreateTableInfo info(*this, entry_name);
@@ -241,7 +242,8 @@ class SchemaEntry : public duckdb::SchemaCatalogEntry {
       info.columns.AddColumn(duckdb::ColumnDefinition(column.name, column.type.ToDuck()));
     }
     BatchScanOpener open = services_->open_scan(definition);
-    return duckdb::make_uniq<TableEntry>(catalog, *this, info, std::move(definition), std::move(open));
+    return duckdb::make_uniq<TableEntry>(catalog, *this, info, std::move(definition),
+                                         std::move(open));
   }
 
   // A table with computed columns is a view over its physical part.
@@ -251,7 +253,8 @@ class SchemaEntry : public duckdb::SchemaCatalogEntry {
     std::string sql = "SELECT ";
     for (const ColumnDefinition& column : definition.columns) {
       if (sql.size() > 7) sql += ", ";
-      sql += column.computed ? "(" + *column.computed + ") AS " + Quote(column.name) : Quote(column.name);
+      sql += column.computed ? "(" + *column.computed + ") AS " + Quote(column.name)
+                             : Quote(column.name);
     }
     std::string physical = parsed.table + kPhysicalMark + entry_name.substr(parsed.table.size());
     sql += " FROM " + Quote(store_->Name()) + "." + Quote(name) + "." + Quote(physical);
@@ -310,7 +313,8 @@ class LakeCatalog : public duckdb::Catalog {
                                                           duckdb::CreateSchemaInfo&) override {
     NoDdl();
   }
-  duckdb::PhysicalOperator& PlanCreateTableAs(duckdb::ClientContext&, duckdb::PhysicalPlanGenerator&,
+  duckdb::PhysicalOperator& PlanCreateTableAs(duckdb::ClientContext&,
+                                              duckdb::PhysicalPlanGenerator&,
                                               duckdb::LogicalCreateTable&,
                                               duckdb::PhysicalOperator&) override {
     NoDdl();
@@ -398,15 +402,16 @@ void AttachStore(duckdb::Connection& connection, CatalogServices& services,
     Throw(ErrorCode::kExists, "Creating catalog '{}': it exists already", name);
   }
   try {
-    Run(connection, "ATTACH " + duckdb::KeywordHelper::WriteQuoted(name, '\'') + " AS " + Quote(name) +
-                        " (TYPE millrace)");
+    Run(connection, "ATTACH " + duckdb::KeywordHelper::WriteQuoted(name, '\'') + " AS " +
+                        Quote(name) + " (TYPE millrace)");
   } catch (...) {
     services.stores.erase(name);
     throw;
   }
 }
 
-void DetachStore(duckdb::Connection& connection, CatalogServices& services, const std::string& name) {
+void DetachStore(duckdb::Connection& connection, CatalogServices& services,
+                 const std::string& name) {
   Run(connection, "DETACH " + Quote(name));
   services.stores.erase(name);
 }
@@ -426,7 +431,8 @@ std::shared_ptr<const ViewDefinition> FindView(const CatalogServices& services,
   if (temporary != services.temporary.views.end()) return temporary->second;
   if (services.temporary.tables.count(path) > 0) return nullptr;
   auto store = services.stores.find(path.catalog);
-  return store == services.stores.end() ? nullptr : store->second->FindView(path.database, path.name);
+  return store == services.stores.end() ? nullptr
+                                        : store->second->FindView(path.database, path.name);
 }
 
 }  // namespace millrace

@@ -1,4 +1,5 @@
-// duck_catalog.h - Millrace's catalogs as DuckDB catalogs, so that DuckDB's binder finds our tables by itself.
+// duck_catalog.h - Millrace's catalogs as DuckDB catalogs, so that DuckDB's binder finds our tables
+// by itself.
 //
 // A store is attached under its name; every lookup makes an entry that lives as long as the DuckDB
 // transaction that asked. A table with computed columns is bound as a view over its physical part.
@@ -38,7 +39,8 @@ void RegisterMillraceCatalogs(duckdb::DatabaseInstance& database,
 /// Adds a store and attaches it. Error(kExists) when the name is taken.
 void AttachStore(duckdb::Connection& connection, CatalogServices& services,
                  std::shared_ptr<CatalogStore> store);
-void DetachStore(duckdb::Connection& connection, CatalogServices& services, const std::string& name);
+void DetachStore(duckdb::Connection& connection, CatalogServices& services,
+                 const std::string& name);
 
 /// The table or temporary table at `path`; nullptr when there is none.
 std::shared_ptr<const TableDefinition> FindTable(const CatalogServices& services,

@@ -1,4 +1,5 @@
-// lake_store.cc - a warehouse folder as a catalog: <warehouse>/<database>.db/<table> (FileSystemCatalog.java).
+// lake_store.cc - a warehouse folder as a catalog: <warehouse>/<database>.db/<table>
+// (FileSystemCatalog.java).
 //
 // Paimon's file system catalog knows no views; ours lie beside it, in <warehouse>/.millrace/views.
 #include <filesystem>
@@ -11,8 +12,9 @@ namespace millrace {
 
 namespace {
 
-// A schema cannot hold computed columns or a watermark: they travel in its options, as Flink's Paimon catalog does
-// with its own `schema.` keys, and are taken out of the options again when the definition is read.
+// A schema cannot hold computed columns or a watermark: they travel in its options, as Flink's
+// Paimon catalog does with its own `schema.` keys, and are taken out of the options again when the
+// definition is read.
 constexpr const char* kComputedKey = "millrace.computed-columns";
 constexpr const char* kWatermarkKey = "millrace.watermark";
 
@@ -21,7 +23,9 @@ nlohmann::json ComputedToJson(const TableDefinition& definition) {
   for (idx_t i = 0; i < definition.columns.size(); i++) {
     const ColumnDefinition& column = definition.columns[i];
     if (!column.computed) continue;
-    computed.push_back({{"position", i}, {"name", column.name}, {"expression", *column.computed},
+    computed.push_back({{"position", i},
+                        {"name", column.name},
+                        {"expression", *column.computed},
                         {"comment", column.comment}});
   }
   return computed;
@@ -89,7 +93,8 @@ class LakeStore : public CatalogStore {
   std::shared_ptr<const TableDefinition> FindTable(const std::string& database,
                                                    const std::string& name) const override {
     std::string folder = TableFolder(database, name);
-    if (name.find('/') != std::string::npos || !Table::Exists(context_.files, folder)) return nullptr;
+    if (name.find('/') != std::string::npos || !Table::Exists(context_.files, folder))
+      return nullptr;
     std::shared_ptr<const Table> table = Table::Open(context_, folder);
     TableDefinition definition = DefinitionFromSchema({name_, database, name}, table->schema());
     definition.options[kPathOption] = folder;
@@ -101,15 +106,17 @@ class LakeStore : public CatalogStore {
     std::string folder = TableFolder(definition.path.database, definition.path.name);
     if (Table::Exists(context_.files, folder)) {
       if (if_not_exists) return;
-      Throw(ErrorCode::kExists, "Creating table '{}': it exists already", definition.path.ToString());
+      Throw(ErrorCode::kExists, "Creating table '{}': it exists already",
+            definition.path.ToString());
     }
     TableDefinition stored = definition;
     nlohmann::json computed = ComputedToJson(definition);
     if (!computed.empty()) stored.options[kComputedKey] = computed.dump();
     if (definition.watermark) {
-      stored.options[kWatermarkKey] = nlohmann::json({{"column", definition.watermark->column},
-                                                      {"expression", definition.watermark->expression}})
-                                          .dump();
+      stored.options[kWatermarkKey] =
+          nlohmann::json({{"column", definition.watermark->column},
+                          {"expression", definition.watermark->expression}})
+              .dump();
     }
     std::erase_if(stored.columns, [](const ColumnDefinition& c) { return c.computed.has_value(); });
     stored.watermark.reset();
@@ -131,7 +138,8 @@ class LakeStore : public CatalogStore {
     NeedDatabase(database);
     std::vector<std::string> views;
     for (const FileEntry& entry : context_.files.List(JoinPath(ViewsFolder(), database))) {
-      if (entry.name.ends_with(".json")) views.push_back(entry.name.substr(0, entry.name.size() - 5));
+      if (entry.name.ends_with(".json"))
+        views.push_back(entry.name.substr(0, entry.name.size() - 5));
     }
     return views;
   }
@@ -159,8 +167,8 @@ class LakeStore : public CatalogStore {
       if (if_not_exists) return;
       Throw(ErrorCode::kExists, "Creating view '{}': it exists already", view.path.ToString());
     }
-    nlohmann::json json = {{"columns", view.columns}, {"sql", view.duck_sql},
-                           {"original", view.original}};
+    nlohmann::json json = {
+        {"columns", view.columns}, {"sql", view.duck_sql}, {"original", view.original}};
     context_.files.Overwrite(ViewPath(view.path.database, view.path.name), json.dump(2));
   }
 
@@ -172,7 +180,9 @@ class LakeStore : public CatalogStore {
   }
 
  private:
-  std::string Folder(const std::string& database) const { return JoinPath(warehouse_, database + ".db"); }
+  std::string Folder(const std::string& database) const {
+    return JoinPath(warehouse_, database + ".db");
+  }
   std::string TableFolder(const std::string& database, const std::string& table) const {
     return LakeTableFolder(warehouse_, database, table);
   }
@@ -214,17 +224,19 @@ TableDefinition DefinitionFromSchema(const ObjectPath& path, const TableSchema& 
     nlohmann::json items = nlohmann::json::parse(computed.mapped(), nullptr, false);
     if (!items.is_array()) items = nlohmann::json::array();
     for (const nlohmann::json& item : items) {
-      ColumnDefinition column{item.value("name", ""), {}, item.value("expression", ""), {},
-                              item.value("comment", "")};
+      ColumnDefinition column{
+          item.value("name", ""), {}, item.value("expression", ""), {}, item.value("comment", "")};
       idx_t position = std::min<idx_t>(item.value("position", idx_t(0)), definition.columns.size());
-      definition.columns.insert(definition.columns.begin() + static_cast<int64_t>(position), column);
+      definition.columns.insert(definition.columns.begin() + static_cast<int64_t>(position),
+                                column);
     }
   }
   auto watermark = definition.options.extract(kWatermarkKey);
   if (!watermark.empty()) {
     nlohmann::json json = nlohmann::json::parse(watermark.mapped(), nullptr, false);
     if (json.is_object()) {
-      definition.watermark = WatermarkDefinition{json.value("column", ""), json.value("expression", "")};
+      definition.watermark =
+          WatermarkDefinition{json.value("column", ""), json.value("expression", "")};
     }
   }
   return definition;
@@ -234,15 +246,18 @@ std::shared_ptr<CatalogStore> MakeLakeStore(TableContext context, const std::str
                                             const Options& options) {
   auto warehouse = options.find("warehouse");
   if (warehouse == options.end() || warehouse->second.empty()) {
-    Throw(ErrorCode::kInvalid, "Creating catalog '{}': option 'warehouse' (a folder) is missing", name);
+    Throw(ErrorCode::kInvalid, "Creating catalog '{}': option 'warehouse' (a folder) is missing",
+          name);
   }
   std::string folder = warehouse->second;
   if (folder.starts_with("file:")) {
     folder = folder.substr(5);
     while (folder.starts_with("//")) folder.erase(0, 1);
   } else if (folder.find("://") != std::string::npos) {
-    Throw(ErrorCode::kUnsupported, "Creating catalog '{}': 'warehouse' = '{}' is not on a local disk; "
-          "only local folders (a path or file:///path) work so far", name, folder);
+    Throw(ErrorCode::kUnsupported,
+          "Creating catalog '{}': 'warehouse' = '{}' is not on a local disk; "
+          "only local folders (a path or file:///path) work so far",
+          name, folder);
   }
   folder = std::filesystem::absolute(folder).lexically_normal().string();
   while (folder.size() > 1 && folder.ends_with("/")) folder.pop_back();

@@ -33,8 +33,9 @@ duckdb::unique_ptr<duckdb::GlobalTableFunctionState> InitScan(
   return state;
 }
 
-duckdb::unique_ptr<duckdb::LocalTableFunctionState> InitThread(
-    duckdb::ExecutionContext&, duckdb::TableFunctionInitInput&, duckdb::GlobalTableFunctionState*) {
+duckdb::unique_ptr<duckdb::LocalTableFunctionState> InitThread(duckdb::ExecutionContext&,
+                                                               duckdb::TableFunctionInitInput&,
+                                                               duckdb::GlobalTableFunctionState*) {
   return duckdb::make_uniq<ScanThread>();
 }
 
@@ -54,18 +55,24 @@ void Scan(duckdb::ClientContext&, duckdb::TableFunctionInput& input, DataChunk& 
 
 std::optional<ColumnPredicate::Op> OpOf(duckdb::ExpressionType type) {
   switch (type) {
-    case duckdb::ExpressionType::COMPARE_EQUAL: return ColumnPredicate::Op::kEqual;
-    case duckdb::ExpressionType::COMPARE_LESSTHAN: return ColumnPredicate::Op::kLess;
-    case duckdb::ExpressionType::COMPARE_LESSTHANOREQUALTO: return ColumnPredicate::Op::kLessEqual;
-    case duckdb::ExpressionType::COMPARE_GREATERTHAN: return ColumnPredicate::Op::kGreater;
+    case duckdb::ExpressionType::COMPARE_EQUAL:
+      return ColumnPredicate::Op::kEqual;
+    case duckdb::ExpressionType::COMPARE_LESSTHAN:
+      return ColumnPredicate::Op::kLess;
+    case duckdb::ExpressionType::COMPARE_LESSTHANOREQUALTO:
+      return ColumnPredicate::Op::kLessEqual;
+    case duckdb::ExpressionType::COMPARE_GREATERTHAN:
+      return ColumnPredicate::Op::kGreater;
     case duckdb::ExpressionType::COMPARE_GREATERTHANOREQUALTO:
       return ColumnPredicate::Op::kGreaterEqual;
-    default: return std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 
 // Notes `column op constant` for pruning and leaves every filter to the plan.
-void NotePredicates(duckdb::ClientContext&, duckdb::LogicalGet& get, duckdb::FunctionData* bind_data,
+void NotePredicates(duckdb::ClientContext&, duckdb::LogicalGet& get,
+                    duckdb::FunctionData* bind_data,
                     duckdb::vector<duckdb::unique_ptr<duckdb::Expression>>& filters) {
   auto& data = bind_data->Cast<ScanBindData>();
   for (const auto& filter : filters) {

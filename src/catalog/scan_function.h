@@ -1,7 +1,8 @@
 // scan_function.h - the DuckDB table function behind every Millrace table, lake or connector.
 //
-// Batch: DuckDB runs it, in parallel by unit. Streaming: the plan compiler (stream) finds its ScanBindData in
-// a LogicalGet and takes the table as an input. Filters are only looked at for pruning; the plan keeps them.
+// Batch: DuckDB runs it, in parallel by unit. Streaming: the plan compiler (stream) finds its
+// ScanBindData in a LogicalGet and takes the table as an input. Filters are only looked at for
+// pruning; the plan keeps them.
 #pragma once
 
 #include "meta/table_definition.h"

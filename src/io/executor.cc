@@ -31,6 +31,8 @@ class ThreadExecutor : public Executor {
 
 }  // namespace
 
-std::unique_ptr<Executor> MakeThreadExecutor() { return std::make_unique<ThreadExecutor>(); }
+std::unique_ptr<Executor> MakeThreadExecutor() {
+  return std::make_unique<ThreadExecutor>();
+}
 
 }  // namespace millrace

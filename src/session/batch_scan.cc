@@ -1,4 +1,5 @@
-// batch_scan.cc - how DuckDB reads our tables in batch: lake tables by split, connectors through a bounded Source.
+// batch_scan.cc - how DuckDB reads our tables in batch: lake tables by split, connectors through a
+// bounded Source.
 #include <algorithm>
 #include <atomic>
 #include <deque>
@@ -66,7 +67,8 @@ class SourceBatchReader : public BatchReader {
   SourceBatchReader(std::unique_ptr<Source> source, const SourceTable& table, idx_t wanted)
       : source_(std::move(source)), wanted_(wanted) {
     duckdb::vector<LogicalType> types;
-    for (idx_t column : table.columns) types.push_back(table.definition->columns[column].type.ToDuck());
+    for (idx_t column : table.columns)
+      types.push_back(table.definition->columns[column].type.ToDuck());
     ChangelogType type = source_->Changelog(0);
     if (type == ChangelogType::kAppend) return;
     std::vector<idx_t> key;
@@ -75,7 +77,8 @@ class SourceBatchReader : public BatchReader {
       auto position = std::find(table.columns.begin(), table.columns.end(), *column);
       if (position != table.columns.end()) key.push_back(position - table.columns.begin());
     }
-    fold_ = std::make_unique<ChangeFold>(types, type == ChangelogType::kUpsert ? key : std::vector<idx_t>());
+    fold_ = std::make_unique<ChangeFold>(
+        types, type == ChangelogType::kUpsert ? key : std::vector<idx_t>());
   }
 
   bool Next(DataChunk& chunk) override {
@@ -116,7 +119,8 @@ class SourceBatchReader : public BatchReader {
 class SourceBatchScan : public BatchScan {
  public:
   SourceBatchScan(Environment& environment, const Connector& connector,
-                  std::shared_ptr<const TableDefinition> definition, const BatchScanRequest& request) {
+                  std::shared_ptr<const TableDefinition> definition,
+                  const BatchScanRequest& request) {
     SourceTable table{std::move(definition), request.columns};
     idx_t wanted = table.columns.size();
     for (const std::string& name : table.definition->primary_key) {  // To fold upserts by.
@@ -137,12 +141,14 @@ class SourceBatchScan : public BatchScan {
 
 }  // namespace
 
-BatchScanOpener MakeBatchScanOpener(Engine& engine, std::shared_ptr<const TableDefinition> definition) {
-  return [&engine, definition](duckdb::ClientContext&, const BatchScanRequest& request)
-             -> std::unique_ptr<BatchScan> {
+BatchScanOpener MakeBatchScanOpener(Engine& engine,
+                                    std::shared_ptr<const TableDefinition> definition) {
+  return [&engine, definition](duckdb::ClientContext&,
+                               const BatchScanRequest& request) -> std::unique_ptr<BatchScan> {
     std::string connector = definition->Connector();
     if (connector.empty()) {
-      return std::make_unique<LakeBatchScan>(OpenLakeTable(engine.table_context(), *definition), request);
+      return std::make_unique<LakeBatchScan>(OpenLakeTable(engine.table_context(), *definition),
+                                             request);
     }
     const Connector& found = engine.connectors().Get(connector);
     if (!found.CanRead()) {

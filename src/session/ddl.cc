@@ -11,17 +11,21 @@ namespace millrace {
 
 namespace {
 
-std::string Quote(const std::string& name) { return duckdb::KeywordHelper::WriteQuoted(name, '"'); }
+std::string Quote(const std::string& name) {
+  return duckdb::KeywordHelper::WriteQuoted(name, '"');
+}
 
 void CheckColumns(const TableDefinition& definition) {
   if (definition.columns.empty()) {
-    Throw(ErrorCode::kInvalid, "Creating table '{}': it has no columns", definition.path.ToString());
+    Throw(ErrorCode::kInvalid, "Creating table '{}': it has no columns",
+          definition.path.ToString());
   }
   std::vector<std::string> names;
   for (const ColumnDefinition& column : definition.columns) {
     for (const std::string& seen : names) {
       if (duckdb::StringUtil::CIEquals(seen, column.name)) {
-        Throw(ErrorCode::kInvalid, "Creating table '{}': column '{}' is there twice (names differ by more than case)",
+        Throw(ErrorCode::kInvalid,
+              "Creating table '{}': column '{}' is there twice (names differ by more than case)",
               definition.path.ToString(), column.name);
       }
     }
@@ -62,7 +66,8 @@ void SqlSession::BindComputedColumns(TableDefinition& definition) {
     if (column.computed) {
       outer += (outer.empty() ? "" : ", ") + ("(" + *column.computed + ")");
     } else {
-      inner += (inner.empty() ? "" : ", ") + ("NULL::" + column.type.ToDuck().ToString()) + " AS " + Quote(column.name);
+      inner += (inner.empty() ? "" : ", ") + ("NULL::" + column.type.ToDuck().ToString()) + " AS " +
+               Quote(column.name);
     }
   }
   if (outer.empty()) return;
@@ -84,7 +89,8 @@ StatementResult SqlSession::Run(const CreateTable& statement) {
   definition.path = Resolve(statement.name);
   if (statement.like) {
     std::shared_ptr<const TableDefinition> like = NeedTable(Resolve(*statement.like));
-    definition.columns.insert(definition.columns.begin(), like->columns.begin(), like->columns.end());
+    definition.columns.insert(definition.columns.begin(), like->columns.begin(),
+                              like->columns.end());
     if (definition.primary_key.empty()) definition.primary_key = like->primary_key;
     if (definition.partition_keys.empty()) definition.partition_keys = like->partition_keys;
     if (!definition.watermark) definition.watermark = like->watermark;
@@ -98,10 +104,12 @@ StatementResult SqlSession::Run(const CreateTable& statement) {
     duckdb::vector<LogicalType> types;
     BindQuery(statement.as_query->duck_sql, &names, &types);
     if (!definition.columns.empty()) {
-      Throw(ErrorCode::kInvalid, "Creating table '{}' AS a query: leave out the columns, the query gives them",
+      Throw(ErrorCode::kInvalid,
+            "Creating table '{}' AS a query: leave out the columns, the query gives them",
             definition.path.ToString());
     }
-    for (idx_t i = 0; i < names.size(); i++) definition.columns.push_back({names[i], DataTypeFromDuck(types[i]), {}, {}, ""});
+    for (idx_t i = 0; i < names.size(); i++)
+      definition.columns.push_back({names[i], DataTypeFromDuck(types[i]), {}, {}, ""});
   }
   CheckColumns(definition);
   BindComputedColumns(definition);
@@ -109,21 +117,30 @@ StatementResult SqlSession::Run(const CreateTable& statement) {
   bool in_lake = !store.Warehouse().empty();
   if (!definition.Connector().empty()) {
     if (in_lake && !definition.temporary && definition.Connector() != "paimon") {
-      Throw(ErrorCode::kInvalid, "Creating table '{}': catalog '{}' keeps lake tables only; use CREATE TEMPORARY TABLE for "
-            "'connector' = '{}', or create it in '{}'", definition.path.ToString(), store.Name(),
-            definition.Connector(), kDefaultCatalog);
+      Throw(ErrorCode::kInvalid,
+            "Creating table '{}': catalog '{}' keeps lake tables only; use CREATE TEMPORARY TABLE "
+            "for "
+            "'connector' = '{}', or create it in '{}'",
+            definition.path.ToString(), store.Name(), definition.Connector(), kDefaultCatalog);
     }
-    if (definition.Connector() == "paimon") definition.options.erase("connector");
-    else engine_.connectors().Check(definition);
+    if (definition.Connector() == "paimon")
+      definition.options.erase("connector");
+    else
+      engine_.connectors().Check(definition);
   } else if (!in_lake || definition.temporary) {
-    Throw(ErrorCode::kInvalid, "Creating table '{}': option 'connector' is missing; without one a table must be in a "
-          "catalog of type 'paimon'", definition.path.ToString());
+    Throw(ErrorCode::kInvalid,
+          "Creating table '{}': option 'connector' is missing; without one a table must be in a "
+          "catalog of type 'paimon'",
+          definition.path.ToString());
   }
   if (definition.temporary) {
-    bool is_new = engine_.services().temporary.tables.emplace(
-        definition.path, std::make_shared<const TableDefinition>(definition)).second;
+    bool is_new = engine_.services()
+                      .temporary.tables
+                      .emplace(definition.path, std::make_shared<const TableDefinition>(definition))
+                      .second;
     if (!is_new && !statement.if_not_exists) {
-      Throw(ErrorCode::kExists, "Creating temporary table '{}': it exists already", definition.path.ToString());
+      Throw(ErrorCode::kExists, "Creating temporary table '{}': it exists already",
+            definition.path.ToString());
     }
   } else {
     store.CreateTable(definition, statement.if_not_exists);
@@ -132,7 +149,8 @@ StatementResult SqlSession::Run(const CreateTable& statement) {
   Insert insert;
   insert.target = {definition.path.catalog, definition.path.database, definition.path.name};
   insert.query = *statement.as_query;
-  insert.original = "CREATE TABLE " + definition.path.ToString() + " AS " + statement.as_query->duck_sql;
+  insert.original =
+      "CREATE TABLE " + definition.path.ToString() + " AS " + statement.as_query->duck_sql;
   return Run(insert);
 }
 
@@ -146,8 +164,8 @@ StatementResult SqlSession::Run(const CreateView& statement) {
   duckdb::vector<std::string> names;
   BindQuery(view.duck_sql, &names, nullptr);
   if (!view.columns.empty() && view.columns.size() != names.size()) {
-    Throw(ErrorCode::kInvalid, "Creating view '{}': it names {} columns, its query gives {}", view.path.ToString(),
-          view.columns.size(), names.size());
+    Throw(ErrorCode::kInvalid, "Creating view '{}': it names {} columns, its query gives {}",
+          view.path.ToString(), view.columns.size(), names.size());
   }
   CatalogStore& store = engine_.Store(view.path.catalog);
   if (!view.temporary) {
@@ -157,7 +175,8 @@ StatementResult SqlSession::Run(const CreateView& statement) {
   auto& views = engine_.services().temporary.views;
   if (views.count(view.path) && !statement.or_replace) {
     if (statement.if_not_exists) return {};
-    Throw(ErrorCode::kExists, "Creating temporary view '{}': it exists already", view.path.ToString());
+    Throw(ErrorCode::kExists, "Creating temporary view '{}': it exists already",
+          view.path.ToString());
   }
   views[view.path] = std::make_shared<const ViewDefinition>(view);
   return {};
@@ -169,7 +188,8 @@ StatementResult SqlSession::Run(const Drop& statement) {
       const std::string& name = statement.name.back();
       if (statement.if_exists && !engine_.services().stores.count(name)) return {};
       if (name == catalog_) {
-        Throw(ErrorCode::kInvalid, "Dropping catalog '{}': it is in use; USE CATALOG another one first", name);
+        Throw(ErrorCode::kInvalid,
+              "Dropping catalog '{}': it is in use; USE CATALOG another one first", name);
       }
       engine_.DropCatalog(name);
       return {};
@@ -177,12 +197,16 @@ StatementResult SqlSession::Run(const Drop& statement) {
     case ObjectKind::kDatabase: {
       std::string catalog = statement.name.size() > 1 ? statement.name[0] : catalog_;
       if (catalog == catalog_ && statement.name.back() == database_) {
-        Throw(ErrorCode::kInvalid, "Dropping database '{}': it is in use; USE another one first", database_);
+        Throw(ErrorCode::kInvalid, "Dropping database '{}': it is in use; USE another one first",
+              database_);
       }
-      engine_.Store(catalog).DropDatabase(statement.name.back(), statement.if_exists, statement.cascade);
+      engine_.Store(catalog).DropDatabase(statement.name.back(), statement.if_exists,
+                                          statement.cascade);
       return {};
     }
-    default: DropTableOrView(statement); return {};
+    default:
+      DropTableOrView(statement);
+      return {};
   }
 }
 
@@ -194,7 +218,8 @@ void SqlSession::DropTableOrView(const Drop& statement) {
   if (dropped) return;
   if (statement.temporary) {
     if (statement.if_exists) return;
-    Throw(ErrorCode::kNotFound, "Dropping temporary {} '{}': there is none", is_table ? "table" : "view", path.ToString());
+    Throw(ErrorCode::kNotFound, "Dropping temporary {} '{}': there is none",
+          is_table ? "table" : "view", path.ToString());
   }
   CatalogStore& store = engine_.Store(path.catalog);
   if (is_table) {
@@ -216,8 +241,8 @@ StatementResult SqlSession::Run(const Use& statement) {
   std::string catalog = statement.name.size() > 1 ? statement.name[0] : catalog_;
   CatalogStore& store = engine_.Store(catalog);
   if (!store.HasDatabase(statement.name.back())) {
-    Throw(ErrorCode::kNotFound, "Catalog '{}' has no database '{}'{}", catalog, statement.name.back(),
-          DidYouMean(statement.name.back(), store.Databases()));
+    Throw(ErrorCode::kNotFound, "Catalog '{}' has no database '{}'{}", catalog,
+          statement.name.back(), DidYouMean(statement.name.back(), store.Databases()));
   }
   catalog_ = catalog;
   database_ = statement.name.back();

@@ -11,7 +11,8 @@ namespace millrace {
 
 namespace {
 
-StatementResult Rows(std::vector<std::string> names, const std::vector<std::vector<std::string>>& rows) {
+StatementResult Rows(std::vector<std::string> names,
+                     const std::vector<std::vector<std::string>>& rows) {
   StatementResult result;
   result.kind = ResultKind::kRows;
   result.rows = MakeTextResult(std::move(names), rows);
@@ -31,7 +32,9 @@ std::string SqlQuote(const std::string& text) {
   return "'" + duckdb::StringUtil::Replace(text, "'", "''") + "'";
 }
 
-std::string Ticks(const std::string& name) { return "`" + duckdb::StringUtil::Replace(name, "`", "``") + "`"; }
+std::string Ticks(const std::string& name) {
+  return "`" + duckdb::StringUtil::Replace(name, "`", "``") + "`";
+}
 
 std::string TickList(const std::vector<std::string>& names) {
   std::string list;
@@ -49,18 +52,22 @@ std::string CreateTableText(const TableDefinition& definition) {
     items.push_back(item);
   }
   if (definition.watermark) {
-    items.push_back("  WATERMARK FOR " + Ticks(definition.watermark->column) + " AS " + definition.watermark->expression);
+    items.push_back("  WATERMARK FOR " + Ticks(definition.watermark->column) + " AS " +
+                    definition.watermark->expression);
   }
   if (!definition.primary_key.empty()) {
     items.push_back("  PRIMARY KEY (" + TickList(definition.primary_key) + ") NOT ENFORCED");
   }
-  std::string text = fmt::format("CREATE {}TABLE {}.{}.{} (\n{}\n)", definition.temporary ? "TEMPORARY " : "",
-                                 Ticks(definition.path.catalog), Ticks(definition.path.database),
-                                 Ticks(definition.path.name), fmt::join(items, ",\n"));
+  std::string text =
+      fmt::format("CREATE {}TABLE {}.{}.{} (\n{}\n)", definition.temporary ? "TEMPORARY " : "",
+                  Ticks(definition.path.catalog), Ticks(definition.path.database),
+                  Ticks(definition.path.name), fmt::join(items, ",\n"));
   if (!definition.comment.empty()) text += "\nCOMMENT " + SqlQuote(definition.comment);
-  if (!definition.partition_keys.empty()) text += "\nPARTITIONED BY (" + TickList(definition.partition_keys) + ")";
+  if (!definition.partition_keys.empty())
+    text += "\nPARTITIONED BY (" + TickList(definition.partition_keys) + ")";
   std::vector<std::string> options;
-  for (const auto& [key, value] : definition.options) options.push_back("  " + SqlQuote(key) + " = " + SqlQuote(value));
+  for (const auto& [key, value] : definition.options)
+    options.push_back("  " + SqlQuote(key) + " = " + SqlQuote(value));
   if (!options.empty()) text += fmt::format("\nWITH (\n{}\n)", fmt::join(options, ",\n"));
   return text;
 }
@@ -68,13 +75,16 @@ std::string CreateTableText(const TableDefinition& definition) {
 // SQL's LIKE: % any text, _ one character.
 bool Like(std::string_view text, std::string_view pattern) {
   if (pattern.empty()) return text.empty();
-  if (pattern[0] == '%') return Like(text, pattern.substr(1)) || (!text.empty() && Like(text.substr(1), pattern));
-  return !text.empty() && (pattern[0] == '_' || pattern[0] == text[0]) && Like(text.substr(1), pattern.substr(1));
+  if (pattern[0] == '%')
+    return Like(text, pattern.substr(1)) || (!text.empty() && Like(text.substr(1), pattern));
+  return !text.empty() && (pattern[0] == '_' || pattern[0] == text[0]) &&
+         Like(text.substr(1), pattern.substr(1));
 }
 
 }  // namespace
 
-std::vector<std::vector<std::string>> SqlSession::ListNames(const Show& statement, std::string* column) {
+std::vector<std::vector<std::string>> SqlSession::ListNames(const Show& statement,
+                                                            std::string* column) {
   std::vector<std::string> names;
   CatalogServices& services = engine_.services();
   std::string catalog = statement.name.size() > 1 ? statement.name[0] : catalog_;
@@ -113,14 +123,19 @@ std::vector<std::vector<std::string>> SqlSession::ListNames(const Show& statemen
 
 StatementResult SqlSession::Run(const Show& statement) {
   switch (statement.what) {
-    case ShowWhat::kCurrentCatalog: return Rows({"current catalog name"}, {{catalog_}});
-    case ShowWhat::kCurrentDatabase: return Rows({"current database name"}, {{database_}});
-    case ShowWhat::kJobs: return ShowJobs();
+    case ShowWhat::kCurrentCatalog:
+      return Rows({"current catalog name"}, {{catalog_}});
+    case ShowWhat::kCurrentDatabase:
+      return Rows({"current database name"}, {{database_}});
+    case ShowWhat::kJobs:
+      return ShowJobs();
     case ShowWhat::kCreateTable:
-    case ShowWhat::kCreateView: return ShowCreate(statement);
+    case ShowWhat::kCreateView:
+      return ShowCreate(statement);
     case ShowWhat::kFunctions: {
       auto connection = NewConnection();
-      auto result = connection->Query("SELECT DISTINCT function_name FROM duckdb_functions() ORDER BY 1");
+      auto result =
+          connection->Query("SELECT DISTINCT function_name FROM duckdb_functions() ORDER BY 1");
       if (result->HasError()) result->ThrowError();
       std::vector<std::vector<std::string>> rows;
       for (idx_t row = 0; row < result->RowCount(); row++) {
@@ -141,20 +156,24 @@ StatementResult SqlSession::ShowJobs() {
   std::vector<std::vector<std::string>> rows;
   for (const JobRunner::Entry& entry : jobs_->Jobs()) {
     JobStatistics statistics = entry.job->Statistics();
-    rows.push_back({entry.job->options().id, entry.job->options().name, JobStateName(entry.job->State()),
-                    TimeText(entry.started_ms), std::to_string(statistics.rows_in),
-                    std::to_string(statistics.rows_out), std::to_string(statistics.state_bytes)});
+    rows.push_back({entry.job->options().id, entry.job->options().name,
+                    JobStateName(entry.job->State()), TimeText(entry.started_ms),
+                    std::to_string(statistics.rows_in), std::to_string(statistics.rows_out),
+                    std::to_string(statistics.state_bytes)});
   }
-  return Rows({"job id", "job name", "status", "start time", "rows in", "rows out", "state bytes"}, rows);
+  return Rows({"job id", "job name", "status", "start time", "rows in", "rows out", "state bytes"},
+              rows);
 }
 
 StatementResult SqlSession::ShowCreate(const Show& statement) {
   ObjectPath path = Resolve(statement.name);
   if (auto view = FindView(engine_.services(), path)) {
-    return Rows({"result"}, {{fmt::format("CREATE {}VIEW {}.{}.{}{} AS\n{}", view->temporary ? "TEMPORARY " : "",
-                                          Ticks(path.catalog), Ticks(path.database), Ticks(path.name),
-                                          view->columns.empty() ? "" : " (" + TickList(view->columns) + ")",
-                                          view->original)}});
+    return Rows(
+        {"result"},
+        {{fmt::format("CREATE {}VIEW {}.{}.{}{} AS\n{}", view->temporary ? "TEMPORARY " : "",
+                      Ticks(path.catalog), Ticks(path.database), Ticks(path.name),
+                      view->columns.empty() ? "" : " (" + TickList(view->columns) + ")",
+                      view->original)}});
   }
   if (statement.what == ShowWhat::kCreateView) {
     Throw(ErrorCode::kNotFound, "There is no view '{}'; SHOW VIEWS lists them", path.ToString());
@@ -170,17 +189,21 @@ StatementResult SqlSession::Run(const Describe& statement) {
     duckdb::vector<LogicalType> types;
     BindQuery(view->duck_sql, &names, &types);
     for (idx_t i = 0; i < names.size(); i++) {
-      rows.push_back({view->columns.empty() ? names[i] : view->columns[i], DataTypeFromDuck(types[i]).ToString(), "TRUE", "", "", ""});
+      rows.push_back({view->columns.empty() ? names[i] : view->columns[i],
+                      DataTypeFromDuck(types[i]).ToString(), "TRUE", "", "", ""});
     }
     return Rows({"name", "type", "null", "key", "extras", "watermark"}, rows);
   }
   std::shared_ptr<const TableDefinition> table = NeedTable(path);
   for (const ColumnDefinition& column : table->columns) {
-    bool in_key = std::find(table->primary_key.begin(), table->primary_key.end(), column.name) != table->primary_key.end();
+    bool in_key = std::find(table->primary_key.begin(), table->primary_key.end(), column.name) !=
+                  table->primary_key.end();
     bool is_time = table->watermark && table->watermark->column == column.name;
-    rows.push_back({column.name, column.type.Nullable().ToString(), column.type.nullable && !in_key ? "TRUE" : "FALSE",
+    rows.push_back({column.name, column.type.Nullable().ToString(),
+                    column.type.nullable && !in_key ? "TRUE" : "FALSE",
                     in_key ? fmt::format("PRI({})", fmt::join(table->primary_key, ", ")) : "",
-                    column.computed ? "AS " + *column.computed : "", is_time ? table->watermark->expression : ""});
+                    column.computed ? "AS " + *column.computed : "",
+                    is_time ? table->watermark->expression : ""});
   }
   return Rows({"name", "type", "null", "key", "extras", "watermark"}, rows);
 }
@@ -192,21 +215,23 @@ std::string SqlSession::ExplainQuery(const std::string& duck_sql, const std::str
   if (!settings_.Streaming()) {
     auto result = connection->Query("EXPLAIN " + duck_sql);
     if (result->HasError()) result->ThrowError();
-    for (idx_t row = 0; row < result->RowCount(); row++) text += result->GetValue(1, row).ToString();
+    for (idx_t row = 0; row < result->RowCount(); row++)
+      text += result->GetValue(1, row).ToString();
     return "== Batch plan" + (target.empty() ? "" : " into " + target) + " ==\n" + text;
   }
   auto flow = Dataflow::Compile(*connection->context, duck_sql, options);
   std::vector<ChangelogType> types;
   for (const SourceTable& input : flow->Inputs()) {
     std::string connector = input.definition->Connector();
-    auto source = connector.empty()
-                      ? MakeLakeSource(engine_.table_context(), {input}, false)
-                      : engine_.connectors().Get(connector).MakeSource(engine_.environment(), {input}, false);
+    auto source = connector.empty() ? MakeLakeSource(engine_.table_context(), {input}, false)
+                                    : engine_.connectors().Get(connector).MakeSource(
+                                          engine_.environment(), {input}, false);
     types.push_back(source->Changelog(0));
   }
   ChangelogType type = flow->Start(types);
-  return fmt::format("== Incremental plan{} (changelog: {}) ==\n{}", target.empty() ? "" : " into " + target,
-                     ChangelogTypeName(type), flow->Explain());
+  return fmt::format("== Incremental plan{} (changelog: {}) ==\n{}",
+                     target.empty() ? "" : " into " + target, ChangelogTypeName(type),
+                     flow->Explain());
 }
 
 StatementResult SqlSession::Run(const Set& statement) {
@@ -236,7 +261,8 @@ StatementResult SqlSession::Run(const StopJob& statement) {
   job->Wait();
   if (auto failure = job->Failure()) throw *failure;
   StatementResult result;
-  result.message = fmt::format("Job '{}' has stopped ({}).", statement.job, JobStateName(job->State()));
+  result.message =
+      fmt::format("Job '{}' has stopped ({}).", statement.job, JobStateName(job->State()));
   return result;
 }
 

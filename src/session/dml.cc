@@ -17,7 +17,9 @@ std::string StableHash(const std::string& text) {
   return fmt::format("{:016x}", hash);
 }
 
-std::string Quote(const std::string& name) { return duckdb::KeywordHelper::WriteQuoted(name, '"'); }
+std::string Quote(const std::string& name) {
+  return duckdb::KeywordHelper::WriteQuoted(name, '"');
+}
 
 // Flink's implicit casts: within a family; anything may be NULL.
 bool FitsInto(const LogicalType& from, const LogicalType& to) {
@@ -25,14 +27,17 @@ bool FitsInto(const LogicalType& from, const LogicalType& to) {
   auto family = [](const LogicalType& type) {
     if (type.IsNumeric()) return 1;
     switch (type.id()) {
-      case LogicalTypeId::VARCHAR: return 2;
+      case LogicalTypeId::VARCHAR:
+        return 2;
       case LogicalTypeId::DATE:
       case LogicalTypeId::TIMESTAMP:
       case LogicalTypeId::TIMESTAMP_NS:
       case LogicalTypeId::TIMESTAMP_MS:
       case LogicalTypeId::TIMESTAMP_SEC:
-      case LogicalTypeId::TIMESTAMP_TZ: return 3;
-      default: return 100 + static_cast<int>(type.id());
+      case LogicalTypeId::TIMESTAMP_TZ:
+        return 3;
+      default:
+        return 100 + static_cast<int>(type.id());
     }
   };
   return family(from) == family(to);
@@ -92,7 +97,9 @@ SqlSession::Target SqlSession::ResolveTarget(const Insert& insert) {
   TableDefinition definition = *NeedTable(path);
   for (const auto& [key, value] : insert.hint) definition.options[key] = value;
   if (insert.overwrite) {
-    Throw(ErrorCode::kUnsupported, "INSERT OVERWRITE into '{}': not supported yet; DROP and CREATE the table, then INSERT INTO it",
+    Throw(ErrorCode::kUnsupported,
+          "INSERT OVERWRITE into '{}': not supported yet; DROP and CREATE the table, then INSERT "
+          "INTO it",
           path.ToString());
   }
   duckdb::vector<LogicalType> types;
@@ -102,19 +109,21 @@ SqlSession::Target SqlSession::ResolveTarget(const Insert& insert) {
   std::vector<idx_t> goes_to;
   if (insert.columns.empty()) {
     for (idx_t column : physical) {
-      if (!insert.static_partition.count(definition.columns[column].name)) goes_to.push_back(column);
+      if (!insert.static_partition.count(definition.columns[column].name))
+        goes_to.push_back(column);
     }
   }
   for (const std::string& name : insert.columns) {
     auto column = definition.FindColumn(name);
     if (!column || definition.columns[*column].computed) {
-      Throw(ErrorCode::kNotFound, "Inserting into '{}': it has no physical column '{}'{}", path.ToString(), name,
-            DidYouMean(name, definition.ColumnNames()));
+      Throw(ErrorCode::kNotFound, "Inserting into '{}': it has no physical column '{}'{}",
+            path.ToString(), name, DidYouMean(name, definition.ColumnNames()));
     }
     goes_to.push_back(*column);
   }
   if (goes_to.size() != types.size()) {
-    Throw(ErrorCode::kInvalid, "Inserting into '{}': the query gives {} columns, the table takes {}", path.ToString(),
+    Throw(ErrorCode::kInvalid,
+          "Inserting into '{}': the query gives {} columns, the table takes {}", path.ToString(),
           types.size(), goes_to.size());
   }
   std::string select, aliases;
@@ -130,7 +139,9 @@ SqlSession::Target SqlSession::ResolveTarget(const Insert& insert) {
     } else if (from != goes_to.end()) {
       idx_t i = from - goes_to.begin();
       if (!FitsInto(types[i], type)) {
-        Throw(ErrorCode::kInvalid, "Inserting into '{}': column '{}' is {}, the query gives {} there; CAST it in the query",
+        Throw(ErrorCode::kInvalid,
+              "Inserting into '{}': column '{}' is {}, the query gives {} there; CAST it in the "
+              "query",
               path.ToString(), to.name, to.type.ToString(), types[i].ToString());
       }
       expression = "c" + std::to_string(i);
@@ -138,10 +149,12 @@ SqlSession::Target SqlSession::ResolveTarget(const Insert& insert) {
     }
     select += (select.empty() ? "" : ", ") + expression + " AS " + Quote(to.name);
   }
-  target.duck_sql = "SELECT " + select + " FROM (" + insert.query.duck_sql + ") AS q(" + aliases + ")";
+  target.duck_sql =
+      "SELECT " + select + " FROM (" + insert.query.duck_sql + ") AS q(" + aliases + ")";
   for (const std::string& key : definition.primary_key) {
     idx_t column = *definition.FindColumn(key);
-    target.options.sink_key.push_back(std::find(physical.begin(), physical.end(), column) - physical.begin());
+    target.options.sink_key.push_back(std::find(physical.begin(), physical.end(), column) -
+                                      physical.begin());
   }
   target.original = insert.original;
   target.definition = std::make_shared<const TableDefinition>(std::move(definition));
@@ -152,21 +165,28 @@ std::string SqlSession::JobId(const std::string& statement_text) {
   std::string name = settings_.Get("pipeline.name");
   if (!name.empty()) {
     std::string id;
-    for (char c : name) id += std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ? c : '_';
+    for (char c : name)
+      id += std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ? c : '_';
     // Different names must not meet in one folder.
     return id == name ? id : id + "-" + StableHash(name).substr(0, 8);
   }
-  if (options_.script_path.empty()) return "job-" + engine_.environment().random.Uuid().substr(0, 8);
+  if (options_.script_path.empty())
+    return "job-" + engine_.environment().random.Uuid().substr(0, 8);
   int number = job_numbers_[statement_text]++;
-  return "job-" + StableHash(fmt::format("{}\n{}\n{}", options_.script_path, number, statement_text));
+  return "job-" +
+         StableHash(fmt::format("{}\n{}\n{}", options_.script_path, number, statement_text));
 }
 
 std::string SqlSession::JobFolderPath(const std::string& job_id) const {
   return JoinPath(JoinPath(options_.data_folder, "jobs"), job_id);
 }
 
-StatementResult SqlSession::Run(const Insert& statement) { return RunInserts({statement}); }
-StatementResult SqlSession::Run(const StatementSet& statement) { return RunInserts(statement.inserts); }
+StatementResult SqlSession::Run(const Insert& statement) {
+  return RunInserts({statement});
+}
+StatementResult SqlSession::Run(const StatementSet& statement) {
+  return RunInserts(statement.inserts);
+}
 
 StatementResult SqlSession::RunInserts(const std::vector<Insert>& inserts) {
   std::vector<Target> targets;
@@ -193,8 +213,9 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
     names.push_back(target.definition->path.name);
   }
   job_options.id = JobId(job_options.statement);
-  job_options.name = settings_.Get("pipeline.name").empty() ? fmt::format("insert-into_{}", fmt::join(names, "_"))
-                                                            : settings_.Get("pipeline.name");
+  job_options.name = settings_.Get("pipeline.name").empty()
+                         ? fmt::format("insert-into_{}", fmt::join(names, "_"))
+                         : settings_.Get("pipeline.name");
   job_options.folder = JobFolderPath(job_options.id);
   job_options.checkpoint_interval_ms = settings_.CheckpointIntervalMs();
   job_options.step_rows = settings_.StepRows();
@@ -211,7 +232,8 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
     pipeline.keep_alive = std::shared_ptr<duckdb::Connection>(std::move(connection));
     pipelines.push_back(std::move(pipeline));
   }
-  auto job = std::make_unique<Job>(engine_.environment(), engine_.connectors(), std::move(pipelines), job_options);
+  auto job = std::make_unique<Job>(engine_.environment(), engine_.connectors(),
+                                   std::move(pipelines), job_options);
   finished_folders_.push_back(job_options.folder);
   std::shared_ptr<Job> running = jobs_->Submit(std::move(job), false);
   StatementResult result;
@@ -234,8 +256,8 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
   return result;
 }
 
-// One commit, recorded in the job's folder before it is published: a script that was killed in between and runs again
-// publishes it, and does not insert twice.
+// One commit, recorded in the job's folder before it is published: a script that was killed in
+// between and runs again publishes it, and does not insert twice.
 void SqlSession::RunBatchInsert(Target& target, const std::string& folder) {
   Environment& environment = engine_.environment();
   std::string user = CommitUser(environment, "batch", folder);
@@ -288,8 +310,10 @@ std::unique_ptr<ResultStream> SqlSession::StreamQuery(const std::string& duck_sq
   job_options.step_rows = settings_.StepRows();
   std::vector<Pipeline> pipelines;
   pipelines.push_back(std::move(pipeline));
-  auto job = std::make_unique<Job>(engine_.environment(), engine_.connectors(), std::move(pipelines), job_options);
-  // 'table' shows what remains, once there is an end; a query without end can only show its changes.
+  auto job = std::make_unique<Job>(engine_.environment(), engine_.connectors(),
+                                   std::move(pipelines), job_options);
+  // 'table' shows what remains, once there is an end; a query without end can only show its
+  // changes.
   bool fold = !settings_.Changelog() && job->IsBounded();
   std::shared_ptr<Job> running = jobs_->Submit(std::move(job), true);
   {
@@ -319,7 +343,8 @@ StatementResult SqlSession::Run(const Explain& statement) {
   if (statement.query) text = ExplainQuery(statement.query->duck_sql, "", {});
   for (const Insert& insert : statement.inserts) {
     Target target = ResolveTarget(insert);
-    text += (text.empty() ? "" : "\n") + ExplainQuery(target.duck_sql, target.definition->path.ToString(), target.options);
+    text += (text.empty() ? "" : "\n") +
+            ExplainQuery(target.duck_sql, target.definition->path.ToString(), target.options);
   }
   StatementResult result;
   result.kind = ResultKind::kRows;

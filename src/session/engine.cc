@@ -24,12 +24,13 @@ Engine::Engine(ConnectorRegistry& connectors, const SessionOptions& options)
   if (options.memory_limit_bytes > 0) {
     config.SetOptionByName("memory_limit", Value(std::to_string(options.memory_limit_bytes) + "B"));
   }
-  // It would turn SUM(x + c) into SUM(x) + c * COUNT(x), which overflows where the original does not.
+  // It would turn SUM(x + c) into SUM(x) + c * COUNT(x), which overflows where the original does
+  // not.
   config.SetOptionByName("disabled_optimizers", Value("sum_rewriter"));
   config.SetOptionByName("temp_directory", Value(JoinPath(options.data_folder, "tmp")));
   database_ = duckdb::make_uniq<duckdb::DuckDB>(nullptr, &config);
-  environment_.reset(new Environment{*files_, *clock_, random_, *database_->instance, options.data_folder,
-                                     options.out ? *options.out : std::cout});
+  environment_.reset(new Environment{*files_, *clock_, random_, *database_->instance,
+                                     options.data_folder, options.out ? *options.out : std::cout});
   RegisterFlinkFunctions(*database_->instance);
   services_->open_scan = [this](std::shared_ptr<const TableDefinition> definition) {
     return MakeBatchScanOpener(*this, std::move(definition));
@@ -47,7 +48,8 @@ std::unique_ptr<duckdb::Connection> Engine::NewConnection(const std::string& cat
                                                           const std::string& database) {
   auto connection = std::make_unique<duckdb::Connection>(*database_);
   duckdb::vector<duckdb::CatalogSearchEntry> path;
-  // The current database first: DuckDB looks for `database.table` in the catalog of the first entry.
+  // The current database first: DuckDB looks for `database.table` in the catalog of the first
+  // entry.
   path.emplace_back(catalog, database);
   path.emplace_back("memory", kFlinkSchema);
   connection->context->RunFunctionInTransaction([&] {
@@ -71,8 +73,10 @@ void Engine::CreateCatalog(const std::string& name, const Options& options) {
     return;
   }
   if (kind != "paimon" && kind != "table-store") {
-    Throw(ErrorCode::kInvalid, "Creating catalog '{}': 'type' = '{}' is not known; it must be 'paimon', "
-          "'table-store' or 'generic_in_memory'", name, kind);
+    Throw(ErrorCode::kInvalid,
+          "Creating catalog '{}': 'type' = '{}' is not known; it must be 'paimon', "
+          "'table-store' or 'generic_in_memory'",
+          name, kind);
   }
   AttachStore(*attaching_, *services_, MakeLakeStore(table_context(), name, options));
 }
@@ -91,7 +95,8 @@ CatalogStore& Engine::Store(const std::string& catalog) {
         DidYouMean(catalog, known));
 }
 
-std::unique_ptr<Sink> Engine::MakeSink(const TableDefinition& definition, const std::string& job, bool batch) {
+std::unique_ptr<Sink> Engine::MakeSink(const TableDefinition& definition, const std::string& job,
+                                       bool batch) {
   std::string connector = definition.Connector();
   if (connector.empty()) {
     LakeSinkOptions options;

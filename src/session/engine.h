@@ -20,7 +20,8 @@ class Engine {
   ~Engine();
 
   /// A connection that finds tables of `catalog`.`database` and Flink's functions by bare names.
-  std::unique_ptr<duckdb::Connection> NewConnection(const std::string& catalog, const std::string& database);
+  std::unique_ptr<duckdb::Connection> NewConnection(const std::string& catalog,
+                                                    const std::string& database);
   Environment& environment() { return *environment_; }
   TableContext table_context();
   CatalogServices& services() { return *services_; }
@@ -34,7 +35,8 @@ class Engine {
   CatalogStore& Store(const std::string& catalog);
 
   /// A sink into any table that can be written. `job` is its commit user.
-  std::unique_ptr<Sink> MakeSink(const TableDefinition& definition, const std::string& job, bool batch);
+  std::unique_ptr<Sink> MakeSink(const TableDefinition& definition, const std::string& job,
+                                 bool batch);
 
  private:
   ConnectorRegistry& connectors_;
@@ -50,6 +52,7 @@ class Engine {
 };
 
 /// Batch scans of lake tables (parallel by split) and of connectors (through a bounded Source).
-BatchScanOpener MakeBatchScanOpener(Engine& engine, std::shared_ptr<const TableDefinition> definition);
+BatchScanOpener MakeBatchScanOpener(Engine& engine,
+                                    std::shared_ptr<const TableDefinition> definition);
 
 }  // namespace millrace

@@ -10,9 +10,12 @@ constexpr int64_t kPollMs = 20;
 
 class JobResult : public ResultStream {
  public:
-  JobResult(std::shared_ptr<Job> job, std::shared_ptr<ChangeQueue> queue, duckdb::vector<std::string> names,
-            duckdb::vector<LogicalType> types, bool fold)
-      : job_(std::move(job)), queue_(std::move(queue)), names_(std::move(names)), types_(std::move(types)) {
+  JobResult(std::shared_ptr<Job> job, std::shared_ptr<ChangeQueue> queue,
+            duckdb::vector<std::string> names, duckdb::vector<LogicalType> types, bool fold)
+      : job_(std::move(job)),
+        queue_(std::move(queue)),
+        names_(std::move(names)),
+        types_(std::move(types)) {
     if (fold) fold_ = std::make_unique<ChangeFold>(types_, std::vector<idx_t>());
   }
   ~JobResult() override {
@@ -35,7 +38,8 @@ class JobResult : public ResultStream {
     int64_t waited = 0;
     while (true) {
       if (cancelled_) Throw(ErrorCode::kCancelled, "The query was cancelled");
-      bool ended = job_->State() > JobState::kRunning;  // Asked before the queue: then nothing more comes.
+      bool ended =
+          job_->State() > JobState::kRunning;  // Asked before the queue: then nothing more comes.
       auto next = queue_->Pop(wait_ms == 0 || ended ? 0 : kPollMs);
       if (next && fold_) {
         fold_->Add(*next);
@@ -56,7 +60,8 @@ class JobResult : public ResultStream {
  private:
   FetchStatus AtEnd(ChangeChunk& chunk) {
     if (auto failure = job_->Failure()) throw *failure;
-    if (job_->State() == JobState::kCancelled) Throw(ErrorCode::kCancelled, "The query was cancelled");
+    if (job_->State() == JobState::kCancelled)
+      Throw(ErrorCode::kCancelled, "The query was cancelled");
     if (!fold_) return FetchStatus::kEnd;
     folded_ = true;
     return fold_->Next(chunk.rows) ? FetchStatus::kRows : FetchStatus::kEnd;
@@ -104,7 +109,8 @@ std::shared_ptr<Job> JobRunner::Find(const std::string& id) const {
     if (entry.job->options().id == id || entry.job->options().name == id) return entry.job;
     known.push_back(entry.job->options().id);
   }
-  Throw(ErrorCode::kNotFound, "There is no job '{}'{}; SHOW JOBS lists them", id, DidYouMean(id, known));
+  Throw(ErrorCode::kNotFound, "There is no job '{}'{}; SHOW JOBS lists them", id,
+        DidYouMean(id, known));
 }
 
 void JobRunner::CancelAll() {
@@ -123,10 +129,12 @@ void JobRunner::WaitAll() {
   }
 }
 
-std::unique_ptr<ResultStream> MakeJobResult(std::shared_ptr<Job> job, std::shared_ptr<ChangeQueue> queue,
+std::unique_ptr<ResultStream> MakeJobResult(std::shared_ptr<Job> job,
+                                            std::shared_ptr<ChangeQueue> queue,
                                             duckdb::vector<std::string> names,
                                             duckdb::vector<LogicalType> types, bool fold) {
-  return std::make_unique<JobResult>(std::move(job), std::move(queue), std::move(names), std::move(types), fold);
+  return std::make_unique<JobResult>(std::move(job), std::move(queue), std::move(names),
+                                     std::move(types), fold);
 }
 
 }  // namespace millrace

@@ -40,8 +40,10 @@ class JobRunner {
   std::vector<Running> running_;
 };
 
-/// The changes of a running query. Its destructor cancels the job. `fold`: gives only what remains, at the end.
-std::unique_ptr<ResultStream> MakeJobResult(std::shared_ptr<Job> job, std::shared_ptr<ChangeQueue> queue,
+/// The changes of a running query. Its destructor cancels the job. `fold`: gives only what remains,
+/// at the end.
+std::unique_ptr<ResultStream> MakeJobResult(std::shared_ptr<Job> job,
+                                            std::shared_ptr<ChangeQueue> queue,
                                             duckdb::vector<std::string> names,
                                             duckdb::vector<LogicalType> types, bool fold);
 

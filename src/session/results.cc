@@ -9,7 +9,9 @@ namespace {
 class TextResult : public ResultStream {
  public:
   TextResult(std::vector<std::string> names, const std::vector<std::vector<std::string>>& rows)
-      : names_(names.begin(), names.end()), types_(names.size(), LogicalType::VARCHAR), rows_(rows) {}
+      : names_(names.begin(), names.end()),
+        types_(names.size(), LogicalType::VARCHAR),
+        rows_(rows) {}
 
   const duckdb::vector<std::string>& Names() const override { return names_; }
   const duckdb::vector<LogicalType>& Types() const override { return types_; }
@@ -19,7 +21,8 @@ class TextResult : public ResultStream {
     chunk.Reset();
     idx_t count = std::min<idx_t>(kChunkRows, rows_.size() - next_);
     for (idx_t row = 0; row < count; row++) {
-      for (idx_t c = 0; c < types_.size(); c++) chunk.rows.SetValue(c, row, Value(rows_[next_ + row][c]));
+      for (idx_t c = 0; c < types_.size(); c++)
+        chunk.rows.SetValue(c, row, Value(rows_[next_ + row][c]));
     }
     chunk.rows.SetCardinality(count);
     next_ += count;
@@ -74,7 +77,8 @@ class QueueSink : public Sink {
   ChangelogType Accepts() const override { return ChangelogType::kFull; }
   void Write(ChangeChunk& chunk) override {
     auto copy = std::make_unique<ChangeChunk>();
-    copy->rows.Initialize(duckdb::Allocator::DefaultAllocator(), types_, std::max(chunk.size(), kChunkRows));
+    copy->rows.Initialize(duckdb::Allocator::DefaultAllocator(), types_,
+                          std::max(chunk.size(), kChunkRows));
     chunk.rows.Copy(copy->rows);
     copy->kinds = chunk.kinds;
     step_.push_back(std::move(copy));
@@ -115,7 +119,8 @@ bool ChangeQueue::Push(ChangeChunk& chunk) {
   moved->rows.Move(chunk.rows);
   moved->kinds = std::move(chunk.kinds);
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return closed_ || rows_ == 0 || rows_ + moved->size() <= kCapacityRows; });
+  changed_.wait(lock,
+                [&] { return closed_ || rows_ == 0 || rows_ + moved->size() <= kCapacityRows; });
   if (closed_) return false;
   rows_ += moved->size();
   chunks_.push_back(std::move(moved));
@@ -125,7 +130,8 @@ bool ChangeQueue::Push(ChangeChunk& chunk) {
 
 std::unique_ptr<ChangeChunk> ChangeQueue::Pop(int64_t wait_ms) {
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, std::chrono::milliseconds(wait_ms), [&] { return first_ < chunks_.size() || closed_; });
+  changed_.wait_for(lock, std::chrono::milliseconds(wait_ms),
+                    [&] { return first_ < chunks_.size() || closed_; });
   if (first_ >= chunks_.size()) return nullptr;
   auto chunk = std::move(chunks_[first_++]);
   rows_ -= chunk->size();
@@ -148,7 +154,8 @@ bool ChangeQueue::Empty() const {
   return first_ >= chunks_.size();
 }
 
-std::unique_ptr<Sink> MakeQueueSink(std::shared_ptr<ChangeQueue> queue, duckdb::vector<LogicalType> types) {
+std::unique_ptr<Sink> MakeQueueSink(std::shared_ptr<ChangeQueue> queue,
+                                    duckdb::vector<LogicalType> types) {
   return std::make_unique<QueueSink>(std::move(queue), std::move(types));
 }
 

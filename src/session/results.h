@@ -39,6 +39,7 @@ class ChangeQueue {
 };
 
 /// The sink of a SELECT in streaming mode: hands out whole steps.
-std::unique_ptr<Sink> MakeQueueSink(std::shared_ptr<ChangeQueue> queue, duckdb::vector<LogicalType> types);
+std::unique_ptr<Sink> MakeQueueSink(std::shared_ptr<ChangeQueue> queue,
+                                    duckdb::vector<LogicalType> types);
 
 }  // namespace millrace

@@ -35,10 +35,12 @@ const std::vector<KnownSetting>& KnownSettings() {
 
 // Flink's own name spaces: accepted without effect where Millrace has no such thing.
 bool IsFlinkKey(const std::string& key) {
-  for (const char* prefix : {"table.", "execution.", "sql-client.", "pipeline.", "parallelism.", "state.",
-                             "restart-strategy", "taskmanager.", "jobmanager.", "rest.", "akka.",
-                             "security.", "metrics.", "cluster.", "high-availability", "yarn.",
-                             "kubernetes.", "sql-gateway.", "env.", "web.", "heartbeat."}) {
+  for (const char* prefix :
+       {"table.",    "execution.",       "sql-client.",  "pipeline.",   "parallelism.",
+        "state.",    "restart-strategy", "taskmanager.", "jobmanager.", "rest.",
+        "akka.",     "security.",        "metrics.",     "cluster.",    "high-availability",
+        "yarn.",     "kubernetes.",      "sql-gateway.", "env.",        "web.",
+        "heartbeat."}) {
     if (key.starts_with(prefix)) return true;
   }
   return false;
@@ -46,7 +48,9 @@ bool IsFlinkKey(const std::string& key) {
 
 }  // namespace
 
-Settings::Settings() { ResetAll(); }
+Settings::Settings() {
+  ResetAll();
+}
 
 void Settings::Set(const std::string& key, const std::string& value) {
   std::vector<std::string> known;
@@ -70,7 +74,8 @@ void Settings::Set(const std::string& key, const std::string& value) {
     return;
   }
   if (!IsFlinkKey(key)) {
-    Throw(ErrorCode::kNotFound, "SET '{}': there is no such setting{}", key, DidYouMean(key, known));
+    Throw(ErrorCode::kNotFound, "SET '{}': there is no such setting{}", key,
+          DidYouMean(key, known));
   }
   values_[key] = value;
 }
@@ -94,9 +99,15 @@ std::string Settings::Get(const std::string& key) const {
   return found == values_.end() ? "" : found->second;
 }
 
-bool Settings::Streaming() const { return Get("execution.runtime-mode") == "streaming"; }
-bool Settings::DuckDialect() const { return Get("table.sql-dialect") == "duckdb"; }
-bool Settings::WaitForInserts() const { return Get("table.dml-sync") == "true"; }
+bool Settings::Streaming() const {
+  return Get("execution.runtime-mode") == "streaming";
+}
+bool Settings::DuckDialect() const {
+  return Get("table.sql-dialect") == "duckdb";
+}
+bool Settings::WaitForInserts() const {
+  return Get("table.dml-sync") == "true";
+}
 bool Settings::Changelog() const {
   return Get("sql-client.execution.result-mode") == "changelog";
 }
@@ -107,7 +118,8 @@ int64_t Settings::CheckpointIntervalMs() const {
 
 idx_t Settings::StepRows() const {
   int64_t rows = GetInt(values_, "table.exec.mini-batch.size", 100'000);
-  if (rows < 1) Throw(ErrorCode::kInvalid, "SET 'table.exec.mini-batch.size' = '{}': must be at least 1", rows);
+  if (rows < 1)
+    Throw(ErrorCode::kInvalid, "SET 'table.exec.mini-batch.size' = '{}': must be at least 1", rows);
   return static_cast<idx_t>(rows);
 }
 

@@ -5,13 +5,14 @@
 
 namespace millrace {
 
-/// The settings of one session. Keys in Flink's own name spaces that have no meaning here are kept and have no effect, so
-/// that scripts run unmodified; other unknown keys are refused with a suggestion.
-/// Threads: one at a time.
+/// The settings of one session. Keys in Flink's own name spaces that have no meaning here are kept
+/// and have no effect, so that scripts run unmodified; other unknown keys are refused with a
+/// suggestion. Threads: one at a time.
 class Settings {
  public:
   Settings();
-  /// Throws: Error(kInvalid) naming key, value and what is allowed; Error(kNotFound) with a suggestion.
+  /// Throws: Error(kInvalid) naming key, value and what is allowed; Error(kNotFound) with a
+  /// suggestion.
   void Set(const std::string& key, const std::string& value);
   void Reset(const std::string& key);
   void ResetAll();
@@ -22,10 +23,10 @@ class Settings {
 
   bool Streaming() const;
   bool DuckDialect() const;
-  bool WaitForInserts() const;        // table.dml-sync
-  bool Changelog() const;             // sql-client.execution.result-mode
+  bool WaitForInserts() const;  // table.dml-sync
+  bool Changelog() const;       // sql-client.execution.result-mode
   int64_t CheckpointIntervalMs() const;
-  idx_t StepRows() const;             // table.exec.mini-batch.size
+  idx_t StepRows() const;  // table.exec.mini-batch.size
 
  private:
   std::map<std::string, std::string> values_;

@@ -9,7 +9,9 @@ SqlSession::SqlSession(ConnectorRegistry& connectors, const SessionOptions& opti
       engine_(connectors, options),
       jobs_(std::make_unique<JobRunner>(engine_.executor(), engine_.environment().clock)) {}
 
-SqlSession::~SqlSession() { jobs_.reset(); }
+SqlSession::~SqlSession() {
+  jobs_.reset();
+}
 
 StatementResult SqlSession::Execute(const StatementText& statement) {
   cancelled_ = false;
@@ -18,7 +20,8 @@ StatementResult SqlSession::Execute(const StatementText& statement) {
     if (settings_.DuckDialect()) {
       try {
         Statement parsed = ParseStatement(statement);
-        if (std::holds_alternative<Set>(parsed.body) || std::holds_alternative<Reset>(parsed.body)) {
+        if (std::holds_alternative<Set>(parsed.body) ||
+            std::holds_alternative<Reset>(parsed.body)) {
           return Run(parsed);
         }
       } catch (const std::exception&) {
@@ -73,7 +76,8 @@ void SqlSession::WaitForJobs() {
   for (const JobRunner::Entry& entry : jobs_->Jobs()) {
     if (entry.job->State() == JobState::kCancelled) return;
   }
-  for (const std::string& folder : finished_folders_) engine_.environment().files.DeleteFolder(folder);
+  for (const std::string& folder : finished_folders_)
+    engine_.environment().files.DeleteFolder(folder);
   finished_folders_.clear();
 }
 
@@ -94,11 +98,15 @@ void SqlSession::CrashForTest() {
 
 ObjectPath SqlSession::Resolve(const QualifiedName& name) const {
   switch (name.size()) {
-    case 1: return {catalog_, database_, name[0]};
-    case 2: return {catalog_, name[0], name[1]};
-    case 3: return {name[0], name[1], name[2]};
-    default: Throw(ErrorCode::kInvalid, "'{}' has {} parts; a name is [[catalog.]database.]object",
-                   fmt::join(name, "."), name.size());
+    case 1:
+      return {catalog_, database_, name[0]};
+    case 2:
+      return {catalog_, name[0], name[1]};
+    case 3:
+      return {name[0], name[1], name[2]};
+    default:
+      Throw(ErrorCode::kInvalid, "'{}' has {} parts; a name is [[catalog.]database.]object",
+            fmt::join(name, "."), name.size());
   }
 }
 
@@ -111,7 +119,8 @@ std::shared_ptr<const TableDefinition> SqlSession::NeedTable(const ObjectPath& p
           DidYouMean(path.database, store.Databases()));
   }
   std::vector<std::string> known = store.Tables(path.database);
-  for (const auto& [temporary, definition] : engine.services().temporary.tables) known.push_back(temporary.name);
+  for (const auto& [temporary, definition] : engine.services().temporary.tables)
+    known.push_back(temporary.name);
   Throw(ErrorCode::kNotFound, "There is no table '{}'{}; SHOW TABLES lists them", path.ToString(),
         DidYouMean(path.name, known));
 }

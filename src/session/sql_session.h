@@ -1,4 +1,5 @@
-// sql_session.h - the Session that SQL statements run in. DDL and descriptions are in their own files.
+// sql_session.h - the Session that SQL statements run in. DDL and descriptions are in their own
+// files.
 #pragma once
 
 #include <atomic>
@@ -10,7 +11,8 @@
 
 namespace millrace {
 
-/// See Session. Members are shared by sql_session.cc, ddl.cc, describe.cc and dml.cc, one subject each.
+/// See Session. Members are shared by sql_session.cc, ddl.cc, describe.cc and dml.cc, one subject
+/// each.
 class SqlSession : public Session {
  public:
   SqlSession(ConnectorRegistry& connectors, const SessionOptions& options);
@@ -72,7 +74,9 @@ class SqlSession : public Session {
   ObjectPath Resolve(const QualifiedName& name) const;
   /// Throws: Error(kNotFound) with a suggestion.
   std::shared_ptr<const TableDefinition> NeedTable(const ObjectPath& path) const;
-  std::unique_ptr<duckdb::Connection> NewConnection() { return engine_.NewConnection(catalog_, database_); }
+  std::unique_ptr<duckdb::Connection> NewConnection() {
+    return engine_.NewConnection(catalog_, database_);
+  }
   /// A name for the job of the current statement, stable for a script; and its folder.
   std::string JobId(const std::string& statement_text);
   std::string JobFolderPath(const std::string& job_id) const;
@@ -87,7 +91,7 @@ class SqlSession : public Session {
   std::vector<std::string> finished_folders_;  // Kept until the script has ended.
   bool crashed_ = false;
 
-  std::mutex running_mutex_;                   // Guards the two below, for Cancel.
+  std::mutex running_mutex_;  // Guards the two below, for Cancel.
   duckdb::Connection* running_connection_ = nullptr;
   std::shared_ptr<Job> running_job_;
   std::atomic<bool> cancelled_{false};

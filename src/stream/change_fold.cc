@@ -30,7 +30,8 @@ struct ChangeFold::State {
     for (idx_t i = 0; i < key.size(); i++) picked.data[i].Reference(rows.data[key[i]]);
     picked.SetCardinality(rows.size());
     duckdb::vector<duckdb::OrderModifiers> modifiers(
-        key.size(), duckdb::OrderModifiers(duckdb::OrderType::ASCENDING, duckdb::OrderByNullType::NULLS_FIRST));
+        key.size(),
+        duckdb::OrderModifiers(duckdb::OrderType::ASCENDING, duckdb::OrderByNullType::NULLS_FIRST));
     duckdb::CreateSortKeyHelpers::CreateSortKey(picked, modifiers, keys);
   }
 };
@@ -50,7 +51,8 @@ void ChangeFold::Add(ChangeChunk& chunk) {
     for (idx_t c = 0; c < state.types.size(); c++) state.key.push_back(c);
   }
   auto copy = std::make_unique<DataChunk>();
-  copy->Initialize(duckdb::Allocator::DefaultAllocator(), state.types, std::max(chunk.size(), kChunkRows));
+  copy->Initialize(duckdb::Allocator::DefaultAllocator(), state.types,
+                   std::max(chunk.size(), kChunkRows));
   chunk.rows.Copy(*copy);
   Vector keys(LogicalType::BLOB, chunk.size());
   state.MakeKeys(chunk.rows, keys);
@@ -59,7 +61,8 @@ void ChangeFold::Add(ChangeChunk& chunk) {
   keys.ToUnifiedFormat(chunk.size(), format);
   auto data = UnifiedVectorFormat::GetData<string_t>(format);
   for (idx_t row = 0; row < chunk.size(); row++) {
-    auto [found, is_new] = state.slot_of.try_emplace(data[format.sel->get_index(row)].GetString(), state.slots.size());
+    auto [found, is_new] =
+        state.slot_of.try_emplace(data[format.sel->get_index(row)].GetString(), state.slots.size());
     if (is_new) state.slots.emplace_back();
     State::Slot& slot = state.slots[found->second];
     int weight = Weight(chunk.KindOf(row));
@@ -84,11 +87,14 @@ bool ChangeFold::Next(DataChunk& chunk) {
   while (state.next_slot < state.slots.size() && count < kChunkRows) {
     const State::Slot& slot = state.slots[state.next_slot];
     if (slot.weight < 0) {
-      Throw(ErrorCode::kData, "Adding up changes: a row was removed {} times more often than it was added", -slot.weight);
+      Throw(ErrorCode::kData,
+            "Adding up changes: a row was removed {} times more often than it was added",
+            -slot.weight);
     }
     if (state.repeated < slot.weight) {
       for (idx_t c = 0; c < chunk.ColumnCount(); c++) {
-        duckdb::VectorOperations::Copy(state.chunks[slot.chunk]->data[c], chunk.data[c], slot.row + 1, slot.row, count);
+        duckdb::VectorOperations::Copy(state.chunks[slot.chunk]->data[c], chunk.data[c],
+                                       slot.row + 1, slot.row, count);
       }
       count++;
       state.repeated++;

@@ -1,4 +1,5 @@
-// change_fold.h - adds up a stream of changes to the rows that remain: what batch reads of a changelog.
+// change_fold.h - adds up a stream of changes to the rows that remain: what batch reads of a
+// changelog.
 #pragma once
 
 #include "base/change_chunk.h"
@@ -13,8 +14,9 @@ class ChangeFold {
   ChangeFold(duckdb::vector<LogicalType> types, std::vector<idx_t> key);
   ~ChangeFold();
   void Add(ChangeChunk& chunk);
-  /// The rows that remain, in the order of their first appearance; false at the end. Fills the first columns of `chunk`
-  /// (it may have fewer than the rows do). Throws: Error(kData) when a row was removed more often than added.
+  /// The rows that remain, in the order of their first appearance; false at the end. Fills the
+  /// first columns of `chunk` (it may have fewer than the rows do). Throws: Error(kData) when a row
+  /// was removed more often than added.
   bool Next(DataChunk& chunk);
 
  private:

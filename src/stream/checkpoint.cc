@@ -46,8 +46,10 @@ Checkpoint FromJson(const std::string& text, const std::string& path) {
   try {
     nlohmann::json json = nlohmann::json::parse(text);
     if (json.at("version").get<int>() != kFormatVersion) {
-      Throw(ErrorCode::kUnsupported, "Reading checkpoint '{}': version {} is not known; run the "
-            "release that wrote it, or start over with --fresh", path, json.at("version").dump());
+      Throw(ErrorCode::kUnsupported,
+            "Reading checkpoint '{}': version {} is not known; run the "
+            "release that wrote it, or start over with --fresh",
+            path, json.at("version").dump());
     }
     Checkpoint checkpoint;
     checkpoint.id = json.at("id");
@@ -75,8 +77,10 @@ JobFolder::~JobFolder() = default;
 void JobFolder::Lock() {
   lock_ = FileLock::TryAcquire(JoinPath(folder_, "lock"));
   if (!lock_) {
-    Throw(ErrorCode::kConflict, "Starting the job in '{}': another process runs it; stop that one, or "
-          "SET 'pipeline.name' to run a second job", folder_);
+    Throw(ErrorCode::kConflict,
+          "Starting the job in '{}': another process runs it; stop that one, or "
+          "SET 'pipeline.name' to run a second job",
+          folder_);
   }
 }
 
@@ -124,8 +128,10 @@ std::unique_ptr<StateStore> JobFolder::State(int64_t id, idx_t pipeline) const {
 void JobFolder::Publish(const Checkpoint& checkpoint) {
   std::string path = JoinPath(CheckpointFolder(checkpoint.id), "metadata.json");
   if (files_.CreateExclusive(path, ToJson(checkpoint)) == CreateOutcome::kExists) {
-    Throw(ErrorCode::kConflict, "Publishing checkpoint '{}': it exists; does another process run "
-          "this job?", path);
+    Throw(ErrorCode::kConflict,
+          "Publishing checkpoint '{}': it exists; does another process run "
+          "this job?",
+          path);
   }
   journal_.reset();
   newest_ = checkpoint.id;

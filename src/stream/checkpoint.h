@@ -1,9 +1,10 @@
-// checkpoint.h - what a job leaves on disk: checkpoints, and the journal of steps since the newest one.
+// checkpoint.h - what a job leaves on disk: checkpoints, and the journal of steps since the newest
+// one.
 //
-// A checkpoint is a step boundary at which the cut, the operators' state and what sinks have prepared
-// are written together; its metadata file appears last and whole, and makes it exist. The journal says
-// with which cut each later step ended, before that step's output was visible anywhere: recovery replays
-// the same steps. Layout: docs/internals/jobs.md.
+// A checkpoint is a step boundary at which the cut, the operators' state and what sinks have
+// prepared are written together; its metadata file appears last and whole, and makes it exist. The
+// journal says with which cut each later step ended, before that step's output was visible
+// anywhere: recovery replays the same steps. Layout: docs/internals/jobs.md.
 #pragma once
 
 #include "io/file_lock.h"
@@ -17,7 +18,7 @@ using Cut = std::vector<std::string>;
 
 struct Checkpoint {
   int64_t id = 0;
-  int64_t step = 0;                       // The last step it includes.
+  int64_t step = 0;  // The last step it includes.
   Cut cut;
   std::vector<std::string> fingerprints;  // One per pipeline.
   std::vector<std::string> prepared;      // One per pipeline: Sink::Prepare.

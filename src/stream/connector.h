@@ -21,12 +21,12 @@ struct Environment {
   Clock& clock;
   Random& random;
   duckdb::DatabaseInstance& database;
-  std::string data_folder;   // .millrace
-  std::ostream& out;         // For `print`.
+  std::string data_folder;  // .millrace
+  std::ostream& out;        // For `print`.
 };
 
 struct OptionInfo {
-  std::string name;          // "fields.#.min": '#' stands for a column.
+  std::string name;  // "fields.#.min": '#' stands for a column.
   std::string description;
   bool required = false;
 };
@@ -39,7 +39,8 @@ class Connector {
   virtual std::string Name() const = 0;
   /// Every option it knows (besides `connector`); others are refused with a suggestion.
   virtual std::vector<OptionInfo> KnownOptions() const = 0;
-  /// Checks values and column types; called by CREATE TABLE and before use. Throws: Error(kInvalid).
+  /// Checks values and column types; called by CREATE TABLE and before use. Throws:
+  /// Error(kInvalid).
   virtual void Validate(const TableDefinition& definition) const = 0;
   virtual bool CanRead() const { return false; }
   virtual bool CanWrite() const { return false; }
@@ -49,9 +50,11 @@ class Connector {
   }
   /// `bounded`: batch mode; read what is there now and end.
   virtual std::unique_ptr<Source> MakeSource(Environment& environment,
-                                             const std::vector<SourceTable>& tables, bool bounded) const;
+                                             const std::vector<SourceTable>& tables,
+                                             bool bounded) const;
   /// `job` names the writing job for idempotence.
-  virtual std::unique_ptr<Sink> MakeSink(Environment& environment, const TableDefinition& definition,
+  virtual std::unique_ptr<Sink> MakeSink(Environment& environment,
+                                         const TableDefinition& definition,
                                          const std::string& job) const;
 };
 

@@ -1,8 +1,10 @@
-// dataflow.h - a query compiled to incremental operators: the change of its inputs -> the change of its output.
+// dataflow.h - a query compiled to incremental operators: the change of its inputs -> the change of
+// its output.
 //
-// Parsed, bound and optimised once by DuckDB (rules that read statistics or prepare batch execution are
-// off), then compiled. After every EndStep the accumulated output equals the batch result over the
-// inputs pushed so far (docs/ARCHITECTURE.md#one-semantics). Operators: docs/internals/operators.md.
+// Parsed, bound and optimised once by DuckDB (rules that read statistics or prepare batch execution
+// are off), then compiled. After every EndStep the accumulated output equals the batch result over
+// the inputs pushed so far (docs/ARCHITECTURE.md#one-semantics). Operators:
+// docs/internals/operators.md.
 #pragma once
 
 #include "stream/source.h"
@@ -14,7 +16,8 @@ class LogicalOperator;
 
 namespace millrace {
 
-/// Operator state as named byte strings; the checkpoint owns where they lie. Our own versioned formats.
+/// Operator state as named byte strings; the checkpoint owns where they lie. Our own versioned
+/// formats.
 class StateStore {
  public:
   virtual ~StateStore() = default;
@@ -24,8 +27,8 @@ class StateStore {
 };
 
 struct DataflowOptions {
-  /// Key columns of the sink (indexes into the output), empty if it has none. Where the query's own unique
-  /// key differs, the dataflow keeps the live rows per key and shows the greatest.
+  /// Key columns of the sink (indexes into the output), empty if it has none. Where the query's own
+  /// unique key differs, the dataflow keeps the live rows per key and shows the greatest.
   std::vector<idx_t> sink_key;
   /// The sink needs -U rows / order: otherwise they may be left out of upserts.
   bool sink_needs_old_rows = true;
@@ -38,17 +41,19 @@ struct DataflowOptions {
 class Dataflow {
  public:
   /// `duck_sql` is one query; its tables are found through the context's search path.
-  static std::unique_ptr<Dataflow> Compile(duckdb::ClientContext& context, const std::string& duck_sql,
+  static std::unique_ptr<Dataflow> Compile(duckdb::ClientContext& context,
+                                           const std::string& duck_sql,
                                            const DataflowOptions& options);
   virtual ~Dataflow() = default;
 
-  /// The tables it reads, one entry per distinct (table, options); columns are the union of what is used.
+  /// The tables it reads, one entry per distinct (table, options); columns are the union of what is
+  /// used.
   virtual const std::vector<SourceTable>& Inputs() const = 0;
   virtual const duckdb::vector<std::string>& Names() const = 0;
   virtual const duckdb::vector<LogicalType>& Types() const = 0;
 
-  /// Tells how far each input can be trusted, before the first Push; adds normalisers by primary key for
-  /// upsert inputs. Returns the type of the output.
+  /// Tells how far each input can be trusted, before the first Push; adds normalisers by primary
+  /// key for upsert inputs. Returns the type of the output.
   virtual ChangelogType Start(const std::vector<ChangelogType>& input_types) = 0;
   /// Changes of input `index`. Stateless paths emit to `out` at once, in order.
   virtual void Push(idx_t index, ChangeChunk& chunk, const ChangeReceiver& out) = 0;

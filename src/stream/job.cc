@@ -60,15 +60,18 @@ void Job::BuildSources(const ConnectorRegistry& connectors) {
     for (idx_t i = 0; i < inputs.size(); i++) {
       const SourceTable& input = inputs[i];
       std::string connector = input.definition->Connector();
-      std::string key = connector.empty() ? "lake"
-                                          : connector + "\n" + connectors.Get(connector).GroupKey(*input.definition);
+      std::string key =
+          connector.empty()
+              ? "lake"
+              : connector + "\n" + connectors.Get(connector).GroupKey(*input.definition);
       SourceGroup*& group = by_key[key];
       if (!group) {
         groups_.push_back(std::make_unique<SourceGroup>());
         keys.push_back(connector);
         group = groups_.back().get();
       }
-      auto [slot, is_new] = table_of.try_emplace(OptionsKey(*input.definition), group, group->tables.size());
+      auto [slot, is_new] =
+          table_of.try_emplace(OptionsKey(*input.definition), group, group->tables.size());
       if (is_new) {
         group->tables.push_back({input.definition, {}});
         group->consumers.emplace_back();
@@ -76,7 +79,8 @@ void Job::BuildSources(const ConnectorRegistry& connectors) {
       idx_t table = slot->second.second;
       std::vector<idx_t>& wanted = group->tables[table].columns;
       for (idx_t column : input.columns) {
-        if (std::find(wanted.begin(), wanted.end(), column) == wanted.end()) wanted.push_back(column);
+        if (std::find(wanted.begin(), wanted.end(), column) == wanted.end())
+          wanted.push_back(column);
       }
       auto consumer = std::make_unique<Consumer>();
       consumer->pipeline = p;
@@ -93,8 +97,8 @@ void Job::BuildSources(const ConnectorRegistry& connectors) {
         const SourceTable& input = pipelines_[consumer.pipeline].flow->Inputs()[consumer.input];
         duckdb::vector<LogicalType> types;
         for (idx_t column : input.columns) {
-          consumer.columns.push_back(static_cast<idx_t>(
-              std::find(wanted.begin(), wanted.end(), column) - wanted.begin()));
+          consumer.columns.push_back(
+              static_cast<idx_t>(std::find(wanted.begin(), wanted.end(), column) - wanted.begin()));
           types.push_back(input.definition->columns[column].type.ToDuck());
         }
         consumer.view.rows.InitializeEmpty(types);
@@ -105,7 +109,8 @@ void Job::BuildSources(const ConnectorRegistry& connectors) {
                                                  environment_.random, environment_.database},
                                     group.tables, options_.bounded);
     } else {
-      group.source = connectors.Get(keys[g]).MakeSource(environment_, group.tables, options_.bounded);
+      group.source =
+          connectors.Get(keys[g]).MakeSource(environment_, group.tables, options_.bounded);
     }
   }
 }
@@ -125,7 +130,8 @@ void Job::Start() {
   for (idx_t p = 0; p < pipelines_.size(); p++) {
     ChangelogType type = pipelines_[p].flow->Start(input_types[p]);
     if (pipelines_[p].sink->Accepts() == ChangelogType::kAppend && type != ChangelogType::kAppend) {
-      Throw(ErrorCode::kInvalid, "Inserting into '{}': it takes new rows only, but the query's result "
+      Throw(ErrorCode::kInvalid,
+            "Inserting into '{}': it takes new rows only, but the query's result "
             "changes ({}); give the table a PRIMARY KEY, or choose a sink that takes updates",
             pipelines_[p].target, ChangelogTypeName(type));
     }
@@ -157,8 +163,8 @@ void Job::Run() {
   std::lock_guard lock(mutex_);
   if (failure) {
     state_ = JobState::kFailed;
-    failure_ = Error(failure->code(),
-                     fmt::format("Job '{}' stopped at step {}: {}", options_.name, step_, failure->text()));
+    failure_ = Error(failure->code(), fmt::format("Job '{}' stopped at step {}: {}", options_.name,
+                                                  step_, failure->text()));
   } else {
     state_ = cancelled_ ? JobState::kCancelled : JobState::kFinished;
   }
@@ -216,18 +222,23 @@ void Job::Restore() {
   auto checkpoint = folder_->Latest();
   if (checkpoint) {
     if (checkpoint->statement != options_.statement) {
-      Throw(ErrorCode::kInvalid, "Resuming job '{}': its statement has changed. It was:\n{}\nand is:\n{}\n"
+      Throw(ErrorCode::kInvalid,
+            "Resuming job '{}': its statement has changed. It was:\n{}\nand is:\n{}\n"
             "Start over with --fresh, or SET another 'pipeline.name'",
             options_.name, checkpoint->statement, options_.statement);
     }
-    if (checkpoint->cut.size() != groups_.size() || checkpoint->prepared.size() != pipelines_.size()) {
-      Throw(ErrorCode::kInvalid, "Resuming job '{}': its tables have changed since checkpoint {}; start "
-            "over with --fresh", options_.name, checkpoint->id);
+    if (checkpoint->cut.size() != groups_.size() ||
+        checkpoint->prepared.size() != pipelines_.size()) {
+      Throw(ErrorCode::kInvalid,
+            "Resuming job '{}': its tables have changed since checkpoint {}; start "
+            "over with --fresh",
+            options_.name, checkpoint->id);
     }
     for (idx_t g = 0; g < groups_.size(); g++) groups_[g]->source->Seek(checkpoint->cut[g]);
     for (idx_t p = 0; p < pipelines_.size(); p++) {
       if (checkpoint->fingerprints[p] != pipelines_[p].flow->Fingerprint()) {
-        Throw(ErrorCode::kInvalid, "Resuming job '{}': the plan of the query into '{}' is another than "
+        Throw(ErrorCode::kInvalid,
+              "Resuming job '{}': the plan of the query into '{}' is another than "
               "that of checkpoint {} (was a table or view changed?); start over with --fresh",
               options_.name, pipelines_[p].target, checkpoint->id);
       }
@@ -239,8 +250,8 @@ void Job::Restore() {
   }
   for (const JournalStep& step : folder_->Journal(checkpoint_id_)) {
     if (step.step != step_ + 1) {
-      Throw(ErrorCode::kCorrupt, "Resuming job '{}': its journal goes from step {} to {}", options_.name,
-            step_, step.step);
+      Throw(ErrorCode::kCorrupt, "Resuming job '{}': its journal goes from step {} to {}",
+            options_.name, step_, step.step);
     }
     ReadStep(&step.cut);
     FinishStep(true);
@@ -289,8 +300,7 @@ void Job::Deliver(SourceGroup& group, idx_t table, ChangeChunk& chunk) {
     consumer.view.rows.SetCardinality(chunk.size());
     consumer.view.kinds = chunk.kinds;
     pipelines_[consumer.pipeline].flow->Push(
-        consumer.input, consumer.view,
-        [&](ChangeChunk& out) { Emit(consumer.pipeline, out); });
+        consumer.input, consumer.view, [&](ChangeChunk& out) { Emit(consumer.pipeline, out); });
   }
 }
 

@@ -1,7 +1,8 @@
 // job.h - a running statement: sources -> dataflows -> sinks, step by step, with checkpoints.
 //
-// Each step reads a stretch of every source up to a consistent cut, pushes it through all pipelines and lets the
-// sinks show it; a checkpoint publishes. kill -9 at any point loses and doubles nothing (docs/internals/jobs.md).
+// Each step reads a stretch of every source up to a consistent cut, pushes it through all pipelines
+// and lets the sinks show it; a checkpoint publishes. kill -9 at any point loses and doubles
+// nothing (docs/internals/jobs.md).
 #pragma once
 
 #include <atomic>
@@ -25,14 +26,14 @@ struct Pipeline {
 };
 
 struct JobOptions {
-  std::string id;                  // Folder-safe.
-  std::string name;                // For users.
-  std::string commit_user;         // Of the sinks: stable over restarts, new after a fresh start.
-  std::string statement;           // As written.
-  std::string folder;              // Empty: nothing is kept (a SELECT).
-  bool bounded = false;            // Read what is there now and end.
+  std::string id;           // Folder-safe.
+  std::string name;         // For users.
+  std::string commit_user;  // Of the sinks: stable over restarts, new after a fresh start.
+  std::string statement;    // As written.
+  std::string folder;       // Empty: nothing is kept (a SELECT).
+  bool bounded = false;     // Read what is there now and end.
   int64_t checkpoint_interval_ms = 1000;
-  idx_t step_rows = 100'000;       // Aim of a step over all sources.
+  idx_t step_rows = 100'000;  // Aim of a step over all sources.
 };
 
 enum class JobState : uint8_t { kCreated, kRunning, kFinished, kFailed, kCancelled };
@@ -40,7 +41,7 @@ const char* JobStateName(JobState state);
 
 struct JobStatistics {
   int64_t steps = 0, checkpoints = 0, rows_in = 0, rows_out = 0, state_bytes = 0, skipped = 0;
-  int64_t lag_ms = -1;             // Now minus the newest row read; -1 = unknown.
+  int64_t lag_ms = -1;  // Now minus the newest row read; -1 = unknown.
   double seconds = 0;
 };
 
@@ -48,8 +49,8 @@ struct JobStatistics {
 /// Throws: the constructor, Error when sinks and queries do not fit; Run never (see Failure).
 class Job {
  public:
-  Job(Environment& environment, const ConnectorRegistry& connectors, std::vector<Pipeline> pipelines,
-      JobOptions options);
+  Job(Environment& environment, const ConnectorRegistry& connectors,
+      std::vector<Pipeline> pipelines, JobOptions options);
   ~Job();
 
   /// Runs to the end of bounded inputs, to Cancel or to a failure.
@@ -59,7 +60,8 @@ class Job {
   void Abandon();
   /// Asks for a checkpoint now and waits for it; false when the job has ended first.
   bool CheckpointNow();
-  /// Waits until every source has been idle or at its end after this call; false when the job ended by failure.
+  /// Waits until every source has been idle or at its end after this call; false when the job ended
+  /// by failure.
   bool WaitUntilIdle();
   void Wait();
 
@@ -96,7 +98,7 @@ class Job {
   int64_t step_ = 0;
   int64_t checkpoint_id_ = 0;
   int64_t last_checkpoint_us_ = 0;
-  bool dirty_ = false;                  // A step has run since the last checkpoint.
+  bool dirty_ = false;  // A step has run since the last checkpoint.
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

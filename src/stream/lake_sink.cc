@@ -17,7 +17,8 @@ class LakeSink : public Sink {
     if (log != table_->options().end() && log->second == "local") {
       std::vector<DataType> types;
       for (const DataField& field : table_->schema().fields) types.push_back(field.type);
-      log_ = std::make_unique<LogWriter>(table_->context().files, table_->folder(), std::move(types));
+      log_ =
+          std::make_unique<LogWriter>(table_->context().files, table_->folder(), std::move(types));
     }
     writer_ = table_->NewWriter(options_.job);
   }
@@ -29,8 +30,8 @@ class LakeSink : public Sink {
     return keeps_input || log_ ? ChangelogType::kFull : ChangelogType::kUpsert;
   }
   bool ShowsSteps() const override { return log_ != nullptr; }
-  // The table's changelog is full when all of it comes from one writer whose own input is full: then no row is
-  // overwritten whose old values are not there.
+  // The table's changelog is full when all of it comes from one writer whose own input is full:
+  // then no row is overwritten whose old values are not there.
   void SetInputType(ChangelogType type) override {
     auto latest = table_->LatestSnapshot();
     if (type != ChangelogType::kFull) return;

@@ -45,8 +45,8 @@ class LakeSource : public Source {
       input.table = OpenLakeTable(context_, *source.definition);
       input.columns = source.columns;
       ReadScanMode(input);
-      input.has_log = !bounded_ && Option(*input.table, "log.system") == "local" &&
-                      !input.start_snapshot;
+      input.has_log =
+          !bounded_ && Option(*input.table, "log.system") == "local" && !input.start_snapshot;
       inputs_.push_back(std::move(input));
     }
   }
@@ -97,17 +97,21 @@ class LakeSource : public Source {
       char* end = nullptr;
       input.start_snapshot = std::strtoll(snapshot.c_str(), &end, 10);
       if (*end != 0 || *input.start_snapshot < 1) {
-        Throw(ErrorCode::kInvalid, "Reading table '{}': 'scan.snapshot-id' = '{}' is not a snapshot id",
+        Throw(ErrorCode::kInvalid,
+              "Reading table '{}': 'scan.snapshot-id' = '{}' is not a snapshot id",
               input.table->folder(), snapshot);
       }
-      if (mode.empty() || mode == "default") mode = bounded_ ? "from-snapshot-full" : "from-snapshot";
+      if (mode.empty() || mode == "default")
+        mode = bounded_ ? "from-snapshot-full" : "from-snapshot";
     }
     if (mode.empty() || mode == "default" || mode == "full" || mode == "latest-full") return;
     if (mode == "latest" || mode == "from-snapshot") {
       input.skip_full = !bounded_;
     } else if (mode != "from-snapshot-full") {
-      Throw(ErrorCode::kUnsupported, "Reading table '{}': 'scan.mode' = '{}' is not supported; use "
-            "latest-full, latest, from-snapshot or from-snapshot-full", input.table->folder(), mode);
+      Throw(ErrorCode::kUnsupported,
+            "Reading table '{}': 'scan.mode' = '{}' is not supported; use "
+            "latest-full, latest, from-snapshot or from-snapshot-full",
+            input.table->folder(), mode);
     }
     if (mode != "latest" && !input.start_snapshot) {
       Throw(ErrorCode::kInvalid, "Reading table '{}': 'scan.mode' = '{}' needs 'scan.snapshot-id'",
@@ -128,10 +132,11 @@ class LakeSource : public Source {
     return positions;
   }
 
-  // How far every table may be read now: to its newest snapshot, except that snapshots of a commit group count only
-  // once the group is complete, and tables of one group stop at the same group.
+  // How far every table may be read now: to its newest snapshot, except that snapshots of a commit
+  // group count only once the group is complete, and tables of one group stop at the same group.
   std::vector<TablePosition> Targets() {
-    std::map<std::string, std::optional<CommitGroup>> newest;  // warehouse + job -> its newest group.
+    std::map<std::string, std::optional<CommitGroup>>
+        newest;  // warehouse + job -> its newest group.
     std::vector<TablePosition> targets;
     for (LakeInput& input : inputs_) {
       TablePosition target = input.position;
@@ -166,7 +171,8 @@ class LakeSource : public Source {
         if (!is_new) slot->second = std::min(slot->second, step);
       }
       for (const std::string& job : input_jobs_[i]) {
-        if (!mine.count(job)) last_step[job] = std::min(last_step.try_emplace(job, -1).first->second, int64_t(-1));
+        if (!mine.count(job))
+          last_step[job] = std::min(last_step.try_emplace(job, -1).first->second, int64_t(-1));
       }
       for (const auto& [job, step] : mine) input_jobs_[i].insert(job);
     }
@@ -181,15 +187,18 @@ class LakeSource : public Source {
   std::unique_ptr<LogReader> OpenLog(const LakeInput& input, int64_t offset) const {
     std::vector<DataType> types;
     for (const DataField& field : input.table->schema().fields) types.push_back(field.type);
-    return std::make_unique<LogReader>(context_.files, input.table->folder(), std::move(types), offset);
+    return std::make_unique<LogReader>(context_.files, input.table->folder(), std::move(types),
+                                       offset);
   }
 
   int64_t FirstSnapshot(const LakeInput& input,
                         std::map<std::string, std::optional<CommitGroup>>& newest) const {
     if (input.start_snapshot) {
       if (!input.table->FindSnapshot(*input.start_snapshot)) {
-        Throw(ErrorCode::kNotFound, "Reading table '{}': snapshot {} ('scan.snapshot-id') does not exist; "
-              "there are {} to {}", input.table->folder(), *input.start_snapshot,
+        Throw(ErrorCode::kNotFound,
+              "Reading table '{}': snapshot {} ('scan.snapshot-id') does not exist; "
+              "there are {} to {}",
+              input.table->folder(), *input.start_snapshot,
               input.table->EarliestSnapshotId().value_or(0),
               input.table->LatestSnapshot() ? input.table->LatestSnapshot()->id : 0);
       }
@@ -197,7 +206,8 @@ class LakeSource : public Source {
     }
     auto latest = input.table->LatestSnapshot();
     int64_t id = latest ? latest->id : 0;
-    // Back from a group that is not complete yet, or newer than the one its other members are read at.
+    // Back from a group that is not complete yet, or newer than the one its other members are read
+    // at.
     while (id > 0) {
       auto snapshot = input.table->FindSnapshot(id);
       if (!snapshot || Admitted(input, *snapshot, newest)) break;
@@ -250,7 +260,9 @@ class LakeSource : public Source {
     } else {
       for (int64_t id = input.position.snapshot + 1; id <= target.snapshot; id++) {
         auto changes = input.table->PlanChanges(id);
-        if (!changes) Throw(ErrorCode::kNotFound, "Following table '{}': snapshot {} is gone", input.table->folder(), id);
+        if (!changes)
+          Throw(ErrorCode::kNotFound, "Following table '{}': snapshot {} is gone",
+                input.table->folder(), id);
         event_time_ms_ = std::max(event_time_ms_, changes->time_ms);
         for (const Split& split : changes->splits) {
           input.table->ReadChanges(split, input.columns, receive);
@@ -295,12 +307,15 @@ class LakeSource : public Source {
 
 }  // namespace
 
-std::shared_ptr<const Table> OpenLakeTable(TableContext context, const TableDefinition& definition) {
+std::shared_ptr<const Table> OpenLakeTable(TableContext context,
+                                           const TableDefinition& definition) {
   Options dynamic = definition.options;
   auto path = dynamic.extract(kPathOption);
   if (path.empty()) {
-    Throw(ErrorCode::kInvalid, "Table '{}' has neither a 'connector' nor a lake folder; create it in a "
-          "catalog of type 'paimon', or add 'connector'", definition.path.ToString());
+    Throw(ErrorCode::kInvalid,
+          "Table '{}' has neither a 'connector' nor a lake folder; create it in a "
+          "catalog of type 'paimon', or add 'connector'",
+          definition.path.ToString());
   }
   return Table::Open(context, path.mapped(), dynamic);
 }

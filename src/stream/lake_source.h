@@ -1,7 +1,8 @@
-// lake_source.h - all lake tables of a job as one source: full snapshots first, then every following change.
+// lake_source.h - all lake tables of a job as one source: full snapshots first, then every
+// following change.
 //
-// Tables that one job writes form a commit group; this source advances them by complete groups together, so
-// every cut it makes is one that the writer made (docs/ARCHITECTURE.md#cuts).
+// Tables that one job writes form a commit group; this source advances them by complete groups
+// together, so every cut it makes is one that the writer made (docs/ARCHITECTURE.md#cuts).
 #pragma once
 
 #include "catalog/catalog_store.h"
@@ -14,7 +15,8 @@ namespace millrace {
 std::shared_ptr<const Table> OpenLakeTable(TableContext context, const TableDefinition& definition);
 
 /// `bounded`: the snapshots that are there now (or that hints name), then the end.
-/// Throws: Error(kUnsupported) for tables that cannot be followed, saying which option would allow it.
+/// Throws: Error(kUnsupported) for tables that cannot be followed, saying which option would allow
+/// it.
 std::unique_ptr<Source> MakeLakeSource(TableContext context, const std::vector<SourceTable>& tables,
                                        bool bounded);
 

@@ -8,7 +8,7 @@ namespace millrace {
 
 /// What a sink published, for commit groups.
 struct Published {
-  std::string table;        // Path of the lake table.
+  std::string table;  // Path of the lake table.
   int64_t snapshot_id = 0;
 };
 
@@ -22,16 +22,17 @@ class Sink {
   virtual ChangelogType Accepts() const = 0;
   /// Told once, before the first Write: what the rows to come may be trusted with.
   virtual void SetInputType(ChangelogType) {}
-  /// EndStep makes the step visible outside; then the job keeps a step journal. False for sinks that
-  /// show nothing before Commit.
+  /// EndStep makes the step visible outside; then the job keeps a step journal. False for sinks
+  /// that show nothing before Commit.
   virtual bool ShowsSteps() const { return true; }
   /// Columns in the order of the table's physical columns.
   virtual void Write(ChangeChunk& chunk) = 0;
-  /// All of step `step` has been written; a sink that shows each step (print, log, a database) does it
-  /// now. Recovery replays equal steps: with a number seen before, a transactional sink drops it.
+  /// All of step `step` has been written; a sink that shows each step (print, log, a database) does
+  /// it now. Recovery replays equal steps: with a number seen before, a transactional sink drops
+  /// it.
   virtual void EndStep(int64_t step) = 0;
-  /// Makes everything written so far durable but invisible; the text goes into the checkpoint. "" when
-  /// there is nothing to commit.
+  /// Makes everything written so far durable but invisible; the text goes into the checkpoint. ""
+  /// when there is nothing to commit.
   virtual std::string Prepare(int64_t checkpoint) = 0;
   /// Publishes what Prepare told. Idempotent: recovery repeats it, also on a new Sink.
   virtual std::optional<Published> Commit(int64_t checkpoint, const std::string& prepared) = 0;

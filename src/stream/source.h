@@ -1,8 +1,10 @@
-// source.h - an input of a job: tables that change together, read in steps that end at consistent cuts.
+// source.h - an input of a job: tables that change together, read in steps that end at consistent
+// cuts.
 //
 // Balances and transactions are two tables; a prefix of each on its own does not balance. So one
-// Source serves all tables of a job that share a history (a database's change stream, a generator, a
-// commit group of lake tables), and every Read ends where all of them agree (docs/ARCHITECTURE.md#cuts).
+// Source serves all tables of a job that share a history (a database's change stream, a generator,
+// a commit group of lake tables), and every Read ends where all of them agree
+// (docs/ARCHITECTURE.md#cuts).
 #pragma once
 
 #include "base/change_chunk.h"
@@ -12,7 +14,8 @@ namespace millrace {
 
 /// One table that a job reads from a source.
 struct SourceTable {
-  std::shared_ptr<const TableDefinition> definition;  // With the options of the query's hint merged in.
+  std::shared_ptr<const TableDefinition>
+      definition;              // With the options of the query's hint merged in.
   std::vector<idx_t> columns;  // Physical columns wanted, in the order of the chunks.
 };
 
@@ -23,12 +26,12 @@ enum class SourceStatus : uint8_t {
 };
 
 struct ReadLimit {
-  idx_t max_rows = 100'000;           // A wish: a transaction is never cut.
-  std::optional<std::string> until;   // Replay: read exactly to this Position().
+  idx_t max_rows = 100'000;          // A wish: a transaction is never cut.
+  std::optional<std::string> until;  // Replay: read exactly to this Position().
 };
 
-/// Reads the tables of one history. Deterministic: from equal positions, `until` gives equal rows in
-/// equal order; recovery stands on it.
+/// Reads the tables of one history. Deterministic: from equal positions, `until` gives equal rows
+/// in equal order; recovery stands on it.
 ///
 /// Threads: owned by its job. Throws: Error naming file/offset and field; the position stays at the
 /// last whole Read.

@@ -8,8 +8,8 @@
 
 namespace millrace {
 
-/// A snapshot property: every row that left came with its old values. Its value names the writer; a table is full
-/// while all its changelogs are of one writer.
+/// A snapshot property: every row that left came with its old values. Its value names the writer; a
+/// table is full while all its changelogs are of one writer.
 inline constexpr const char* kInputFullProperty = "millrace.input.full";
 
 /// The row kinds that a streaming read of this table can be trusted with.
