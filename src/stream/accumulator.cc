@@ -60,15 +60,23 @@ void StoreExact(__int128 value, const AggregateCall& call, Vector& result, idx_t
     FlatVector::GetData<T>(result)[at] = static_cast<T>(value);
   };
   switch (type.InternalType()) {
-    case PhysicalType::INT8: return narrow(int8_t());
-    case PhysicalType::INT16: return narrow(int16_t());
-    case PhysicalType::INT32: return narrow(int32_t());
-    case PhysicalType::INT64: return narrow(int64_t());
-    case PhysicalType::INT128: FlatVector::GetData<hugeint_t>(result)[at] = ToHuge(value); return;
+    case PhysicalType::INT8:
+      return narrow(int8_t());
+    case PhysicalType::INT16:
+      return narrow(int16_t());
+    case PhysicalType::INT32:
+      return narrow(int32_t());
+    case PhysicalType::INT64:
+      return narrow(int64_t());
+    case PhysicalType::INT128:
+      FlatVector::GetData<hugeint_t>(result)[at] = ToHuge(value);
+      return;
     case PhysicalType::DOUBLE:
       FlatVector::GetData<double>(result)[at] = static_cast<double>(value);
       return;
-    default: Throw(ErrorCode::kUnsupported, "Computing {}: result type {} has no rule", call.text, type.ToString());
+    default:
+      Throw(ErrorCode::kUnsupported, "Computing {}: result type {} has no rule", call.text,
+            type.ToString());
   }
 }
 
@@ -90,7 +98,8 @@ class CountAccumulator : public Accumulator {
     }
   }
   void Finalize(uint8_t* const* states, idx_t count, Vector& result) override {
-    for (idx_t i = 0; i < count; i++) StoreExact(*reinterpret_cast<int64_t*>(states[i]), call_, result, i);
+    for (idx_t i = 0; i < count; i++)
+      StoreExact(*reinterpret_cast<int64_t*>(states[i]), call_, result, i);
   }
   void Save(StateWriter& writer, const std::vector<uint8_t*>& states) override {
     for (uint8_t* state : states) writer.Put(*reinterpret_cast<int64_t*>(state));
@@ -119,15 +128,24 @@ class ExactSumAccumulator : public Accumulator {
               const int8_t* weights) override {
     switch (argument->GetType().InternalType()) {
       case PhysicalType::BOOL:
-      case PhysicalType::UINT8: return Add<uint8_t>(*argument, count, states, weights);
-      case PhysicalType::INT8: return Add<int8_t>(*argument, count, states, weights);
-      case PhysicalType::UINT16: return Add<uint16_t>(*argument, count, states, weights);
-      case PhysicalType::INT16: return Add<int16_t>(*argument, count, states, weights);
-      case PhysicalType::UINT32: return Add<uint32_t>(*argument, count, states, weights);
-      case PhysicalType::INT32: return Add<int32_t>(*argument, count, states, weights);
-      case PhysicalType::UINT64: return Add<uint64_t>(*argument, count, states, weights);
-      case PhysicalType::INT64: return Add<int64_t>(*argument, count, states, weights);
-      default: return Add<hugeint_t>(*argument, count, states, weights);
+      case PhysicalType::UINT8:
+        return Add<uint8_t>(*argument, count, states, weights);
+      case PhysicalType::INT8:
+        return Add<int8_t>(*argument, count, states, weights);
+      case PhysicalType::UINT16:
+        return Add<uint16_t>(*argument, count, states, weights);
+      case PhysicalType::INT16:
+        return Add<int16_t>(*argument, count, states, weights);
+      case PhysicalType::UINT32:
+        return Add<uint32_t>(*argument, count, states, weights);
+      case PhysicalType::INT32:
+        return Add<int32_t>(*argument, count, states, weights);
+      case PhysicalType::UINT64:
+        return Add<uint64_t>(*argument, count, states, weights);
+      case PhysicalType::INT64:
+        return Add<int64_t>(*argument, count, states, weights);
+      default:
+        return Add<hugeint_t>(*argument, count, states, weights);
     }
   }
   void Finalize(uint8_t* const* states, idx_t count, Vector& result) override {
@@ -510,7 +528,8 @@ class OrderedAccumulator : public Accumulator {
   RowBatch batch_;
 };
 
-/// DISTINCT before another accumulator: lets through the first of equal values and the last to leave.
+/// DISTINCT before another accumulator: lets through the first of equal values and the last to
+/// leave.
 class DistinctAccumulator : public Accumulator {
  public:
   DistinctAccumulator(AggregateCall call, std::unique_ptr<Accumulator> inner)
@@ -562,7 +581,9 @@ class DistinctAccumulator : public Accumulator {
     for (uint8_t* row : rows) values_.Payload<int64_t>(row) = reader.Get<int64_t>();
   }
   int64_t StateBytes() const override { return values_.Bytes() + inner_->StateBytes(); }
-  std::string DescribeState() const override { return "distinct values, " + inner_->DescribeState(); }
+  std::string DescribeState() const override {
+    return "distinct values, " + inner_->DescribeState();
+  }
 
  private:
   AggregateCall call_;
@@ -573,8 +594,9 @@ class DistinctAccumulator : public Accumulator {
 };
 
 bool IsExactNumber(const LogicalType& type) {
-  return type.IsIntegral() ? type.id() != LogicalTypeId::UHUGEINT
-                           : type.id() == LogicalTypeId::DECIMAL || type.id() == LogicalTypeId::BOOLEAN;
+  return type.IsIntegral()
+             ? type.id() != LogicalTypeId::UHUGEINT
+             : type.id() == LogicalTypeId::DECIMAL || type.id() == LogicalTypeId::BOOLEAN;
 }
 
 bool IsFloat(const LogicalType& type) {
@@ -604,8 +626,10 @@ std::optional<AggregateCall> NativeAggregate(const duckdb::BoundAggregateExpress
     return call;
   }
   // FIRST and ANY_VALUE without order may give any value: take the least.
-  bool any = (name == "first" || name == "any_value" || name == "arbitrary") && !aggregate.order_bys;
-  if (aggregate.order_bys && name != "min" && name != "max" && !aggregate.order_bys->orders.empty()) {
+  bool any =
+      (name == "first" || name == "any_value" || name == "arbitrary") && !aggregate.order_bys;
+  if (aggregate.order_bys && name != "min" && name != "max" &&
+      !aggregate.order_bys->orders.empty()) {
     return std::nullopt;
   }
   if (name == "min" || name == "max" || any) {
@@ -618,10 +642,14 @@ std::optional<AggregateCall> NativeAggregate(const duckdb::BoundAggregateExpress
   if (!sum && name != "avg" && name != "mean") return std::nullopt;
   call.kind = sum ? AggregateKind::kSum : AggregateKind::kAvg;
   bool float_result = IsFloat(call.result_type);
-  bool exact_result = IsExactNumber(call.result_type) && call.result_type.id() != LogicalTypeId::BOOLEAN;
-  bool same_scale = call.result_type.id() != LogicalTypeId::DECIMAL && type.id() != LogicalTypeId::DECIMAL;
-  if (!same_scale && call.result_type.id() == LogicalTypeId::DECIMAL && type.id() == LogicalTypeId::DECIMAL) {
-    same_scale = duckdb::DecimalType::GetScale(call.result_type) == duckdb::DecimalType::GetScale(type);
+  bool exact_result =
+      IsExactNumber(call.result_type) && call.result_type.id() != LogicalTypeId::BOOLEAN;
+  bool same_scale =
+      call.result_type.id() != LogicalTypeId::DECIMAL && type.id() != LogicalTypeId::DECIMAL;
+  if (!same_scale && call.result_type.id() == LogicalTypeId::DECIMAL &&
+      type.id() == LogicalTypeId::DECIMAL) {
+    same_scale =
+        duckdb::DecimalType::GetScale(call.result_type) == duckdb::DecimalType::GetScale(type);
   }
   if (IsFloat(type) && float_result) return call;
   if (!IsExactNumber(type)) return std::nullopt;
@@ -634,7 +662,9 @@ std::unique_ptr<Accumulator> Accumulator::Make(const AggregateCall& call, bool a
   std::unique_ptr<Accumulator> made;
   switch (call.kind) {
     case AggregateKind::kCountAll:
-    case AggregateKind::kCount: made = std::make_unique<CountAccumulator>(call); break;
+    case AggregateKind::kCount:
+      made = std::make_unique<CountAccumulator>(call);
+      break;
     case AggregateKind::kMin:
     case AggregateKind::kMax:
       if (append_only) return std::make_unique<BestAccumulator>(call);

@@ -1,9 +1,10 @@
-// accumulator.h - the aggregates with a rule of their own: count, sum, avg, min, max, each with DISTINCT and FILTER.
+// accumulator.h - the aggregates with a rule of their own: count, sum, avg, min, max, each with
+// DISTINCT and FILTER.
 //
-// count, sum and avg are linear: a change adds its weight times its value. Integers and decimals sum in 128
-// bits, exactly; DOUBLE sums are compensated (Neumaier) with NaN and infinities counted aside. min and max
-// keep a multiset of the group's values and a heap over it that drops dead values when they reach the top;
-// over inserts only they keep the best value alone.
+// count, sum and avg are linear: a change adds its weight times its value. Integers and decimals
+// sum in 128 bits, exactly; DOUBLE sums are compensated (Neumaier) with NaN and infinities counted
+// aside. min and max keep a multiset of the group's values and a heap over it that drops dead
+// values when they reach the top; over inserts only they keep the best value alone.
 #pragma once
 
 #include "stream/operator.h"
@@ -27,7 +28,8 @@ struct AggregateCall {
   std::string text;  // For messages.
 };
 
-/// The rule for a bound aggregate; nullopt: DuckDB recomputes it. `argument`, `filter` are left to fill in.
+/// The rule for a bound aggregate; nullopt: DuckDB recomputes it. `argument`, `filter` are left to
+/// fill in.
 std::optional<AggregateCall> NativeAggregate(const duckdb::BoundAggregateExpression& aggregate);
 
 /// Keeps one aggregate for all groups; its fixed-size part lies in the group's row.
@@ -39,8 +41,8 @@ class Accumulator {
 
   /// Bytes in the group's row, a multiple of 8.
   virtual idx_t Bytes() const = 0;
-  /// Adds rows: `states[i]` is this accumulator's part of the group of row i, `groups[i]` the group's id;
-  /// weights of 0 are left out.
+  /// Adds rows: `states[i]` is this accumulator's part of the group of row i, `groups[i]` the
+  /// group's id; weights of 0 are left out.
   virtual void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t* groups,
                       const int8_t* weights) = 0;
   /// Results of `count` groups.

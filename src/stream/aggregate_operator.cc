@@ -187,7 +187,8 @@ std::string AggregateOperator::Describe() const {
 }
 
 std::string AggregateOperator::DescribeState() const {
-  std::string text = fmt::format("{} groups, each with its last result", groups_ ? groups_->Size() : 0);
+  std::string text =
+      fmt::format("{} groups, each with its last result", groups_ ? groups_->Size() : 0);
   for (auto& accumulator : accumulators_) text += ", " + accumulator->DescribeState();
   return text;
 }

@@ -1,7 +1,9 @@
-// aggregate_operator.h - GROUP BY with retraction: per group its accumulators and the row last emitted.
+// aggregate_operator.h - GROUP BY with retraction: per group its accumulators and the row last
+// emitted.
 //
-// A group's row in the table: [key | head | accumulators | last emitted results]. At EndStep the touched
-// groups are finalised a chunk at a time, compared with what was emitted, and -old +new goes out where they differ.
+// A group's row in the table: [key | head | accumulators | last emitted results]. At EndStep the
+// touched groups are finalised a chunk at a time, compared with what was emitted, and -old +new
+// goes out where they differ.
 #pragma once
 
 #include "stream/accumulator.h"
@@ -14,12 +16,12 @@ class AggregateOperator : public Operator {
  public:
   struct Plan {
     ExpressionList groups;
-    ExpressionList arguments;          // Of all calls, and their filters.
+    ExpressionList arguments;  // Of all calls, and their filters.
     std::vector<AggregateCall> calls;
     /// Grouping sets: which of `all_groups` output columns are keys here; others are NULL.
     std::vector<std::optional<idx_t>> group_outputs;
     duckdb::vector<LogicalType> group_types;
-    std::vector<int64_t> groupings;    // Values of GROUPING().
+    std::vector<int64_t> groupings;  // Values of GROUPING().
     bool always_one_row = false;
   };
   AggregateOperator(duckdb::ClientContext& context, Plan plan);

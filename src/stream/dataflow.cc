@@ -81,7 +81,8 @@ class CompiledDataflow : public Dataflow {
   void Load(StateStore& store) override {
     // Which operators there are is known after Start; until then the bytes wait.
     auto head = store.Get("dataflow");
-    if (!head) Throw(ErrorCode::kCorrupt, "Loading the state of the query: there is none in the checkpoint");
+    if (!head)
+      Throw(ErrorCode::kCorrupt, "Loading the state of the query: there is none in the checkpoint");
     StateReader reader(*head, fingerprint_, "the query");
     constants_pushed_ = reader.Get<uint8_t>();
     for (idx_t i = 0; i < plan_.operators.size() + 8; i++) {
@@ -116,10 +117,12 @@ class CompiledDataflow : public Dataflow {
     if (type != ChangelogType::kUpsert) return;
     if (input.key.empty()) {
       Throw(ErrorCode::kInvalid,
-            "Reading table {}: it sends upserts but has no primary key; declare PRIMARY KEY (...) NOT ENFORCED",
+            "Reading table {}: it sends upserts but has no primary key; declare PRIMARY KEY (...) "
+            "NOT ENFORCED",
             input.table.definition->path.ToString());
     }
-    auto normaliser = std::make_unique<KeyedOperator>(input.entry->Types(), input.key, true, "NORMALISE");
+    auto normaliser =
+        std::make_unique<KeyedOperator>(input.entry->Types(), input.key, true, "NORMALISE");
     input.entry->AddInput(*normaliser);
     entries_.back() = normaliser.get();
     normaliser->type = ChangelogType::kUpsert;
@@ -164,9 +167,10 @@ class CompiledDataflow : public Dataflow {
       return Top(std::make_unique<KeyedOperator>(types_, sink_key, false, "SINK KEY"));
     }
     if (top_->ordered || append) return;
-    bool same_key = sink_key.empty() || (std::any_of(keys.begin(), keys.end(), [&](const UniqueKey& key) {
-                      return contained(key) && key.size() == sink_key.size();
-                    }));
+    bool same_key =
+        sink_key.empty() || (std::any_of(keys.begin(), keys.end(), [&](const UniqueKey& key) {
+          return contained(key) && key.size() == sink_key.size();
+        }));
     if (top_->consolidated && same_key) return;
     std::optional<UniqueKey> key;
     if (!sink_key.empty()) {
@@ -203,7 +207,8 @@ class CompiledDataflow : public Dataflow {
     for (auto& [index, bytes] : loaded_) {
       if (index >= plan_.operators.size() || !plan_.operators[index]->HasState()) {
         Throw(ErrorCode::kCorrupt,
-              "Loading the state of the query: the plan has no operator {}; an input changed its changelog type. Start "
+              "Loading the state of the query: the plan has no operator {}; an input changed its "
+              "changelog type. Start "
               "the job afresh",
               index);
       }
@@ -237,7 +242,8 @@ class CompiledDataflow : public Dataflow {
   duckdb::vector<LogicalType> types_;
   CompiledPlan plan_;
   std::vector<SourceTable> inputs_;
-  std::vector<Operator*> entries_;  // Where chunks of each input go in: the table or its normaliser.
+  std::vector<Operator*>
+      entries_;  // Where chunks of each input go in: the table or its normaliser.
   Operator* top_ = nullptr;
   std::string fingerprint_;
   std::map<idx_t, std::string> loaded_;

@@ -1,4 +1,5 @@
-// dataflow_bench.cc - rows per CPU second of the hot operators: grouped sums, and facts joined to a dimension.
+// dataflow_bench.cc - rows per CPU second of the hot operators: grouped sums, and facts joined to a
+// dimension.
 #include <cstdio>
 #include <ctime>
 #include <random>
@@ -33,7 +34,8 @@ std::shared_ptr<TableDefinition> Definition(const std::string& name) {
   return definition;
 }
 
-duckdb::unique_ptr<duckdb::FunctionData> Bind(duckdb::ClientContext&, duckdb::TableFunctionBindInput& input,
+duckdb::unique_ptr<duckdb::FunctionData> Bind(duckdb::ClientContext&,
+                                              duckdb::TableFunctionBindInput& input,
                                               duckdb::vector<LogicalType>& types,
                                               duckdb::vector<std::string>& names) {
   auto data = duckdb::make_uniq<ScanBindData>();
@@ -47,13 +49,14 @@ void Fill(ChangeChunk& chunk, std::mt19937_64& random, uint64_t keys) {
   chunk.Reset();
   for (idx_t column = 0; column < chunk.rows.ColumnCount(); column++) {
     auto data = duckdb::FlatVector::GetData<int64_t>(chunk.rows.data[column]);
-    for (idx_t i = 0; i < kChunkRows; i++) data[i] = static_cast<int64_t>(random() % (column ? 1000 : keys));
+    for (idx_t i = 0; i < kChunkRows; i++)
+      data[i] = static_cast<int64_t>(random() % (column ? 1000 : keys));
   }
   chunk.rows.SetCardinality(kChunkRows);
 }
 
-void Measure(duckdb::Connection& connection, const char* name, const std::string& sql, ChangelogType type,
-             bool deletes, idx_t step_chunks) {
+void Measure(duckdb::Connection& connection, const char* name, const std::string& sql,
+             ChangelogType type, bool deletes, idx_t step_chunks) {
   auto flow = Dataflow::Compile(*connection.context, sql, {});
   std::vector<ChangelogType> types(flow->Inputs().size(), type);
   idx_t fact = 0;
@@ -92,8 +95,10 @@ void Measure(duckdb::Connection& connection, const char* name, const std::string
   for (idx_t round = 0; round < rounds; round++) {
     for (auto& made : chunks) {
       // Every second round takes back what the one before brought.
-      if (deletes && round % 2 == 1) made.kinds.assign(made.size(), RowKind::kDelete);
-      else made.kinds.clear();
+      if (deletes && round % 2 == 1)
+        made.kinds.assign(made.size(), RowKind::kDelete);
+      else
+        made.kinds.clear();
       flow->Push(fact, made, out);
       if (++pushed % step_chunks == 0) flow->EndStep(out);
     }
@@ -114,21 +119,27 @@ void Run() {
   feed.bind = Bind;
   loader.RegisterFunction(feed);
   duckdb::Connection connection(database);
-  connection.Query("CREATE VIEW fact AS FROM feed('fact'); CREATE VIEW dimension AS FROM feed('dimension')");
+  connection.Query(
+      "CREATE VIEW fact AS FROM feed('fact'); CREATE VIEW dimension AS FROM feed('dimension')");
   const std::string sums = "SELECT k, sum(v), count(*) FROM fact GROUP BY k";
   const std::string join = "SELECT f.k, f.v, d.v FROM fact f JOIN dimension d ON f.k = d.k";
   Measure(connection, "sum, count by 100k keys, inserts", sums, ChangelogType::kAppend, false, 49);
-  Measure(connection, "sum, count by 100k keys, inserts and deletes", sums, ChangelogType::kFull, true, 49);
+  Measure(connection, "sum, count by 100k keys, inserts and deletes", sums, ChangelogType::kFull,
+          true, 49);
   Measure(connection, "same, steps of 2048 rows", sums, ChangelogType::kFull, true, 1);
   Measure(connection, "min, max by 100k keys, inserts and deletes",
           "SELECT k, min(v), max(v) FROM fact GROUP BY k", ChangelogType::kFull, true, 49);
   Measure(connection, "fact x 100k dimension, inserts", join, ChangelogType::kAppend, false, 49);
-  Measure(connection, "fact x 100k dimension, inserts and deletes", join, ChangelogType::kFull, true, 49);
-  Measure(connection, "join and sum", "SELECT d.v, sum(f.v) FROM fact f JOIN dimension d ON f.k = d.k GROUP BY d.v",
+  Measure(connection, "fact x 100k dimension, inserts and deletes", join, ChangelogType::kFull,
+          true, 49);
+  Measure(connection, "join and sum",
+          "SELECT d.v, sum(f.v) FROM fact f JOIN dimension d ON f.k = d.k GROUP BY d.v",
           ChangelogType::kAppend, false, 49);
 }
 
 }  // namespace
 }  // namespace millrace
 
-int main() { millrace::Run(); }
+int main() {
+  millrace::Run();
+}

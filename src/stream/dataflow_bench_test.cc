@@ -26,7 +26,9 @@ duckdb::unique_ptr<duckdb::FunctionData> BindFeed(duckdb::ClientContext&,
   return data;
 }
 
-int Pick(std::mt19937& random, int below) { return static_cast<int>(random() % below); }
+int Pick(std::mt19937& random, int below) {
+  return static_cast<int>(random() % below);
+}
 
 Value MaybeNull(std::mt19937& random, int one_in, Value value) {
   return Pick(random, one_in) == 0 ? Value(value.type()) : value;
@@ -40,8 +42,14 @@ ColumnDefinition Column(const std::string& name, const std::string& type) {
 }
 
 Value Text(std::mt19937& random) {
-  constexpr const char* kTexts[] = {"a", "b", "", "salary", "rent", "a text longer than twelve bytes",
-                                    "a text longer than twelve letters", "Ünïcode"};
+  constexpr const char* kTexts[] = {"a",
+                                    "b",
+                                    "",
+                                    "salary",
+                                    "rent",
+                                    "a text longer than twelve bytes",
+                                    "a text longer than twelve letters",
+                                    "Ünïcode"};
   return Value(kTexts[Pick(random, 8)]);
 }
 
@@ -51,7 +59,8 @@ Value Money(std::mt19937& random) {
 
 }  // namespace
 
-DataflowBench::DataflowBench(uint64_t seed) : random_(static_cast<uint32_t>(seed)), database_(nullptr) {
+DataflowBench::DataflowBench(uint64_t seed)
+    : random_(static_cast<uint32_t>(seed)), database_(nullptr) {
   duckdb::ExtensionLoader loader(*database_.instance, "dataflow_test");
   duckdb::TableFunction feed = MakeScanFunction();
   feed.name = "feed";
@@ -63,29 +72,33 @@ DataflowBench::DataflowBench(uint64_t seed) : random_(static_cast<uint32_t>(seed
   batch_->Query("SET threads = 1");
   batch_->Query("CREATE SCHEMA streaming");
   AddTable("accounts",
-           {Column("id", "INT"), Column("branch", "INT"),
-            Column("name", "STRING"), Column("balance", "DECIMAL(12,2)")},
+           {Column("id", "INT"), Column("branch", "INT"), Column("name", "STRING"),
+            Column("balance", "DECIMAL(12,2)")},
            {"id"}, [](std::mt19937& random) {
-             return Row{Value::INTEGER(Pick(random, 12)), MaybeNull(random, 6, Value::INTEGER(Pick(random, 4))),
+             return Row{Value::INTEGER(Pick(random, 12)),
+                        MaybeNull(random, 6, Value::INTEGER(Pick(random, 4))),
                         MaybeNull(random, 5, Text(random)), Money(random)};
            });
   AddTable("moves",
-           {Column("account", "INT"), Column("amount", "DECIMAL(12,2)"),
-            Column("day", "DATE"), Column("note", "STRING"),
-            Column("score", "DOUBLE"), Column("seq", "BIGINT")},
+           {Column("account", "INT"), Column("amount", "DECIMAL(12,2)"), Column("day", "DATE"),
+            Column("note", "STRING"), Column("score", "DOUBLE"), Column("seq", "BIGINT")},
            {}, [](std::mt19937& random) {
-             return Row{MaybeNull(random, 8, Value::INTEGER(Pick(random, 12))), MaybeNull(random, 6, Money(random)),
-                        MaybeNull(random, 6, Value::DATE(duckdb::Date::EpochDaysToDate(19000 + Pick(random, 5)))),
-                        MaybeNull(random, 4, Text(random)),
-                        MaybeNull(random, 6, Value::DOUBLE(Pick(random, 16) * 0.25 - 2)),
-                        Value::BIGINT(Pick(random, 6))};
+             return Row{
+                 MaybeNull(random, 8, Value::INTEGER(Pick(random, 12))),
+                 MaybeNull(random, 6, Money(random)),
+                 MaybeNull(random, 6,
+                           Value::DATE(duckdb::Date::EpochDaysToDate(19000 + Pick(random, 5)))),
+                 MaybeNull(random, 4, Text(random)),
+                 MaybeNull(random, 6, Value::DOUBLE(Pick(random, 16) * 0.25 - 2)),
+                 Value::BIGINT(Pick(random, 6))};
            });
   AddTable("branches",
-           {Column("id", "INT"), Column("city", "STRING"),
-            Column("opened", "TIMESTAMP(6)")},
+           {Column("id", "INT"), Column("city", "STRING"), Column("opened", "TIMESTAMP(6)")},
            {"id"}, [](std::mt19937& random) {
-             return Row{Value::INTEGER(Pick(random, 5)), MaybeNull(random, 6, Text(random)),
-                        MaybeNull(random, 6, Value::TIMESTAMP(duckdb::timestamp_t(Pick(random, 4) * 86400000000LL)))};
+             return Row{
+                 Value::INTEGER(Pick(random, 5)), MaybeNull(random, 6, Text(random)),
+                 MaybeNull(random, 6,
+                           Value::TIMESTAMP(duckdb::timestamp_t(Pick(random, 4) * 86400000000LL)))};
            });
   Publish();
 }
@@ -217,7 +230,9 @@ std::string PrintRow(DataChunk& rows, idx_t row) {
 
 std::map<std::string, int64_t> DataflowBench::BatchAnswer(const std::string& sql) {
   auto result = batch_->Query(sql);
-  if (result->HasError()) throw ErrorFrom(duckdb::Exception(result->GetErrorType(), result->GetErrorObject().RawMessage()));
+  if (result->HasError())
+    throw ErrorFrom(
+        duckdb::Exception(result->GetErrorType(), result->GetErrorObject().RawMessage()));
   std::map<std::string, int64_t> rows;
   while (auto chunk = result->Fetch()) {
     for (idx_t i = 0; i < chunk->size(); i++) rows[PrintRow(*chunk, i)]++;
@@ -268,10 +283,12 @@ std::string RunDifferential(DataflowBench& bench, const std::string& sql, int st
       for (auto& [row, weight] : expected) {
         auto found = folded.rows.find(row);
         int64_t have = found == folded.rows.end() ? 0 : found->second;
-        if (have != weight) difference += fmt::format("  batch {} x {}, stream {} x\n", weight, row, have);
+        if (have != weight)
+          difference += fmt::format("  batch {} x {}, stream {} x\n", weight, row, have);
       }
       for (auto& [row, weight] : folded.rows) {
-        if (!expected.count(row)) difference += fmt::format("  batch 0 x, stream {} x {}\n", weight, row);
+        if (!expected.count(row))
+          difference += fmt::format("  batch 0 x, stream {} x {}\n", weight, row);
       }
       return "differs in " + where + difference;
     }

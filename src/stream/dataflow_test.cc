@@ -1,6 +1,7 @@
-// Goal: the central promise. After every step the accumulated changes of a query equal DuckDB's batch answer over
-// the rows fed so far, whatever the cuts into chunks and steps, and a restart in the middle changes nothing.
-// Method: random inserts, updates and deletes (seeds printed) through fixed query shapes; fold and compare.
+// Goal: the central promise. After every step the accumulated changes of a query equal DuckDB's
+// batch answer over the rows fed so far, whatever the cuts into chunks and steps, and a restart in
+// the middle changes nothing. Method: random inserts, updates and deletes (seeds printed) through
+// fixed query shapes; fold and compare.
 #include "stream/dataflow_test.h"
 
 #include <doctest/doctest.h>
@@ -16,45 +17,61 @@ const std::vector<std::string> kShapes = {
     "SELECT * FROM moves",
     "SELECT account, amount * 2 AS twice, upper(note) AS note FROM moves WHERE amount > 0",
     "SELECT * FROM accounts WHERE balance > 0 AND (branch = 1 OR name IS NULL)",
-    "SELECT id, balance FROM accounts WHERE branch IS NOT NULL UNION ALL SELECT account, amount FROM moves",
-    "SELECT 'x' AS kind, id FROM accounts UNION ALL SELECT 'y', id FROM branches UNION ALL SELECT 'z', 7",
+    "SELECT id, balance FROM accounts WHERE branch IS NOT NULL UNION ALL SELECT account, amount "
+    "FROM moves",
+    "SELECT 'x' AS kind, id FROM accounts UNION ALL SELECT 'y', id FROM branches UNION ALL SELECT "
+    "'z', 7",
     // Aggregates.
     "SELECT count(*) FROM moves",
     "SELECT count(*), count(amount), sum(amount), avg(amount), min(amount), max(amount) FROM moves",
     "SELECT account, count(*), sum(amount) FROM moves GROUP BY account",
-    "SELECT account, min(day), max(day), min(note), max(note), min(score), max(score) FROM moves GROUP BY account",
+    "SELECT account, min(day), max(day), min(note), max(note), min(score), max(score) FROM moves "
+    "GROUP BY account",
     "SELECT note, sum(score), avg(score), count(score) FROM moves GROUP BY note",
-    "SELECT account, count(DISTINCT note), sum(DISTINCT amount), avg(DISTINCT seq) FROM moves GROUP BY account",
-    "SELECT account, count(*) FILTER (WHERE amount > 0), sum(amount) FILTER (WHERE note = 'rent') FROM moves GROUP BY ALL",
-    "SELECT count(DISTINCT account) FILTER (WHERE seq > 2), max(note) FILTER (WHERE seq < 3) FROM moves",
+    "SELECT account, count(DISTINCT note), sum(DISTINCT amount), avg(DISTINCT seq) FROM moves "
+    "GROUP BY account",
+    "SELECT account, count(*) FILTER (WHERE amount > 0), sum(amount) FILTER (WHERE note = 'rent') "
+    "FROM moves GROUP BY ALL",
+    "SELECT count(DISTINCT account) FILTER (WHERE seq > 2), max(note) FILTER (WHERE seq < 3) FROM "
+    "moves",
     "SELECT sum(seq), avg(seq), sum(account), avg(account) FROM moves",
     "SELECT account, day, sum(amount) AS s FROM moves GROUP BY account, day HAVING sum(amount) > 0",
     "SELECT account % 3 AS k, sum(amount) + count(*) AS v FROM moves WHERE seq <> 2 GROUP BY k",
-    "SELECT n, count(*) FROM (SELECT account, count(*) AS n FROM moves GROUP BY account) GROUP BY n",
+    "SELECT n, count(*) FROM (SELECT account, count(*) AS n FROM moves GROUP BY account) GROUP BY "
+    "n",
     "SELECT max(s), min(s) FROM (SELECT account, sum(amount) AS s FROM moves GROUP BY account)",
-    "SELECT account, note, sum(amount), GROUPING(account) FROM moves GROUP BY GROUPING SETS ((account, note), (account), ())",
+    "SELECT account, note, sum(amount), GROUPING(account) FROM moves GROUP BY GROUPING SETS "
+    "((account, note), (account), ())",
     "SELECT branch, name, count(*) FROM accounts GROUP BY ROLLUP (branch, name)",
     // Joins.
     "SELECT m.*, a.name FROM moves m JOIN accounts a ON m.account = a.id",
-    "SELECT m.account, a.branch, b.city FROM moves m, accounts a, branches b WHERE m.account = a.id AND a.branch = b.id",
+    "SELECT m.account, a.branch, b.city FROM moves m, accounts a, branches b WHERE m.account = "
+    "a.id AND a.branch = b.id",
     "SELECT a.id, m.amount, m.note FROM accounts a LEFT JOIN moves m ON a.id = m.account",
     "SELECT a.id, b.city FROM accounts a RIGHT JOIN branches b ON a.branch = b.id",
     "SELECT a.id, a.branch, b.id, b.city FROM accounts a FULL JOIN branches b ON a.branch = b.id",
-    "SELECT a.id, m.amount FROM accounts a LEFT JOIN moves m ON a.id = m.account AND m.amount > a.balance",
-    "SELECT a.id, m.seq FROM accounts a FULL JOIN moves m ON a.id = m.account AND m.amount > a.balance AND a.branch < m.seq",
-    "SELECT a.id, m.seq FROM moves m JOIN accounts a ON a.id = m.account AND m.amount BETWEEN a.balance - 5 AND a.balance + 5",
+    "SELECT a.id, m.amount FROM accounts a LEFT JOIN moves m ON a.id = m.account AND m.amount > "
+    "a.balance",
+    "SELECT a.id, m.seq FROM accounts a FULL JOIN moves m ON a.id = m.account AND m.amount > "
+    "a.balance AND a.branch < m.seq",
+    "SELECT a.id, m.seq FROM moves m JOIN accounts a ON a.id = m.account AND m.amount BETWEEN "
+    "a.balance - 5 AND a.balance + 5",
     "SELECT a.id, b.id FROM accounts a CROSS JOIN branches b",
     "SELECT a.id, b.id FROM accounts a JOIN branches b ON a.branch < b.id",
     "SELECT a.id, b.id FROM accounts a LEFT JOIN branches b ON a.branch > b.id",
     "SELECT a.id, b.id FROM accounts a FULL JOIN branches b ON a.branch + b.id > 5",
     "SELECT x.id, y.id FROM accounts x JOIN accounts y ON x.branch = y.branch AND x.id < y.id",
-    "SELECT x.account, count(*) FROM moves x JOIN moves y ON x.account = y.account GROUP BY x.account",
+    "SELECT x.account, count(*) FROM moves x JOIN moves y ON x.account = y.account GROUP BY "
+    "x.account",
     "SELECT a.id, m.day FROM accounts a JOIN moves m ON a.branch IS NOT DISTINCT FROM m.seq",
     "SELECT a.name, m.note FROM accounts a LEFT JOIN moves m ON a.name IS NOT DISTINCT FROM m.note",
     // Joins and aggregates.
-    "SELECT b.city, sum(m.amount), count(*) FROM moves m JOIN accounts a ON m.account = a.id JOIN branches b ON a.branch = b.id GROUP BY b.city",
-    "SELECT a.id, a.name, coalesce(s.total, 0) FROM accounts a LEFT JOIN (SELECT account, sum(amount) AS total FROM moves GROUP BY account) s ON s.account = a.id",
-    "SELECT a.branch, count(DISTINCT m.note), max(m.amount) FROM accounts a LEFT JOIN moves m ON m.account = a.id GROUP BY a.branch",
+    "SELECT b.city, sum(m.amount), count(*) FROM moves m JOIN accounts a ON m.account = a.id JOIN "
+    "branches b ON a.branch = b.id GROUP BY b.city",
+    "SELECT a.id, a.name, coalesce(s.total, 0) FROM accounts a LEFT JOIN (SELECT account, "
+    "sum(amount) AS total FROM moves GROUP BY account) s ON s.account = a.id",
+    "SELECT a.branch, count(DISTINCT m.note), max(m.amount) FROM accounts a LEFT JOIN moves m ON "
+    "m.account = a.id GROUP BY a.branch",
     "SELECT b.id, (SELECT count(*) FROM accounts) AS n FROM branches b",
     "SELECT id, balance FROM accounts WHERE balance > (SELECT avg(balance) FROM accounts)",
     "SELECT id, balance - (SELECT sum(amount) FROM moves) FROM accounts",
@@ -62,15 +79,20 @@ const std::vector<std::string> kShapes = {
     "SELECT * FROM accounts WHERE id IN (SELECT account FROM moves)",
     "SELECT * FROM accounts WHERE id NOT IN (SELECT account FROM moves WHERE account IS NOT NULL)",
     "SELECT * FROM accounts WHERE branch NOT IN (SELECT account FROM moves WHERE seq < 2)",
-    "SELECT * FROM accounts a WHERE EXISTS (SELECT 1 FROM moves m WHERE m.account = a.id AND m.amount > 0)",
+    "SELECT * FROM accounts a WHERE EXISTS (SELECT 1 FROM moves m WHERE m.account = a.id AND "
+    "m.amount > 0)",
     "SELECT * FROM accounts a WHERE NOT EXISTS (SELECT 1 FROM moves m WHERE m.account = a.id)",
-    "SELECT * FROM accounts a WHERE EXISTS (SELECT 1 FROM moves m WHERE m.account = a.id AND m.amount > a.balance)",
-    "SELECT * FROM accounts a WHERE NOT EXISTS (SELECT 1 FROM moves m WHERE m.account = a.id AND m.amount > a.balance)",
+    "SELECT * FROM accounts a WHERE EXISTS (SELECT 1 FROM moves m WHERE m.account = a.id AND "
+    "m.amount > a.balance)",
+    "SELECT * FROM accounts a WHERE NOT EXISTS (SELECT 1 FROM moves m WHERE m.account = a.id AND "
+    "m.amount > a.balance)",
     "SELECT id, branch IN (SELECT id FROM branches) AS known FROM accounts",
     "SELECT id, branch IN (SELECT account FROM moves) AS known FROM accounts",
     "SELECT id, (SELECT sum(m.amount) FROM moves m WHERE m.account = a.id) FROM accounts a",
-    "SELECT id, (SELECT count(*) FROM moves m WHERE m.account = a.id AND m.amount > a.balance) FROM accounts a",
-    "SELECT id FROM accounts a WHERE balance > (SELECT avg(amount) FROM moves m WHERE m.account = a.id)",
+    "SELECT id, (SELECT count(*) FROM moves m WHERE m.account = a.id AND m.amount > a.balance) "
+    "FROM accounts a",
+    "SELECT id FROM accounts a WHERE balance > (SELECT avg(amount) FROM moves m WHERE m.account = "
+    "a.id)",
     "SELECT id, name IN (SELECT note FROM moves m WHERE m.account = a.id) FROM accounts a",
     "SELECT id, balance > ALL (SELECT amount FROM moves) FROM accounts",
     // Sets.
@@ -83,31 +105,41 @@ const std::vector<std::string> kShapes = {
     "SELECT account FROM moves INTERSECT ALL SELECT branch FROM accounts",
     "SELECT name FROM accounts UNION ALL SELECT DISTINCT note FROM moves",
     // Common table expressions, constants, order.
-    "WITH s AS (SELECT account, sum(amount) AS t FROM moves GROUP BY account) SELECT x.account, y.account FROM s x JOIN s y ON x.t < y.t",
-    "WITH s AS (SELECT branch, count(*) AS n FROM accounts GROUP BY branch) SELECT * FROM s WHERE n = (SELECT max(n) FROM s)",
-    "SELECT v.k, a.id FROM (VALUES (1, 'one'), (2, 'two')) v(k, t) LEFT JOIN accounts a ON a.branch = v.k",
-    "SELECT r.range, count(a.id) FROM range(4) r LEFT JOIN accounts a ON a.branch = r.range GROUP BY r.range",
-    "SELECT id, CASE WHEN branch IN (1, 3) THEN 'odd' ELSE 'even' END FROM accounts ORDER BY id DESC",
-    "SELECT day, count(*) FROM moves WHERE note LIKE 'a%' OR note IN ('rent', 'b') GROUP BY day ORDER BY day",
+    "WITH s AS (SELECT account, sum(amount) AS t FROM moves GROUP BY account) SELECT x.account, "
+    "y.account FROM s x JOIN s y ON x.t < y.t",
+    "WITH s AS (SELECT branch, count(*) AS n FROM accounts GROUP BY branch) SELECT * FROM s WHERE "
+    "n = (SELECT max(n) FROM s)",
+    "SELECT v.k, a.id FROM (VALUES (1, 'one'), (2, 'two')) v(k, t) LEFT JOIN accounts a ON "
+    "a.branch = v.k",
+    "SELECT r.range, count(a.id) FROM range(4) r LEFT JOIN accounts a ON a.branch = r.range GROUP "
+    "BY r.range",
+    "SELECT id, CASE WHEN branch IN (1, 3) THEN 'odd' ELSE 'even' END FROM accounts ORDER BY id "
+    "DESC",
+    "SELECT day, count(*) FROM moves WHERE note LIKE 'a%' OR note IN ('rent', 'b') GROUP BY day "
+    "ORDER BY day",
     "SELECT struct_pack(a := account, b := note) AS s, count(*) FROM moves GROUP BY s",
     // Limits, windows and aggregates that DuckDB recomputes.
     "SELECT id, balance FROM accounts ORDER BY balance DESC NULLS LAST, id LIMIT 3",
     "SELECT account, seq FROM moves ORDER BY seq, account NULLS FIRST LIMIT 4 OFFSET 2",
     "SELECT account, sum(amount) AS s FROM moves GROUP BY account ORDER BY s DESC, account LIMIT 2",
-    "SELECT note, row_number() OVER (PARTITION BY account ORDER BY seq, amount, day, note, score) FROM moves",
+    "SELECT note, row_number() OVER (PARTITION BY account ORDER BY seq, amount, day, note, score) "
+    "FROM moves",
     "SELECT id, branch, rank() OVER (PARTITION BY branch ORDER BY balance DESC) AS r FROM accounts",
     "SELECT id, sum(balance) OVER (PARTITION BY branch) AS s, count(*) OVER () AS n FROM accounts",
-    "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY branch ORDER BY balance DESC, id) AS r FROM accounts) WHERE r <= 2",
+    "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY branch ORDER BY balance DESC, id) AS "
+    "r FROM accounts) WHERE r <= 2",
     "SELECT id, lag(balance) OVER (PARTITION BY branch ORDER BY id) FROM accounts",
     "SELECT DISTINCT ON (branch) branch, id, name FROM accounts ORDER BY branch, balance DESC, id",
     "SELECT account, string_agg(note, ',' ORDER BY note, seq) FROM moves GROUP BY account",
     "SELECT account, median(seq), stddev_pop(seq) IS NULL FROM moves GROUP BY account",
     "SELECT list(seq ORDER BY seq) FROM moves",
-    "SELECT account, arg_max(note, seq) IS NULL, bool_or(seq > 2), mode(1) FROM moves GROUP BY account",
+    "SELECT account, arg_max(note, seq) IS NULL, bool_or(seq > 2), mode(1) FROM moves GROUP BY "
+    "account",
     "SELECT [account, seq] AS l, sum(amount) FROM moves GROUP BY l",
 };
 
-/// Makes queries: a source (table, join, aggregate, set operation), then filters and columns over it.
+/// Makes queries: a source (table, join, aggregate, set operation), then filters and columns over
+/// it.
 class QueryMaker {
  public:
   explicit QueryMaker(std::mt19937& random) : random_(random) {}
@@ -115,13 +147,21 @@ class QueryMaker {
   /// A query of columns a (integer), b (decimal) and c (text).
   std::string Make(int depth) {
     switch (depth <= 0 ? Pick(2) : Pick(10)) {
-      case 0: return "SELECT id AS a, balance AS b, name AS c FROM accounts" + Where("id", "balance", "name");
-      case 1: return "SELECT account AS a, amount AS b, note AS c FROM moves" + Where("account", "amount", "note");
-      case 2: return Grouped(depth);
-      case 3: return Joined(depth);
+      case 0:
+        return "SELECT id AS a, balance AS b, name AS c FROM accounts" +
+               Where("id", "balance", "name");
+      case 1:
+        return "SELECT account AS a, amount AS b, note AS c FROM moves" +
+               Where("account", "amount", "note");
+      case 2:
+        return Grouped(depth);
+      case 3:
+        return Joined(depth);
       case 4:
-        return "SELECT * FROM (" + Make(depth - 1) + ") u" + SetWord() + "SELECT * FROM (" + Make(depth - 1) + ") v";
-      case 5: return "SELECT DISTINCT * FROM (" + Make(depth - 1) + ") d";
+        return "SELECT * FROM (" + Make(depth - 1) + ") u" + SetWord() + "SELECT * FROM (" +
+               Make(depth - 1) + ") v";
+      case 5:
+        return "SELECT DISTINCT * FROM (" + Make(depth - 1) + ") d";
       case 6: {
         std::string sub = Make(depth - 1);
         return "SELECT * FROM (" + Make(depth - 1) + ") s WHERE a " + (Pick(2) ? "" : "NOT ") +
@@ -130,43 +170,56 @@ class QueryMaker {
       case 7: {
         std::string sub = Make(depth - 1);
         return "SELECT * FROM (" + Make(depth - 1) + ") s WHERE " + (Pick(2) ? "" : "NOT ") +
-               "EXISTS (SELECT 1 FROM (" + sub + ") t WHERE t.a = s.a" + (Pick(2) ? " AND t.b > s.b" : "") + ")";
+               "EXISTS (SELECT 1 FROM (" + sub + ") t WHERE t.a = s.a" +
+               (Pick(2) ? " AND t.b > s.b" : "") + ")";
       }
       case 8:
-        return "SELECT a + " + std::to_string(Pick(3)) + " AS a, b, coalesce(c, 'none') AS c FROM (" +
-               Make(depth - 1) + ") p" + Where("a", "b", "c");
+        return "SELECT a + " + std::to_string(Pick(3)) +
+               " AS a, b, coalesce(c, 'none') AS c FROM (" + Make(depth - 1) + ") p" +
+               Where("a", "b", "c");
       default:
-        return "SELECT a, (SELECT max(t.b) FROM (" + Make(depth - 1) + ") t WHERE t.a = s.a) AS b, c FROM (" +
-               Make(depth - 1) + ") s";
+        return "SELECT a, (SELECT max(t.b) FROM (" + Make(depth - 1) +
+               ") t WHERE t.a = s.a) AS b, c FROM (" + Make(depth - 1) + ") s";
     }
   }
 
  private:
   int Pick(int below) { return static_cast<int>(random_() % below); }
   std::string SetWord() {
-    constexpr const char* kWords[] = {" UNION ALL ", " UNION ", " EXCEPT ", " INTERSECT ", " EXCEPT ALL ", " INTERSECT ALL "};
+    constexpr const char* kWords[] = {" UNION ALL ", " UNION ",      " EXCEPT ",
+                                      " INTERSECT ", " EXCEPT ALL ", " INTERSECT ALL "};
     return kWords[Pick(6)];
   }
   std::string Where(const std::string& a, const std::string& b, const std::string& c) {
     switch (Pick(6)) {
-      case 0: return " WHERE " + a + " % 2 = 0";
-      case 1: return " WHERE " + b + " > 0";
-      case 2: return " WHERE " + c + " IS NOT NULL AND " + a + " < 8";
-      case 3: return " WHERE " + a + " IS NULL OR " + b + " <= 2.5";
-      default: return "";
+      case 0:
+        return " WHERE " + a + " % 2 = 0";
+      case 1:
+        return " WHERE " + b + " > 0";
+      case 2:
+        return " WHERE " + c + " IS NOT NULL AND " + a + " < 8";
+      case 3:
+        return " WHERE " + a + " IS NULL OR " + b + " <= 2.5";
+      default:
+        return "";
     }
   }
   std::string Grouped(int depth) {
-    constexpr const char* kValues[] = {"sum(b)", "min(b)", "max(b)", "sum(DISTINCT b)", "sum(b) FILTER (WHERE c = 'a')"};
+    constexpr const char* kValues[] = {"sum(b)", "min(b)", "max(b)", "sum(DISTINCT b)",
+                                       "sum(b) FILTER (WHERE c = 'a')"};
     std::string having = Pick(3) ? "" : " HAVING count(*) > 1";
     return "SELECT a, CAST(" + std::string(kValues[Pick(5)]) + " AS DECIMAL(12,2)) AS b, " +
-           (Pick(2) ? "min(c)" : "CAST(count(DISTINCT c) AS VARCHAR)") + " AS c FROM (" + Make(depth - 1) +
-           ") g GROUP BY a" + having;
+           (Pick(2) ? "min(c)" : "CAST(count(DISTINCT c) AS VARCHAR)") + " AS c FROM (" +
+           Make(depth - 1) + ") g GROUP BY a" + having;
   }
   std::string Joined(int depth) {
     constexpr const char* kJoins[] = {"JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"};
-    constexpr const char* kConditions[] = {"x.a = y.a", "x.a = y.a AND x.b < y.b", "x.c = y.c",
-                                           "x.a IS NOT DISTINCT FROM y.a", "x.a = y.a AND x.c <> y.c", "x.a < y.a AND y.b > 9"};
+    constexpr const char* kConditions[] = {"x.a = y.a",
+                                           "x.a = y.a AND x.b < y.b",
+                                           "x.c = y.c",
+                                           "x.a IS NOT DISTINCT FROM y.a",
+                                           "x.a = y.a AND x.c <> y.c",
+                                           "x.a < y.a AND y.b > 9"};
     return "SELECT coalesce(x.a, y.a) AS a, y.b AS b, x.c AS c FROM (" + Make(depth - 1) + ") x " +
            kJoins[Pick(4)] + " (" + Make(depth - 1) + ") y ON " + kConditions[Pick(6)];
   }
@@ -189,8 +242,9 @@ TEST_CASE("Generated queries equal batch after every step") {
     for (auto& table : bench.Tables()) {
       bool keyed = !table.definition->primary_key.empty();
       int mode = static_cast<int>(bench.Random()() % 4);
-      table.type = mode == 0 ? ChangelogType::kAppend
-                   : mode == 1 && keyed ? ChangelogType::kUpsert : ChangelogType::kFull;
+      table.type = mode == 0            ? ChangelogType::kAppend
+                   : mode == 1 && keyed ? ChangelogType::kUpsert
+                                        : ChangelogType::kFull;
     }
     std::string problem;
     try {
@@ -218,8 +272,10 @@ TEST_CASE("A sink key that is not the query's shows the greatest live row per ke
       bench.Feed(*flow, table, bench.RandomChanges(table, 6), receiver);
       flow->EndStep(receiver);
       bench.Publish();
-      CHECK(folded.rows == bench.BatchAnswer("SELECT branch, balance, id FROM (SELECT *, row_number() OVER (PARTITION BY "
-                                             "branch ORDER BY balance DESC, id DESC) AS r FROM accounts) WHERE r = 1"));
+      CHECK(folded.rows ==
+            bench.BatchAnswer(
+                "SELECT branch, balance, id FROM (SELECT *, row_number() OVER (PARTITION BY "
+                "branch ORDER BY balance DESC, id DESC) AS r FROM accounts) WHERE r = 1"));
       CHECK(folded.fault.empty());
       if (step == 15) {
         MemoryStore store;
@@ -241,9 +297,13 @@ TEST_CASE("A sink that only upserts and deletes by key ends up with the batch an
   const std::vector<Case> cases = {
       {"SELECT branch, count(*), sum(balance) FROM accounts GROUP BY branch", {0}},
       {"SELECT a.id, a.name, b.city FROM accounts a LEFT JOIN branches b ON a.branch = b.id", {0}},
-      {"SELECT a.id, coalesce(sum(m.amount), 0) FROM accounts a LEFT JOIN moves m ON m.account = a.id GROUP BY a.id", {0}},
-      {"SELECT b.city, b.id, s.n FROM branches b JOIN (SELECT branch, count(*) AS n FROM accounts GROUP BY branch) s "
-       "ON s.branch = b.id", {1}},
+      {"SELECT a.id, coalesce(sum(m.amount), 0) FROM accounts a LEFT JOIN moves m ON m.account = "
+       "a.id GROUP BY a.id",
+       {0}},
+      {"SELECT b.city, b.id, s.n FROM branches b JOIN (SELECT branch, count(*) AS n FROM accounts "
+       "GROUP BY branch) s "
+       "ON s.branch = b.id",
+       {1}},
       {"SELECT id, branch, balance FROM accounts WHERE balance > 0", {0}},
       {"SELECT id, rank() OVER (PARTITION BY branch ORDER BY balance) FROM accounts", {0}},
       {"SELECT id, balance FROM accounts ORDER BY balance, id LIMIT 4", {0}},
@@ -269,7 +329,8 @@ TEST_CASE("A sink that only upserts and deletes by key ends up with the batch an
         }
       };
       for (int step = 0; step < 10; step++) {
-        for (auto& table : bench.Tables()) bench.Feed(*flow, table, bench.RandomChanges(table, 8), receiver);
+        for (auto& table : bench.Tables())
+          bench.Feed(*flow, table, bench.RandomChanges(table, 8), receiver);
         flow->EndStep(receiver);
         bench.Publish();
         std::map<std::string, int64_t> shown;
@@ -286,17 +347,21 @@ TEST_CASE("A stateless path keeps every change in order") {
   auto flow = bench.Compile("SELECT id, balance FROM accounts WHERE balance >= 0");
   flow->Start(bench.InputTypes(*flow));
   auto row = [](int id, int cents) {
-    return Row{Value::INTEGER(id), Value::INTEGER(1), Value("n"), Value::DECIMAL(int64_t(cents), 12, 2)};
+    return Row{Value::INTEGER(id), Value::INTEGER(1), Value("n"),
+               Value::DECIMAL(int64_t(cents), 12, 2)};
   };
   using K = RowKind;
   std::vector<TestChange> changes = {
-      {K::kInsert, row(1, 100)},        {K::kUpdateBefore, row(1, 100)}, {K::kUpdateAfter, row(1, 200)},
-      {K::kUpdateBefore, row(1, 200)},  {K::kUpdateAfter, row(1, -5)},   {K::kUpdateBefore, row(1, -5)},
-      {K::kUpdateAfter, row(1, 300)},   {K::kDelete, row(1, 300)},       {K::kInsert, row(1, 300)}};
+      {K::kInsert, row(1, 100)},      {K::kUpdateBefore, row(1, 100)},
+      {K::kUpdateAfter, row(1, 200)}, {K::kUpdateBefore, row(1, 200)},
+      {K::kUpdateAfter, row(1, -5)},  {K::kUpdateBefore, row(1, -5)},
+      {K::kUpdateAfter, row(1, 300)}, {K::kDelete, row(1, 300)},
+      {K::kInsert, row(1, 300)}};
   std::string seen;
   ChangeReceiver receiver = [&](ChangeChunk& chunk) {
     for (idx_t i = 0; i < chunk.size(); i++) {
-      seen += std::string(RowKindName(chunk.KindOf(i))) + chunk.rows.GetValue(1, i).ToString() + " ";
+      seen +=
+          std::string(RowKindName(chunk.KindOf(i))) + chunk.rows.GetValue(1, i).ToString() + " ";
     }
   };
   for (int cut = 0; cut < 8; cut++) {  // However the pairs fall across chunks.
@@ -319,7 +384,8 @@ TEST_CASE("What has no incremental form is refused with its name and the way out
     }
     return "";
   };
-  CHECK(refusal("SELECT * FROM accounts WHERE balance > random()").find("random()") != std::string::npos);
+  CHECK(refusal("SELECT * FROM accounts WHERE balance > random()").find("random()") !=
+        std::string::npos);
   CHECK(refusal("SELECT id, now() FROM accounts").find("clock") != std::string::npos);
   CHECK(refusal("SELECT count(*), random() FROM accounts").find("batch mode") != std::string::npos);
   CHECK(refusal("SELECT unnest([1, id]) FROM accounts").find("UNNEST") != std::string::npos);
@@ -327,7 +393,8 @@ TEST_CASE("What has no incremental form is refused with its name and the way out
 
 TEST_CASE("Damaged state is refused") {
   DataflowBench bench(6);
-  const std::string sql = "SELECT account, min(note), count(DISTINCT day) FROM moves GROUP BY account";
+  const std::string sql =
+      "SELECT account, min(note), count(DISTINCT day) FROM moves GROUP BY account";
   auto flow = bench.Compile(sql);
   flow->Start(bench.InputTypes(*flow));
   Folded folded;
@@ -357,7 +424,8 @@ TEST_CASE("A row that cannot be evaluated names the expression and the row") {
   DataflowBench bench(8);
   auto flow = bench.Compile("SELECT id, CAST(name AS INTEGER) AS n FROM accounts");
   flow->Start(bench.InputTypes(*flow));
-  Row row = {Value::INTEGER(42), Value::INTEGER(1), Value("seven"), Value::DECIMAL(int64_t(1), 12, 2)};
+  Row row = {Value::INTEGER(42), Value::INTEGER(1), Value("seven"),
+             Value::DECIMAL(int64_t(1), 12, 2)};
   try {
     bench.Feed(*flow, bench.Table("accounts"), {{RowKind::kInsert, row}}, [](ChangeChunk&) {});
     FAIL_CHECK("must throw");
@@ -375,7 +443,8 @@ TEST_CASE("Every query shape equals batch after every step") {
   int number = 0;
   for (const std::string& sql : kShapes) {
     CAPTURE(sql);
-    for (ChangelogType mode : {ChangelogType::kFull, ChangelogType::kUpsert, ChangelogType::kAppend}) {
+    for (ChangelogType mode :
+         {ChangelogType::kFull, ChangelogType::kUpsert, ChangelogType::kAppend}) {
       for (auto& table : bench.Tables()) {
         bool keyed = !table.definition->primary_key.empty();
         table.type = mode == ChangelogType::kUpsert && !keyed ? ChangelogType::kFull : mode;
@@ -386,7 +455,8 @@ TEST_CASE("Every query shape equals batch after every step") {
       } catch (const std::exception& failure) {
         problem = ErrorFrom(failure).text() + " in " + sql;
       }
-      CHECK_MESSAGE(problem.empty(), std::string(ChangelogTypeName(mode)) << " inputs: " << problem);
+      CHECK_MESSAGE(problem.empty(), std::string(ChangelogTypeName(mode))
+                                         << " inputs: " << problem);
     }
   }
 }

@@ -1,5 +1,5 @@
-// dataflow_test.h - the bench of the differential tests: tables that change at random, fed to a Dataflow in steps, and
-// beside them the same tables in DuckDB for the batch answer.
+// dataflow_test.h - the bench of the differential tests: tables that change at random, fed to a
+// Dataflow in steps, and beside them the same tables in DuckDB for the batch answer.
 #pragma once
 
 #include <random>
@@ -42,8 +42,8 @@ class MemoryStore : public StateStore {
   std::map<std::string, std::string> bytes_;
 };
 
-/// Three tables of a small bank in `main`, and views of the same names in schema `streaming` for Compile.
-/// Threads: one at a time.
+/// Three tables of a small bank in `main`, and views of the same names in schema `streaming` for
+/// Compile. Threads: one at a time.
 class DataflowBench {
  public:
   explicit DataflowBench(uint64_t seed);

@@ -14,7 +14,8 @@ idx_t Position(const duckdb::BoundColumnRefExpression& reference, const Bindings
     if (bindings[i] == reference.binding) return i;
   }
   Throw(ErrorCode::kUnsupported,
-        "Compiling a streaming query: column {} refers to an outer query in a way that has no incremental form; "
+        "Compiling a streaming query: column {} refers to an outer query in a way that has no "
+        "incremental form; "
         "run it in batch mode or rewrite the subquery as a join",
         reference.ToString());
 }
@@ -118,8 +119,8 @@ void Evaluator::Explain(DataChunk& in, const std::exception& failure) {
         for (idx_t i = 0; i < in.ColumnCount(); i++) {
           values += (i ? ", " : "") + in.GetValue(i, row).ToSQLString();
         }
-        Throw(ErrorCode::kData, "Evaluating {} for the row ({}): {}", expression->ToString(), values,
-              error.text());
+        Throw(ErrorCode::kData, "Evaluating {} for the row ({}): {}", expression->ToString(),
+              values, error.text());
       }
     }
   }

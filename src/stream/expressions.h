@@ -1,4 +1,5 @@
-// expressions.h - bound DuckDB expressions evaluated over change chunks, with errors that show the row.
+// expressions.h - bound DuckDB expressions evaluated over change chunks, with errors that show the
+// row.
 #pragma once
 
 #include "base/error.h"

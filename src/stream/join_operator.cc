@@ -12,7 +12,8 @@ constexpr uint8_t kFalse = 0, kTrue = 1, kUnknown = 2;
 
 ExpressionList OneCondition(ExpressionList conditions) {
   if (conditions.size() < 2) return conditions;
-  auto all = duckdb::make_uniq<duckdb::BoundConjunctionExpression>(duckdb::ExpressionType::CONJUNCTION_AND);
+  auto all = duckdb::make_uniq<duckdb::BoundConjunctionExpression>(
+      duckdb::ExpressionType::CONJUNCTION_AND);
   all->children = std::move(conditions);
   ExpressionList one;
   one.push_back(std::move(all));
@@ -24,7 +25,9 @@ constexpr const char* kNames[] = {"INNER", "LEFT", "RIGHT", "FULL", "SEMI", "ANT
 }  // namespace
 
 JoinOperator::JoinOperator(duckdb::ClientContext& context, Plan plan)
-    : Operator({}), plan_(std::move(plan)), residual_(context, OneCondition(std::move(plan_.residual))) {
+    : Operator({}),
+      plan_(std::move(plan)),
+      residual_(context, OneCondition(std::move(plan_.residual))) {
   sides_[0].keys = std::make_unique<Evaluator>(context, std::move(plan_.left_keys));
   sides_[1].keys = std::make_unique<Evaluator>(context, std::move(plan_.right_keys));
   duckdb::vector<LogicalType> types, pair;
@@ -48,7 +51,8 @@ JoinOperator::JoinOperator(duckdb::ClientContext& context, Plan plan)
   }
   sides_[0].layout = RowLayout(plan_.left_types);
   sides_[1].layout = RowLayout(plan_.right_types);
-  sides_[0].preserved = plan_.kind == JoinKind::kLeft || plan_.kind == JoinKind::kFull || OneSided();
+  sides_[0].preserved =
+      plan_.kind == JoinKind::kLeft || plan_.kind == JoinKind::kFull || OneSided();
   sides_[1].preserved = plan_.kind == JoinKind::kRight || plan_.kind == JoinKind::kFull;
   keys_ = std::make_unique<RowTable>(RowLayout(sides_[0].keys->Types(), true), sizeof(KeyHead));
 }
@@ -123,7 +127,8 @@ void JoinOperator::Probe(idx_t port, ChangeChunk& chunk) {
   for (idx_t i = 0; i < count; i++) FinishRow(port, i, Weight(chunk.KindOf(i)));
 }
 
-/// Semi, anti and mark joins without further conditions: only the number of partners of the key counts.
+/// Semi, anti and mark joins without further conditions: only the number of partners of the key
+/// counts.
 void JoinOperator::ProbeOneSidedByKey(idx_t port, idx_t i, uint8_t* key, int64_t weight) {
   KeyHead& head = HeadOf(key);
   bool null_key = NullKey(key);
@@ -171,7 +176,8 @@ uint8_t JoinOperator::Mark(uint8_t* key, const RowHead* row) const {
   return right_nulls_ > 0 ? kUnknown : kFalse;
 }
 
-/// The right side became (or ceased to be) empty or free of NULLs: rows without partner change their mark.
+/// The right side became (or ceased to be) empty or free of NULLs: rows without partner change
+/// their mark.
 void JoinOperator::RefreshMarks(bool total_was, bool nulls_was) {
   keys_->ForEach([&](uint8_t* key) {
     bool null_key = NullKey(key);
@@ -296,7 +302,8 @@ void JoinOperator::Store(idx_t port, ChangeChunk& chunk) {
     uint8_t* key = keys_->Find(side.key_batch.Row(i), side.key_batch.HashOf(i));
     if (!key) continue;
     KeyHead& head = HeadOf(key);
-    if (!head.first[0] && !head.first[1] && head.total[0] == 0 && head.total[1] == 0) keys_->Erase(key);
+    if (!head.first[0] && !head.first[1] && head.total[0] == 0 && head.total[1] == 0)
+      keys_->Erase(key);
   }
 }
 

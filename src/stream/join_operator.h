@@ -1,9 +1,10 @@
-// join_operator.h - all joins, bilinear: dL x R, then L' x dR, each chunk against the other side's state.
+// join_operator.h - all joins, bilinear: dL x R, then L' x dR, each chunk against the other side's
+// state.
 //
-// One table of keys; a key holds the list of its rows on either side, so one lookup serves storing and
-// probing. Without equality conditions there is one key for all rows: a nested loop. Outer, semi, anti and mark
-// joins keep, per key or (with further conditions) per row, how many partners there are; rows change sides only
-// when that count leaves or reaches zero. Nothing is recomputed.
+// One table of keys; a key holds the list of its rows on either side, so one lookup serves storing
+// and probing. Without equality conditions there is one key for all rows: a nested loop. Outer,
+// semi, anti and mark joins keep, per key or (with further conditions) per row, how many partners
+// there are; rows change sides only when that count leaves or reaches zero. Nothing is recomputed.
 #pragma once
 
 #include "stream/expressions.h"
@@ -20,13 +21,13 @@ class JoinOperator : public Operator {
     JoinKind kind = JoinKind::kInner;
     ExpressionList left_keys;
     ExpressionList right_keys;
-    std::vector<bool> null_matches;     // Per key: IS NOT DISTINCT FROM.
-    ExpressionList residual;            // Over left columns, then right columns.
+    std::vector<bool> null_matches;  // Per key: IS NOT DISTINCT FROM.
+    ExpressionList residual;         // Over left columns, then right columns.
     duckdb::vector<LogicalType> left_types;
     duckdb::vector<LogicalType> right_types;
-    std::vector<idx_t> left_output;     // Columns kept.
+    std::vector<idx_t> left_output;  // Columns kept.
     std::vector<idx_t> right_output;
-    bool at_most_one = false;           // A scalar subquery: two partners are an error in batch.
+    bool at_most_one = false;  // A scalar subquery: two partners are an error in batch.
   };
   JoinOperator(duckdb::ClientContext& context, Plan plan);
 
@@ -55,9 +56,9 @@ class JoinOperator : public Operator {
   struct Side {
     RowLayout layout;
     bool append_only = false;
-    bool preserved = false;            // Shows rows without a partner.
-    std::unique_ptr<RowTable> rows;    // Finds equal rows; not needed over inserts only.
-    std::unique_ptr<RowStore> plain;   // Rows then.
+    bool preserved = false;           // Shows rows without a partner.
+    std::unique_ptr<RowTable> rows;   // Finds equal rows; not needed over inserts only.
+    std::unique_ptr<RowStore> plain;  // Rows then.
     std::unique_ptr<Evaluator> keys;
     DataChunk key_chunk;
     RowBatch key_batch;

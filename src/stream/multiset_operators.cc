@@ -5,7 +5,8 @@
 namespace millrace {
 
 namespace {
-constexpr const char* kRuleNames[] = {"DISTINCT", "EXCEPT", "EXCEPT ALL", "INTERSECT", "INTERSECT ALL"};
+constexpr const char* kRuleNames[] = {"DISTINCT", "EXCEPT", "EXCEPT ALL", "INTERSECT",
+                                      "INTERSECT ALL"};
 }
 
 SetOperator::SetOperator(duckdb::vector<LogicalType> types, SetRule rule)
@@ -14,7 +15,8 @@ SetOperator::SetOperator(duckdb::vector<LogicalType> types, SetRule rule)
 ChangelogType SetOperator::Start(const std::vector<ChangelogType>& inputs) {
   bool append = std::all_of(inputs.begin(), inputs.end(),
                             [](ChangelogType type) { return type == ChangelogType::kAppend; });
-  bool grows = rule_ == SetRule::kDistinct || rule_ == SetRule::kIntersect || rule_ == SetRule::kIntersectAll;
+  bool grows = rule_ == SetRule::kDistinct || rule_ == SetRule::kIntersect ||
+               rule_ == SetRule::kIntersectAll;
   return append && grows ? ChangelogType::kAppend : ChangelogType::kFull;
 }
 
@@ -37,11 +39,16 @@ void SetOperator::Push(idx_t port, ChangeChunk& chunk) {
 int64_t SetOperator::Wanted(const Counts& counts) const {
   int64_t left = counts.input[0], right = counts.input[1];
   switch (rule_) {
-    case SetRule::kDistinct: return left > 0;
-    case SetRule::kExcept: return left > 0 && right == 0;
-    case SetRule::kExceptAll: return std::max<int64_t>(left - right, 0);
-    case SetRule::kIntersect: return left > 0 && right > 0;
-    default: return std::min(left, right);
+    case SetRule::kDistinct:
+      return left > 0;
+    case SetRule::kExcept:
+      return left > 0 && right == 0;
+    case SetRule::kExceptAll:
+      return std::max<int64_t>(left - right, 0);
+    case SetRule::kIntersect:
+      return left > 0 && right > 0;
+    default:
+      return std::min(left, right);
   }
 }
 
@@ -63,7 +70,9 @@ void SetOperator::EndStep() {
   touched_.clear();
 }
 
-std::string SetOperator::Describe() const { return kRuleNames[static_cast<int>(rule_)]; }
+std::string SetOperator::Describe() const {
+  return kRuleNames[static_cast<int>(rule_)];
+}
 
 void SetOperator::Save(StateWriter& writer) {
   std::vector<uint8_t*> rows;
@@ -135,7 +144,8 @@ void ConsolidateOperator::EmitByKey() {
     if (rows_.Payload<Net>(row).weight != 0) changed.push_back(row);
   }
   DataChunk key_chunk;
-  if (!key_->empty()) key_chunk.Initialize(duckdb::Allocator::DefaultAllocator(), keys_->Layout().Types());
+  if (!key_->empty())
+    key_chunk.Initialize(duckdb::Allocator::DefaultAllocator(), keys_->Layout().Types());
   RowBatch batch;
   for (idx_t start = 0; start < changed.size(); start += kChunkRows) {
     idx_t count = std::min<idx_t>(kChunkRows, changed.size() - start);
@@ -150,7 +160,8 @@ void ConsolidateOperator::EmitByKey() {
       uint8_t* key = keys_->FindOrCreate(batch.Row(i), batch.HashOf(i), created);
       if (created) keys.push_back(key);
       Net& net = rows_.Payload<Net>(changed[start + i]);
-      auto& list = net.weight < 0 ? keys_->Payload<Key>(key).before : keys_->Payload<Key>(key).after;
+      auto& list =
+          net.weight < 0 ? keys_->Payload<Key>(key).before : keys_->Payload<Key>(key).after;
       net.next = list;
       list = changed[start + i];
     }
@@ -160,8 +171,9 @@ void ConsolidateOperator::EmitByKey() {
     Key& lists = keys_->Payload<Key>(key);
     uint8_t* before = lists.before;
     uint8_t* after = lists.after;
-    bool pair = before && after && !rows_.Payload<Net>(before).next && !rows_.Payload<Net>(after).next &&
-                rows_.Payload<Net>(before).weight == -1 && rows_.Payload<Net>(after).weight == 1;
+    bool pair = before && after && !rows_.Payload<Net>(before).next &&
+                !rows_.Payload<Net>(after).next && rows_.Payload<Net>(before).weight == -1 &&
+                rows_.Payload<Net>(after).weight == 1;
     if (pair) {
       out.AddPair(before, after);
       continue;
@@ -350,7 +362,8 @@ void KeyedOperator::Save(StateWriter& writer) {
 }
 
 void KeyedOperator::Load(StateReader& reader) {
-  // Pushed through the operator's own rule; what it shows follows from the rows, so nothing is emitted.
+  // Pushed through the operator's own rule; what it shows follows from the rows, so nothing is
+  // emitted.
   reader.ExpectTypes(Types());
   ChangeChunk chunk;
   chunk.Initialize(Types());

@@ -1,4 +1,5 @@
-// multiset_operators.h - operators whose state is a multiset of whole rows: set operations, top-n, keys of sinks.
+// multiset_operators.h - operators whose state is a multiset of whole rows: set operations, top-n,
+// keys of sinks.
 #pragma once
 
 #include "stream/expressions.h"
@@ -8,7 +9,8 @@ namespace millrace {
 
 enum class SetRule : uint8_t { kDistinct, kExcept, kExceptAll, kIntersect, kIntersectAll };
 
-/// DISTINCT, EXCEPT, INTERSECT: counts each row per input; at EndStep a row enters or leaves as the rule says.
+/// DISTINCT, EXCEPT, INTERSECT: counts each row per input; at EndStep a row enters or leaves as the
+/// rule says.
 class SetOperator : public Operator {
  public:
   SetOperator(duckdb::vector<LogicalType> types, SetRule rule);
@@ -16,7 +18,9 @@ class SetOperator : public Operator {
   void EndStep() override;
   ChangelogType Start(const std::vector<ChangelogType>& inputs) override;
   std::string Describe() const override;
-  std::string DescribeState() const override { return fmt::format("{} rows counted", rows_.Size()); }
+  std::string DescribeState() const override {
+    return fmt::format("{} rows counted", rows_.Size());
+  }
   bool HasState() const override { return true; }
   void Save(StateWriter& writer) override;
   void Load(StateReader& reader) override;
@@ -67,8 +71,9 @@ class ConsolidateOperator : public Operator {
   bool any_delete_ = false;
 };
 
-/// Keeps the live rows per key and shows the greatest, in DuckDB's order of the whole row, NULL greatest.
-/// For upsert inputs (`last_wins`): keeps the last row per key, whose old values the change lacks.
+/// Keeps the live rows per key and shows the greatest, in DuckDB's order of the whole row, NULL
+/// greatest. For upsert inputs (`last_wins`): keeps the last row per key, whose old values the
+/// change lacks.
 class KeyedOperator : public Operator {
  public:
   KeyedOperator(duckdb::vector<LogicalType> types, UniqueKey key, bool last_wins, std::string what);
@@ -76,7 +81,9 @@ class KeyedOperator : public Operator {
   void EndStep() override;
   ChangelogType Start(const std::vector<ChangelogType>&) override { return ChangelogType::kFull; }
   std::string Describe() const override;
-  std::string DescribeState() const override { return fmt::format("{} keys with their rows", keys_.Size()); }
+  std::string DescribeState() const override {
+    return fmt::format("{} keys with their rows", keys_.Size());
+  }
   bool HasState() const override { return true; }
   void Save(StateWriter& writer) override;
   void Load(StateReader& reader) override;
@@ -84,12 +91,13 @@ class KeyedOperator : public Operator {
 
  private:
   struct Head {
-    uint8_t* live;     // Last wins: the row. Else: 1 + index of the key's rows.
-    uint8_t* shown;    // As emitted; owned by shown_.
+    uint8_t* live;   // Last wins: the row. Else: 1 + index of the key's rows.
+    uint8_t* shown;  // As emitted; owned by shown_.
     uint64_t touched;
   };
   struct Rows {
-    std::vector<uint8_t*> heap;  // Greatest on top; rows with count 0 are dropped when they get there.
+    std::vector<uint8_t*>
+        heap;  // Greatest on top; rows with count 0 are dropped when they get there.
   };
   struct Counted {
     int64_t count;

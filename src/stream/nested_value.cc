@@ -34,7 +34,8 @@ void Append(const Value& value, std::string& out) {
       for (auto& child : duckdb::StructValue::GetChildren(value)) Append(child, out);
       return;
     }
-    default: break;
+    default:
+      break;
   }
   Vector one(value);
   idx_t width = duckdb::GetTypeIdSize(value.type().InternalType());
@@ -48,7 +49,8 @@ struct Reader {
 
   void Read(void* into, size_t size) {
     if (static_cast<size_t>(end - at) < size) {
-      Throw(ErrorCode::kCorrupt, "Decoding a nested value: {} bytes are missing; the state is damaged",
+      Throw(ErrorCode::kCorrupt,
+            "Decoding a nested value: {} bytes are missing; the state is damaged",
             size - static_cast<size_t>(end - at));
     }
     memcpy(into, at, size);
@@ -76,8 +78,8 @@ Value Parse(Reader& reader, const LogicalType& type) {
     case duckdb::PhysicalType::LIST:
     case duckdb::PhysicalType::ARRAY: {
       bool is_list = type.InternalType() == duckdb::PhysicalType::LIST;
-      const LogicalType& child_type = is_list ? duckdb::ListType::GetChildType(type)
-                                              : duckdb::ArrayType::GetChildType(type);
+      const LogicalType& child_type =
+          is_list ? duckdb::ListType::GetChildType(type) : duckdb::ArrayType::GetChildType(type);
       duckdb::vector<Value> children;
       uint32_t size = reader.ReadSize();
       for (uint32_t i = 0; i < size; i++) children.push_back(Parse(reader, child_type));
@@ -93,7 +95,8 @@ Value Parse(Reader& reader, const LogicalType& type) {
       }
       return Value::STRUCT(type, std::move(children));
     }
-    default: break;
+    default:
+      break;
   }
   Vector one(type, 1);
   reader.Read(duckdb::FlatVector::GetData(one), duckdb::GetTypeIdSize(type.InternalType()));

@@ -1,8 +1,10 @@
-// operator.h - one node of a compiled query: takes the change of its inputs, emits the change of its output.
+// operator.h - one node of a compiled query: takes the change of its inputs, emits the change of
+// its output.
 //
-// Stateless operators emit at once and keep order and kinds. Stateful ones consolidate within the step and
-// emit at EndStep, -old then +new per key; joins emit at once, every prefix of what they emit being a
-// valid multiset. EndStep is called in topological order. Rule, state and cost of each: docs/internals/operators.md.
+// Stateless operators emit at once and keep order and kinds. Stateful ones consolidate within the
+// step and emit at EndStep, -old then +new per key; joins emit at once, every prefix of what they
+// emit being a valid multiset. EndStep is called in topological order. Rule, state and cost of
+// each: docs/internals/operators.md.
 #pragma once
 
 #include "base/change_chunk.h"
@@ -15,7 +17,8 @@ using UniqueKey = std::vector<idx_t>;
 
 /// A node of the dataflow. It must not change the chunks it is given.
 ///
-/// Threads: owned by its job. Throws: Error(kData) when a row cannot be evaluated or does not fit the state.
+/// Threads: owned by its job. Throws: Error(kData) when a row cannot be evaluated or does not fit
+/// the state.
 class Operator {
  public:
   explicit Operator(duckdb::vector<LogicalType> types) : types_(std::move(types)) {}
@@ -46,8 +49,8 @@ class Operator {
   void SetReceiver(const ChangeReceiver* receiver) { receiver_ = receiver; }
 
   std::vector<UniqueKey> unique_keys;  // Derived when compiled.
-  bool ordered = false;                // No stateful operator up to here: order and pairs are the input's.
-  bool consolidated = false;           // Emits each row at most once per step, net.
+  bool ordered = false;       // No stateful operator up to here: order and pairs are the input's.
+  bool consolidated = false;  // Emits each row at most once per step, net.
   ChangelogType type = ChangelogType::kFull;
 
  protected:
@@ -101,7 +104,8 @@ class RowEmitter {
 
 [[noreturn]] inline void ThrowUnknownRow(const std::string& where) {
   Throw(ErrorCode::kData,
-        "{}: a row is deleted that was never inserted; an input leaves out rows or old values. Read it from its "
+        "{}: a row is deleted that was never inserted; an input leaves out rows or old values. "
+        "Read it from its "
         "beginning, or give the table a primary key and read it as upserts",
         where);
 }

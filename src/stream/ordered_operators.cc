@@ -8,8 +8,8 @@
 
 namespace millrace {
 
-TopOperator::TopOperator(duckdb::vector<LogicalType> types, std::vector<Order> orders, uint64_t offset,
-                         uint64_t limit)
+TopOperator::TopOperator(duckdb::vector<LogicalType> types, std::vector<Order> orders,
+                         uint64_t offset, uint64_t limit)
     : Operator(types),
       orders_(std::move(orders)),
       first_order_(types.size() - orders_.size()),
@@ -154,7 +154,8 @@ void RecomputeOperator::Push(idx_t, ChangeChunk& chunk) {
 }
 
 /// Adds rows (inserts when `kinds` is null or empty) to the lists of their partitions.
-void RecomputeOperator::Apply(idx_t which, DataChunk& rows, const std::vector<RowKind>* kinds, bool touch) {
+void RecomputeOperator::Apply(idx_t which, DataChunk& rows, const std::vector<RowKind>* kinds,
+                              bool touch) {
   Side& side = sides_[which];
   idx_t count = rows.size();
   side.keys->Evaluate(rows, side.key_chunk);
@@ -173,7 +174,8 @@ void RecomputeOperator::Apply(idx_t which, DataChunk& rows, const std::vector<Ro
   }
 }
 
-void RecomputeOperator::Change(idx_t which, uint8_t* key, const uint8_t* row, uint64_t hash, int64_t weight) {
+void RecomputeOperator::Change(idx_t which, uint8_t* key, const uint8_t* row, uint64_t hash,
+                               int64_t weight) {
   Side& side = sides_[which];
   bool created;
   uint8_t* stored = side.rows->FindOrCreate(row, hash, created);
@@ -214,14 +216,15 @@ void RecomputeOperator::EndStep() {
   const RowLayout& layout = sides_[0].rows->Layout();
   std::sort(rows.begin(), rows.end(),
             [&](const uint8_t* a, const uint8_t* b) { return layout.CompareRows(a, b) < 0; });
-  auto collection = duckdb::make_uniq<duckdb::ColumnDataCollection>(duckdb::Allocator::DefaultAllocator(),
-                                                                    layout.Types());
+  auto collection = duckdb::make_uniq<duckdb::ColumnDataCollection>(
+      duckdb::Allocator::DefaultAllocator(), layout.Types());
   DataChunk chunk;
   chunk.Initialize(duckdb::Allocator::DefaultAllocator(), layout.Types());
   for (idx_t start = 0; start < rows.size(); start += kChunkRows) {
     idx_t count = std::min<idx_t>(kChunkRows, rows.size() - start);
     chunk.Reset();
-    for (idx_t i = 0; i < layout.Columns(); i++) layout.Gather(i, rows.data() + start, count, chunk.data[i]);
+    for (idx_t i = 0; i < layout.Columns(); i++)
+      layout.Gather(i, rows.data() + start, count, chunk.data[i]);
     chunk.SetCardinality(count);
     collection->Append(chunk);
   }
@@ -297,7 +300,8 @@ void RecomputeOperator::Load(StateReader& reader) {
     for (idx_t start = 0; start < packed.size(); start += kChunkRows) {
       idx_t count = std::min<idx_t>(kChunkRows, packed.size() - start);
       chunk.Reset();
-      for (idx_t i = 0; i < layout.Columns(); i++) layout.Gather(i, packed.data() + start, count, chunk.data[i]);
+      for (idx_t i = 0; i < layout.Columns(); i++)
+        layout.Gather(i, packed.data() + start, count, chunk.data[i]);
       chunk.SetCardinality(count);
       Apply(which, chunk, nullptr, false);
     }

@@ -1,4 +1,5 @@
-// ordered_operators.h - LIMIT, and what DuckDB itself recomputes: windows, DISTINCT ON, other aggregates.
+// ordered_operators.h - LIMIT, and what DuckDB itself recomputes: windows, DISTINCT ON, other
+// aggregates.
 #pragma once
 
 #include <memory_resource>
@@ -13,24 +14,29 @@ class LogicalOperator;
 
 namespace millrace {
 
-/// ORDER BY ... LIMIT: all rows in order, of which the first are shown. Ties break by the whole row.
-/// Input: the child's columns, then the order's expressions; so is the output.
+/// ORDER BY ... LIMIT: all rows in order, of which the first are shown. Ties break by the whole
+/// row. Input: the child's columns, then the order's expressions; so is the output.
 class TopOperator : public Operator {
  public:
   struct Order {
     bool descending;
     bool nulls_first;
   };
-  TopOperator(duckdb::vector<LogicalType> types, std::vector<Order> orders, uint64_t offset, uint64_t limit);
+  TopOperator(duckdb::vector<LogicalType> types, std::vector<Order> orders, uint64_t offset,
+              uint64_t limit);
   void Push(idx_t port, ChangeChunk& chunk) override;
   void EndStep() override;
   ChangelogType Start(const std::vector<ChangelogType>&) override { return ChangelogType::kFull; }
   std::string Describe() const override;
-  std::string DescribeState() const override { return fmt::format("{} rows in order", rows_.Size()); }
+  std::string DescribeState() const override {
+    return fmt::format("{} rows in order", rows_.Size());
+  }
   bool HasState() const override { return true; }
   void Save(StateWriter& writer) override;
   void Load(StateReader& reader) override;
-  int64_t StateBytes() const override { return rows_.Bytes() + static_cast<int64_t>(order_.size()) * 48; }
+  int64_t StateBytes() const override {
+    return rows_.Bytes() + static_cast<int64_t>(order_.size()) * 48;
+  }
 
  private:
   struct Head {
@@ -59,8 +65,8 @@ class TopOperator : public Operator {
   RowBatch batch_;
 };
 
-/// Recomputes the partitions a step has touched through DuckDB and emits the difference to what they showed.
-/// Cost: one small DuckDB query per step plus the rows of the touched partitions.
+/// Recomputes the partitions a step has touched through DuckDB and emits the difference to what
+/// they showed. Cost: one small DuckDB query per step plus the rows of the touched partitions.
 class RecomputeOperator : public Operator {
  public:
   struct Plan {
@@ -71,7 +77,9 @@ class RecomputeOperator : public Operator {
     ExpressionList output_partition;  // The same values, over the output.
     bool rows_from_nothing = false;   // A global aggregate has a row even over no input.
     /// The plan over rows of table 0.
-    std::function<duckdb::unique_ptr<duckdb::LogicalOperator>(duckdb::unique_ptr<duckdb::LogicalOperator>)> over;
+    std::function<duckdb::unique_ptr<duckdb::LogicalOperator>(
+        duckdb::unique_ptr<duckdb::LogicalOperator>)>
+        over;
   };
   RecomputeOperator(duckdb::ClientContext& context, Plan plan);
   void Push(idx_t port, ChangeChunk& chunk) override;
@@ -101,7 +109,9 @@ class RecomputeOperator : public Operator {
     DataChunk key_chunk;
   };
   KeyHead& HeadOf(uint8_t* key) const { return keys_.Payload<KeyHead>(key); }
-  RowHead& RowOf(idx_t side, uint8_t* row) const { return sides_[side].rows->Payload<RowHead>(row); }
+  RowHead& RowOf(idx_t side, uint8_t* row) const {
+    return sides_[side].rows->Payload<RowHead>(row);
+  }
   void Apply(idx_t side, DataChunk& rows, const std::vector<RowKind>* kinds, bool touch);
   void Change(idx_t side, uint8_t* key, const uint8_t* row, uint64_t hash, int64_t weight);
 

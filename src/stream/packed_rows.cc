@@ -97,17 +97,28 @@ RowLayout::RowLayout(duckdb::vector<LogicalType> types, bool canonical)
   bytes_.resize(count);
   for (idx_t i = 0; i < count; i++) {
     switch (types_[i].InternalType()) {
-      case duckdb::PhysicalType::VARCHAR: kinds_[i] = kString; break;
+      case duckdb::PhysicalType::VARCHAR:
+        kinds_[i] = kString;
+        break;
       case duckdb::PhysicalType::LIST:
       case duckdb::PhysicalType::ARRAY:
-      case duckdb::PhysicalType::STRUCT: kinds_[i] = kNested; break;
-      case duckdb::PhysicalType::FLOAT: kinds_[i] = kFloat; break;
-      case duckdb::PhysicalType::DOUBLE: kinds_[i] = kDouble; break;
-      case duckdb::PhysicalType::INTERVAL: kinds_[i] = kInterval; break;
-      default: kinds_[i] = kPlain;
+      case duckdb::PhysicalType::STRUCT:
+        kinds_[i] = kNested;
+        break;
+      case duckdb::PhysicalType::FLOAT:
+        kinds_[i] = kFloat;
+        break;
+      case duckdb::PhysicalType::DOUBLE:
+        kinds_[i] = kDouble;
+        break;
+      case duckdb::PhysicalType::INTERVAL:
+        kinds_[i] = kInterval;
+        break;
+      default:
+        kinds_[i] = kPlain;
     }
-    bytes_[i] = kinds_[i] >= kString ? sizeof(string_t)
-                                     : duckdb::GetTypeIdSize(types_[i].InternalType());
+    bytes_[i] =
+        kinds_[i] >= kString ? sizeof(string_t) : duckdb::GetTypeIdSize(types_[i].InternalType());
   }
   idx_t offset = (count + 63) / 64 * 8;
   if (offset == 0) offset = 8;
@@ -163,21 +174,36 @@ int RowLayout::Compare(const uint8_t* a, const uint8_t* b, idx_t column) const {
   using duckdb::PhysicalType;
   switch (types_[column].InternalType()) {
     case PhysicalType::BOOL:
-    case PhysicalType::UINT8: return CompareAs<uint8_t>(a, b);
-    case PhysicalType::INT8: return CompareAs<int8_t>(a, b);
-    case PhysicalType::UINT16: return CompareAs<uint16_t>(a, b);
-    case PhysicalType::INT16: return CompareAs<int16_t>(a, b);
-    case PhysicalType::UINT32: return CompareAs<uint32_t>(a, b);
-    case PhysicalType::INT32: return CompareAs<int32_t>(a, b);
-    case PhysicalType::UINT64: return CompareAs<uint64_t>(a, b);
-    case PhysicalType::INT64: return CompareAs<int64_t>(a, b);
-    case PhysicalType::UINT128: return CompareAs<duckdb::uhugeint_t>(a, b);
-    case PhysicalType::INT128: return CompareAs<duckdb::hugeint_t>(a, b);
-    case PhysicalType::FLOAT: return CompareAs<float>(a, b);
-    case PhysicalType::DOUBLE: return CompareAs<double>(a, b);
-    case PhysicalType::INTERVAL: return CompareAs<duckdb::interval_t>(a, b);
-    case PhysicalType::VARCHAR: return CompareAs<string_t>(a, b);
-    default: break;
+    case PhysicalType::UINT8:
+      return CompareAs<uint8_t>(a, b);
+    case PhysicalType::INT8:
+      return CompareAs<int8_t>(a, b);
+    case PhysicalType::UINT16:
+      return CompareAs<uint16_t>(a, b);
+    case PhysicalType::INT16:
+      return CompareAs<int16_t>(a, b);
+    case PhysicalType::UINT32:
+      return CompareAs<uint32_t>(a, b);
+    case PhysicalType::INT32:
+      return CompareAs<int32_t>(a, b);
+    case PhysicalType::UINT64:
+      return CompareAs<uint64_t>(a, b);
+    case PhysicalType::INT64:
+      return CompareAs<int64_t>(a, b);
+    case PhysicalType::UINT128:
+      return CompareAs<duckdb::uhugeint_t>(a, b);
+    case PhysicalType::INT128:
+      return CompareAs<duckdb::hugeint_t>(a, b);
+    case PhysicalType::FLOAT:
+      return CompareAs<float>(a, b);
+    case PhysicalType::DOUBLE:
+      return CompareAs<double>(a, b);
+    case PhysicalType::INTERVAL:
+      return CompareAs<duckdb::interval_t>(a, b);
+    case PhysicalType::VARCHAR:
+      return CompareAs<string_t>(a, b);
+    default:
+      break;
   }
   return CompareNested(LoadAs<string_t>(a), LoadAs<string_t>(b), types_[column]);
 }
@@ -207,7 +233,8 @@ void RowLayout::Scatter(idx_t column, Vector& vector, idx_t count, uint8_t* rows
   }
   UnifiedVectorFormat format;
   vector.ToUnifiedFormat(count, format);
-  if (kinds_[column] == kFloat) return ScatterPlain<float>(format, count, rows, stride, offset, column);
+  if (kinds_[column] == kFloat)
+    return ScatterPlain<float>(format, count, rows, stride, offset, column);
   if (kinds_[column] == kDouble) {
     return ScatterPlain<double>(format, count, rows, stride, offset, column);
   }
@@ -225,15 +252,21 @@ void RowLayout::Scatter(idx_t column, Vector& vector, idx_t count, uint8_t* rows
     return;
   }
   switch (bytes_[column]) {
-    case 1: return ScatterPlain<uint8_t>(format, count, rows, stride, offset, column);
-    case 2: return ScatterPlain<uint16_t>(format, count, rows, stride, offset, column);
-    case 4: return ScatterPlain<uint32_t>(format, count, rows, stride, offset, column);
-    case 8: return ScatterPlain<uint64_t>(format, count, rows, stride, offset, column);
-    default: return ScatterPlain<duckdb::hugeint_t>(format, count, rows, stride, offset, column);
+    case 1:
+      return ScatterPlain<uint8_t>(format, count, rows, stride, offset, column);
+    case 2:
+      return ScatterPlain<uint16_t>(format, count, rows, stride, offset, column);
+    case 4:
+      return ScatterPlain<uint32_t>(format, count, rows, stride, offset, column);
+    case 8:
+      return ScatterPlain<uint64_t>(format, count, rows, stride, offset, column);
+    default:
+      return ScatterPlain<duckdb::hugeint_t>(format, count, rows, stride, offset, column);
   }
 }
 
-void RowLayout::Gather(idx_t column, const uint8_t* const* rows, idx_t count, Vector& vector) const {
+void RowLayout::Gather(idx_t column, const uint8_t* const* rows, idx_t count,
+                       Vector& vector) const {
   vector.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
   idx_t offset = offsets_[column];
   if (kinds_[column] == kNested) {
@@ -245,11 +278,16 @@ void RowLayout::Gather(idx_t column, const uint8_t* const* rows, idx_t count, Ve
     return;
   }
   switch (bytes_[column]) {
-    case 1: return GatherPlain<uint8_t>(rows, count, offset, column, vector);
-    case 2: return GatherPlain<uint16_t>(rows, count, offset, column, vector);
-    case 4: return GatherPlain<uint32_t>(rows, count, offset, column, vector);
-    case 8: return GatherPlain<uint64_t>(rows, count, offset, column, vector);
-    default: return GatherPlain<duckdb::hugeint_t>(rows, count, offset, column, vector);
+    case 1:
+      return GatherPlain<uint8_t>(rows, count, offset, column, vector);
+    case 2:
+      return GatherPlain<uint16_t>(rows, count, offset, column, vector);
+    case 4:
+      return GatherPlain<uint32_t>(rows, count, offset, column, vector);
+    case 8:
+      return GatherPlain<uint64_t>(rows, count, offset, column, vector);
+    default:
+      return GatherPlain<duckdb::hugeint_t>(rows, count, offset, column, vector);
   }
 }
 
@@ -262,7 +300,8 @@ void RowBatch::Fill(const RowLayout& layout, DataChunk& chunk, const std::vector
   Fill(layout, vectors, chunk.size(), hash);
 }
 
-void RowBatch::Fill(const RowLayout& layout, std::vector<Vector*>& columns, idx_t count, bool hash) {
+void RowBatch::Fill(const RowLayout& layout, std::vector<Vector*>& columns, idx_t count,
+                    bool hash) {
   width_ = layout.Width();
   nested_.clear();
   rows_.assign(count * width_, 0);

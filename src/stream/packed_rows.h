@@ -1,8 +1,9 @@
 // packed_rows.h - rows as flat bytes: what hash tables and multisets of the operators are made of.
 //
-// A packed row is [null bits | fixed-width values | string slots], padded to 8 bytes. Null values are
-// zero, -0.0 is 0.0 and every NaN is one NaN, so equality is memcmp but for long strings. Filled and
-// read column by column. In memory only: state on disk has its own format (state_format.h).
+// A packed row is [null bits | fixed-width values | string slots], padded to 8 bytes. Null values
+// are zero, -0.0 is 0.0 and every NaN is one NaN, so equality is memcmp but for long strings.
+// Filled and read column by column. In memory only: state on disk has its own format
+// (state_format.h).
 #pragma once
 
 #include <deque>
@@ -67,7 +68,8 @@ class RowLayout {
 class RowBatch {
  public:
   /// Packs `columns` of the chunk (all when null) and hashes them if `hash`.
-  void Fill(const RowLayout& layout, DataChunk& chunk, const std::vector<idx_t>* columns, bool hash);
+  void Fill(const RowLayout& layout, DataChunk& chunk, const std::vector<idx_t>* columns,
+            bool hash);
   void Fill(const RowLayout& layout, std::vector<Vector*>& columns, idx_t count, bool hash);
   uint8_t* Row(idx_t i) { return rows_.data() + i * width_; }
   uint64_t HashOf(idx_t i) const { return hashes_[i]; }
@@ -126,7 +128,8 @@ class RowTable {
   uint8_t* Find(const uint8_t* row, uint64_t hash) const;
   /// The payload of a new row is zero.
   uint8_t* FindOrCreate(const uint8_t* row, uint64_t hash, bool& created);
-  /// FindOrCreate for the first `count` rows of the batch; all of them at once to overlap cache misses.
+  /// FindOrCreate for the first `count` rows of the batch; all of them at once to overlap cache
+  /// misses.
   void FindOrCreateAll(RowBatch& batch, idx_t count, uint8_t** rows);
   void Prefetch(uint64_t hash) const { __builtin_prefetch(&entries_[hash & mask_]); }
   /// Frees the row; its hash must still be that of its columns.

@@ -1,7 +1,9 @@
-// plan_binder.cc - SQL -> bound plan for streaming: DuckDB's parser, binder and a fixed list of its rewrites.
+// plan_binder.cc - SQL -> bound plan for streaming: DuckDB's parser, binder and a fixed list of its
+// rewrites.
 //
-// Not the whole optimizer: rules that read stored statistics would make the plan depend on the data, others
-// prepare batch execution. Calling the rules one by one also leaves the database's settings alone.
+// Not the whole optimizer: rules that read stored statistics would make the plan depend on the
+// data, others prepare batch execution. Calling the rules one by one also leaves the database's
+// settings alone.
 #include "duckdb/common/types/column/column_data_collection.hpp"
 #include "duckdb/main/client_config.hpp"
 #include "duckdb/main/client_context.hpp"
@@ -39,7 +41,8 @@ void RefuseClock(const duckdb::Expression& expression) {
     auto& call = expression.Cast<duckdb::BoundFunctionExpression>();
     if (call.function.GetStability() == duckdb::FunctionStability::CONSISTENT_WITHIN_QUERY) {
       Throw(ErrorCode::kUnsupported,
-            "Compiling a streaming query: {}() is a clock or session function; a running query has no one moment to "
+            "Compiling a streaming query: {}() is a clock or session function; a running query has "
+            "no one moment to "
             "take it at. Store the time in a column of the input, or run the query in batch mode",
             call.function.name);
     }
@@ -92,8 +95,10 @@ BoundPlan BindStreamingPlan(duckdb::ClientContext& context, const std::string& s
   BoundPlan result;
   duckdb::Parser parser(context.GetParserOptions());
   parser.ParseQuery(sql);
-  if (parser.statements.size() != 1 || parser.statements[0]->type != duckdb::StatementType::SELECT_STATEMENT) {
-    Throw(ErrorCode::kInvalid, "Compiling a streaming query: the text must be one SELECT, found '{}'", sql);
+  if (parser.statements.size() != 1 ||
+      parser.statements[0]->type != duckdb::StatementType::SELECT_STATEMENT) {
+    Throw(ErrorCode::kInvalid,
+          "Compiling a streaming query: the text must be one SELECT, found '{}'", sql);
   }
   context.RunFunctionInTransaction([&] {
     duckdb::Planner planner(context);
@@ -114,7 +119,10 @@ std::vector<std::unique_ptr<DataChunk>> RunPlan(duckdb::ClientContext& context,
   plan->ResolveOperatorTypes();
   auto statement = duckdb::make_uniq<duckdb::LogicalPlanStatement>(std::move(plan));
   duckdb::unique_ptr<duckdb::QueryResult> result = connection.Query(std::move(statement));
-  if (result->HasError()) throw ErrorFrom(duckdb::Exception(result->GetErrorType(), result->GetErrorObject().RawMessage()), ErrorCode::kData);
+  if (result->HasError())
+    throw ErrorFrom(
+        duckdb::Exception(result->GetErrorType(), result->GetErrorObject().RawMessage()),
+        ErrorCode::kData);
   std::vector<std::unique_ptr<DataChunk>> chunks;
   while (auto chunk = result->Fetch()) {
     if (chunk->size() == 0) break;

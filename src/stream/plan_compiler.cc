@@ -46,7 +46,8 @@ bool IsConstant(const duckdb::LogicalOperator& plan) {
                      [](auto& child) { return IsConstant(*child); });
 }
 
-std::optional<UniqueKey> MapKey(const UniqueKey& key, const std::vector<std::optional<idx_t>>& where) {
+std::optional<UniqueKey> MapKey(const UniqueKey& key,
+                                const std::vector<std::optional<idx_t>>& where) {
   UniqueKey mapped;
   for (idx_t column : key) {
     if (!where[column]) return std::nullopt;
@@ -56,16 +57,19 @@ std::optional<UniqueKey> MapKey(const UniqueKey& key, const std::vector<std::opt
 }
 
 /// Where each input column stands in the output; nullopt: nowhere.
-std::vector<std::optional<idx_t>> Where(const std::vector<idx_t>& columns, idx_t inputs, idx_t shift = 0) {
+std::vector<std::optional<idx_t>> Where(const std::vector<idx_t>& columns, idx_t inputs,
+                                        idx_t shift = 0) {
   std::vector<std::optional<idx_t>> where(inputs);
   for (idx_t i = 0; i < columns.size(); i++) where[columns[i]] = i + shift;
   return where;
 }
 
-bool ContainsKey(const std::vector<UniqueKey>& keys, const std::vector<std::optional<idx_t>>& columns) {
+bool ContainsKey(const std::vector<UniqueKey>& keys,
+                 const std::vector<std::optional<idx_t>>& columns) {
   return std::any_of(keys.begin(), keys.end(), [&](const UniqueKey& key) {
     return std::all_of(key.begin(), key.end(), [&](idx_t column) {
-      return std::find(columns.begin(), columns.end(), std::optional<idx_t>(column)) != columns.end();
+      return std::find(columns.begin(), columns.end(), std::optional<idx_t>(column)) !=
+             columns.end();
     });
   });
 }
@@ -134,8 +138,8 @@ CompiledPlan PlanCompiler::Compile(duckdb::unique_ptr<duckdb::LogicalOperator> r
   if (!result_.chance.empty()) {
     for (auto& op : result_.operators) {
       if (op->HasState()) {
-        Refuse(fmt::format("{}, whose value differs from call to call, together with {}", result_.chance,
-                           op->Describe()));
+        Refuse(fmt::format("{}, whose value differs from call to call, together with {}",
+                           result_.chance, op->Describe()));
       }
     }
   }
@@ -155,35 +159,45 @@ Operator& PlanCompiler::Walk(duckdb::unique_ptr<duckdb::LogicalOperator>& plan) 
 
 Operator& PlanCompiler::WalkNode(duckdb::LogicalOperator& plan) {
   switch (plan.type) {
-    case LogicalOperatorType::LOGICAL_GET: return WalkGet(plan.Cast<duckdb::LogicalGet>());
-    case LogicalOperatorType::LOGICAL_PROJECTION: return WalkProjection(plan);
-    case LogicalOperatorType::LOGICAL_FILTER: return WalkFilter(plan);
+    case LogicalOperatorType::LOGICAL_GET:
+      return WalkGet(plan.Cast<duckdb::LogicalGet>());
+    case LogicalOperatorType::LOGICAL_PROJECTION:
+      return WalkProjection(plan);
+    case LogicalOperatorType::LOGICAL_FILTER:
+      return WalkFilter(plan);
     case LogicalOperatorType::LOGICAL_AGGREGATE_AND_GROUP_BY:
       return WalkAggregate(plan.Cast<duckdb::LogicalAggregate>());
     case LogicalOperatorType::LOGICAL_COMPARISON_JOIN:
     case LogicalOperatorType::LOGICAL_DELIM_JOIN:
       return WalkJoin(plan.Cast<duckdb::LogicalComparisonJoin>());
     case LogicalOperatorType::LOGICAL_CROSS_PRODUCT:
-    case LogicalOperatorType::LOGICAL_ANY_JOIN: return WalkNestedLoop(plan);
+    case LogicalOperatorType::LOGICAL_ANY_JOIN:
+      return WalkNestedLoop(plan);
     case LogicalOperatorType::LOGICAL_UNION:
     case LogicalOperatorType::LOGICAL_EXCEPT:
     case LogicalOperatorType::LOGICAL_INTERSECT:
       return WalkSetOperation(plan.Cast<duckdb::LogicalSetOperation>());
-    case LogicalOperatorType::LOGICAL_DISTINCT: return WalkDistinct(plan.Cast<duckdb::LogicalDistinct>());
-    case LogicalOperatorType::LOGICAL_LIMIT: return WalkLimit(plan);
-    case LogicalOperatorType::LOGICAL_ORDER_BY: return WalkOrder(plan);
+    case LogicalOperatorType::LOGICAL_DISTINCT:
+      return WalkDistinct(plan.Cast<duckdb::LogicalDistinct>());
+    case LogicalOperatorType::LOGICAL_LIMIT:
+      return WalkLimit(plan);
+    case LogicalOperatorType::LOGICAL_ORDER_BY:
+      return WalkOrder(plan);
     case LogicalOperatorType::LOGICAL_MATERIALIZED_CTE:
-    case LogicalOperatorType::LOGICAL_CTE_REF: return WalkCte(plan);
-    case LogicalOperatorType::LOGICAL_WINDOW: return WalkWindow(plan);
+    case LogicalOperatorType::LOGICAL_CTE_REF:
+      return WalkCte(plan);
+    case LogicalOperatorType::LOGICAL_WINDOW:
+      return WalkWindow(plan);
     case LogicalOperatorType::LOGICAL_DELIM_GET: {
       if (delim_sources_.empty()) Refuse("a correlated subquery of this form");
-      auto& pass = Add(std::make_unique<PassOperator>(plan.types, std::vector<std::optional<idx_t>>{},
-                                                      "OUTER VALUES"),
+      auto& pass = Add(std::make_unique<PassOperator>(
+                           plan.types, std::vector<std::optional<idx_t>>{}, "OUTER VALUES"),
                        {delim_sources_.back()});
       pass.unique_keys = {AllColumns(plan.types.size())};
       return pass;
     }
-    default: Refuse(duckdb::LogicalOperatorToString(plan.type));
+    default:
+      Refuse(duckdb::LogicalOperatorToString(plan.type));
   }
 }
 
@@ -205,7 +219,8 @@ Operator& PlanCompiler::WalkConstant(duckdb::unique_ptr<duckdb::LogicalOperator>
   if (plan->type == LogicalOperatorType::LOGICAL_GET) {
     name += " " + plan->Cast<duckdb::LogicalGet>().function.name;
   }
-  auto& entry = Add(std::make_unique<PassOperator>(types, std::vector<std::optional<idx_t>>{}, name), {});
+  auto& entry =
+      Add(std::make_unique<PassOperator>(types, std::vector<std::optional<idx_t>>{}, name), {});
   result_.constants.push_back({&entry, RunPlan(context_, std::move(plan))});
   return entry;
 }
@@ -215,14 +230,17 @@ idx_t PlanCompiler::InputOf(const std::shared_ptr<const TableDefinition>& defini
     auto& known = *result_.inputs[i].table.definition;
     if (known.path == definition->path && known.options == definition->options) return i;
   }
-  auto& entry = Add(std::make_unique<PassOperator>(duckdb::vector<LogicalType>{}, std::vector<std::optional<idx_t>>{},
+  auto& entry = Add(std::make_unique<PassOperator>(duckdb::vector<LogicalType>{},
+                                                   std::vector<std::optional<idx_t>>{},
                                                    "TABLE " + definition->path.ToString()),
                     {});
   result_.inputs.push_back({SourceTable{definition, {}}, &entry, {}});
   auto& input = result_.inputs.back();
   for (auto& name : definition->primary_key) {
     auto column = definition->FindColumn(name);
-    if (!column) Throw(ErrorCode::kInvalid, "Table {}: key column '{}' does not exist", definition->path.ToString(), name);
+    if (!column)
+      Throw(ErrorCode::kInvalid, "Table {}: key column '{}' does not exist",
+            definition->path.ToString(), name);
     input.key.push_back(ColumnOf(input, *column));
   }
   return result_.inputs.size() - 1;
@@ -237,7 +255,8 @@ idx_t PlanCompiler::ColumnOf(CompiledPlan::Input& input, idx_t column) {
 
 Operator& PlanCompiler::WalkGet(duckdb::LogicalGet& get) {
   const ScanBindData& bound = *BindDataOf(get);
-  if (!get.table_filters.filters.empty()) Refuse("a filter pushed into the scan of " + get.GetName());
+  if (!get.table_filters.filters.empty())
+    Refuse("a filter pushed into the scan of " + get.GetName());
   auto& input = result_.inputs[InputOf(bound.definition)];
   std::vector<std::optional<idx_t>> columns;
   auto& ids = get.GetColumnIds();
@@ -273,11 +292,13 @@ Operator& PlanCompiler::WalkProjection(duckdb::LogicalOperator& plan) {
   for (idx_t i = 0; i < plain.size(); i++) {
     if (plain[i]) where[*plain[i]] = i;
   }
-  auto& project = Add(std::make_unique<ProjectOperator>(context_, std::move(expressions)), {&child});
+  auto& project =
+      Add(std::make_unique<ProjectOperator>(context_, std::move(expressions)), {&child});
   for (auto& key : child.unique_keys) {
     if (auto mapped = MapKey(key, where)) project.unique_keys.push_back(*mapped);
   }
-  project.consolidated = child.consolidated && std::all_of(where.begin(), where.end(), [](auto& at) { return at.has_value(); });
+  project.consolidated = child.consolidated && std::all_of(where.begin(), where.end(),
+                                                           [](auto& at) { return at.has_value(); });
   return project;
 }
 
@@ -300,8 +321,10 @@ Operator& PlanCompiler::PickColumns(Operator& child, const duckdb::vector<idx_t>
 Operator& PlanCompiler::WalkFilter(duckdb::LogicalOperator& plan) {
   Bindings bindings = plan.children[0]->GetColumnBindings();
   Operator& child = Walk(plan.children[0]);
-  if (plan.expressions.empty()) return PickColumns(child, plan.Cast<duckdb::LogicalFilter>().projection_map);
-  auto& filter = Add(std::make_unique<FilterOperator>(context_, child.Types(), Resolve(plan.expressions, bindings)),
+  if (plan.expressions.empty())
+    return PickColumns(child, plan.Cast<duckdb::LogicalFilter>().projection_map);
+  auto& filter = Add(std::make_unique<FilterOperator>(context_, child.Types(),
+                                                      Resolve(plan.expressions, bindings)),
                      {&child});
   filter.unique_keys = child.unique_keys;
   filter.consolidated = child.consolidated;
@@ -317,7 +340,8 @@ Operator& PlanCompiler::WalkAggregate(duckdb::LogicalAggregate& plan) {
     native = native && NativeAggregate(aggregate).has_value();
   }
   if (!native) {
-    if (plan.grouping_sets.size() > 1) Refuse("GROUPING SETS with aggregates other than count, sum, avg, min, max");
+    if (plan.grouping_sets.size() > 1)
+      Refuse("GROUPING SETS with aggregates other than count, sum, avg, min, max");
     ExpressionList partition = Resolve(plan.groups, bindings);
     return Recompute(plan, child, bindings, std::move(partition), AllColumns(plan.groups.size()));
   }
@@ -327,8 +351,8 @@ Operator& PlanCompiler::WalkAggregate(duckdb::LogicalAggregate& plan) {
     std::set<idx_t> columns(grouping.begin(), grouping.end());
     sets.push_back(&AggregateSet(plan, child, bindings, &columns));
   }
-  auto& all = Add(std::make_unique<PassOperator>(sets[0]->Types(), std::vector<std::optional<idx_t>>{},
-                                                 "GROUPING SETS"),
+  auto& all = Add(std::make_unique<PassOperator>(
+                      sets[0]->Types(), std::vector<std::optional<idx_t>>{}, "GROUPING SETS"),
                   {});
   for (Operator* set : sets) all.AddInput(*set);
   return all;
@@ -384,8 +408,10 @@ Operator& PlanCompiler::WalkJoin(duckdb::LogicalComparisonJoin& plan) {
   if (delim) {
     ExpressionList columns =
         Resolve(plan.duplicate_eliminated_columns, outer == 0 ? left_bindings : right_bindings);
-    auto& project = Add(std::make_unique<ProjectOperator>(context_, std::move(columns)), {sides[outer]});
-    auto& distinct = Add(std::make_unique<SetOperator>(project.Types(), SetRule::kDistinct), {&project});
+    auto& project =
+        Add(std::make_unique<ProjectOperator>(context_, std::move(columns)), {sides[outer]});
+    auto& distinct =
+        Add(std::make_unique<SetOperator>(project.Types(), SetRule::kDistinct), {&project});
     delim_sources_.push_back(&distinct);
   }
   sides[1 - outer] = &Walk(plan.children[1 - outer]);
@@ -393,15 +419,33 @@ Operator& PlanCompiler::WalkJoin(duckdb::LogicalComparisonJoin& plan) {
 
   JoinOperator::Plan made;
   switch (plan.join_type) {
-    case duckdb::JoinType::INNER: made.kind = JoinKind::kInner; break;
-    case duckdb::JoinType::SINGLE: made.at_most_one = true; made.kind = JoinKind::kLeft; break;
-    case duckdb::JoinType::LEFT: made.kind = JoinKind::kLeft; break;
-    case duckdb::JoinType::RIGHT: made.kind = JoinKind::kRight; break;
-    case duckdb::JoinType::OUTER: made.kind = JoinKind::kFull; break;
-    case duckdb::JoinType::SEMI: made.kind = JoinKind::kSemi; break;
-    case duckdb::JoinType::ANTI: made.kind = JoinKind::kAnti; break;
-    case duckdb::JoinType::MARK: made.kind = JoinKind::kMark; break;
-    default: Refuse("a join of type " + duckdb::EnumUtil::ToString(plan.join_type));
+    case duckdb::JoinType::INNER:
+      made.kind = JoinKind::kInner;
+      break;
+    case duckdb::JoinType::SINGLE:
+      made.at_most_one = true;
+      made.kind = JoinKind::kLeft;
+      break;
+    case duckdb::JoinType::LEFT:
+      made.kind = JoinKind::kLeft;
+      break;
+    case duckdb::JoinType::RIGHT:
+      made.kind = JoinKind::kRight;
+      break;
+    case duckdb::JoinType::OUTER:
+      made.kind = JoinKind::kFull;
+      break;
+    case duckdb::JoinType::SEMI:
+      made.kind = JoinKind::kSemi;
+      break;
+    case duckdb::JoinType::ANTI:
+      made.kind = JoinKind::kAnti;
+      break;
+    case duckdb::JoinType::MARK:
+      made.kind = JoinKind::kMark;
+      break;
+    default:
+      Refuse("a join of type " + duckdb::EnumUtil::ToString(plan.join_type));
   }
   Bindings both = Concatenate(left_bindings, right_bindings);
   bool mark = made.kind == JoinKind::kMark;
@@ -416,7 +460,8 @@ Operator& PlanCompiler::WalkJoin(duckdb::LogicalComparisonJoin& plan) {
       made.null_matches.push_back(same);
     } else {
       made.residual.push_back(duckdb::make_uniq<duckdb::BoundComparisonExpression>(
-          condition.comparison, ResolveColumns(*condition.left, both), ResolveColumns(*condition.right, both)));
+          condition.comparison, ResolveColumns(*condition.left, both),
+          ResolveColumns(*condition.right, both)));
     }
   }
   if (plan.predicate) made.residual.push_back(ResolveColumns(*plan.predicate, both));
@@ -426,7 +471,8 @@ Operator& PlanCompiler::WalkJoin(duckdb::LogicalComparisonJoin& plan) {
 }
 
 Operator& PlanCompiler::WalkNestedLoop(duckdb::LogicalOperator& plan) {
-  Bindings both = Concatenate(plan.children[0]->GetColumnBindings(), plan.children[1]->GetColumnBindings());
+  Bindings both =
+      Concatenate(plan.children[0]->GetColumnBindings(), plan.children[1]->GetColumnBindings());
   Operator& left = Walk(plan.children[0]);
   Operator& right = Walk(plan.children[1]);
   JoinOperator::Plan made;
@@ -435,14 +481,29 @@ Operator& PlanCompiler::WalkNestedLoop(duckdb::LogicalOperator& plan) {
   if (plan.type == LogicalOperatorType::LOGICAL_ANY_JOIN) {
     auto& any = plan.Cast<duckdb::LogicalAnyJoin>();
     switch (any.join_type) {
-      case duckdb::JoinType::INNER: made.kind = JoinKind::kInner; break;
-      case duckdb::JoinType::LEFT: made.kind = JoinKind::kLeft; break;
-      case duckdb::JoinType::RIGHT: made.kind = JoinKind::kRight; break;
-      case duckdb::JoinType::OUTER: made.kind = JoinKind::kFull; break;
-      case duckdb::JoinType::SEMI: made.kind = JoinKind::kSemi; break;
-      case duckdb::JoinType::ANTI: made.kind = JoinKind::kAnti; break;
-      case duckdb::JoinType::MARK: made.kind = JoinKind::kMark; break;
-      default: Refuse("a join of type " + duckdb::EnumUtil::ToString(any.join_type));
+      case duckdb::JoinType::INNER:
+        made.kind = JoinKind::kInner;
+        break;
+      case duckdb::JoinType::LEFT:
+        made.kind = JoinKind::kLeft;
+        break;
+      case duckdb::JoinType::RIGHT:
+        made.kind = JoinKind::kRight;
+        break;
+      case duckdb::JoinType::OUTER:
+        made.kind = JoinKind::kFull;
+        break;
+      case duckdb::JoinType::SEMI:
+        made.kind = JoinKind::kSemi;
+        break;
+      case duckdb::JoinType::ANTI:
+        made.kind = JoinKind::kAnti;
+        break;
+      case duckdb::JoinType::MARK:
+        made.kind = JoinKind::kMark;
+        break;
+      default:
+        Refuse("a join of type " + duckdb::EnumUtil::ToString(any.join_type));
     }
     made.residual.push_back(ResolveColumns(*any.condition, both));
     made.left_output = MapOrAll(any.left_projection_map, left.Types().size());
@@ -456,7 +517,8 @@ Operator& PlanCompiler::FinishJoin(JoinOperator::Plan plan, Operator& left, Oper
   plan.right_types = right.Types();
   JoinKind kind = plan.kind;
   bool left_once = ContainsKey(left.unique_keys, PlainColumns(plan.left_keys));
-  bool right_once = ContainsKey(right.unique_keys, PlainColumns(plan.right_keys)) || plan.at_most_one;
+  bool right_once =
+      ContainsKey(right.unique_keys, PlainColumns(plan.right_keys)) || plan.at_most_one;
   auto left_where = Where(plan.left_output, left.Types().size());
   auto right_where = Where(plan.right_output, right.Types().size(), plan.left_output.size());
   auto& join = Add(std::make_unique<JoinOperator>(context_, std::move(plan)), {&left, &right});
@@ -492,7 +554,9 @@ Operator& PlanCompiler::WalkSetOperation(duckdb::LogicalSetOperation& plan) {
   for (auto& child : plan.children) children.push_back(&Walk(child));
   SetRule rule = SetRule::kDistinct;
   if (plan.type == LogicalOperatorType::LOGICAL_UNION) {
-    auto& all = Add(std::make_unique<PassOperator>(plan.types, std::vector<std::optional<idx_t>>{}, "UNION ALL"), {});
+    auto& all = Add(std::make_unique<PassOperator>(plan.types, std::vector<std::optional<idx_t>>{},
+                                                   "UNION ALL"),
+                    {});
     for (Operator* child : children) all.AddInput(*child);
     if (plan.setop_all) return all;
     auto& distinct = Add(std::make_unique<SetOperator>(plan.types, rule), {&all});
@@ -522,7 +586,8 @@ Operator& PlanCompiler::WalkDistinct(duckdb::LogicalDistinct& plan) {
     if (auto column = PlainColumn(*target)) covered.insert(*column);
   }
   if (covered.size() == child.Types().size()) {
-    auto& distinct = Add(std::make_unique<SetOperator>(child.Types(), SetRule::kDistinct), {&child});
+    auto& distinct =
+        Add(std::make_unique<SetOperator>(child.Types(), SetRule::kDistinct), {&child});
     distinct.unique_keys = child.unique_keys;
     distinct.unique_keys.push_back(AllColumns(child.Types().size()));
     distinct.consolidated = true;
@@ -546,8 +611,9 @@ Operator& PlanCompiler::WalkCte(duckdb::LogicalOperator& plan) {
   if (plan.type == LogicalOperatorType::LOGICAL_CTE_REF) {
     auto found = ctes_.find(plan.Cast<duckdb::LogicalCTERef>().cte_index);
     if (found == ctes_.end()) Refuse("a recursive WITH");
-    auto& pass = Add(std::make_unique<PassOperator>(plan.types, std::vector<std::optional<idx_t>>{}, "SHARED"),
-                     {found->second});
+    auto& pass = Add(
+        std::make_unique<PassOperator>(plan.types, std::vector<std::optional<idx_t>>{}, "SHARED"),
+        {found->second});
     pass.unique_keys = found->second->unique_keys;
     pass.consolidated = found->second->consolidated;
     return pass;

@@ -1,5 +1,6 @@
-// plan_compiler.h - DuckDB's bound plan -> operators. The compiler walks the plan bottom-up; column references
-// become positions, because every operator's output columns stand in the order of the plan's bindings.
+// plan_compiler.h - DuckDB's bound plan -> operators. The compiler walks the plan bottom-up; column
+// references become positions, because every operator's output columns stand in the order of the
+// plan's bindings.
 #pragma once
 
 #include "stream/dataflow.h"
@@ -38,8 +39,8 @@ struct CompiledPlan {
   Operator* root = nullptr;
   struct Input {
     SourceTable table;
-    Operator* entry;        // Takes the input's chunks.
-    std::vector<idx_t> key; // The primary key: positions in the chunks; empty if it has none.
+    Operator* entry;         // Takes the input's chunks.
+    std::vector<idx_t> key;  // The primary key: positions in the chunks; empty if it has none.
   };
   std::vector<Input> inputs;
   struct Constant {
@@ -77,8 +78,8 @@ class PlanCompiler {
   Operator& WalkOrder(duckdb::LogicalOperator& plan);
   Operator& WalkCte(duckdb::LogicalOperator& plan);
   Operator& WalkWindow(duckdb::LogicalOperator& plan);
-  Operator& Recompute(duckdb::LogicalOperator& plan, Operator& child, const Bindings& bindings, ExpressionList partition,
-                      UniqueKey key_outputs);
+  Operator& Recompute(duckdb::LogicalOperator& plan, Operator& child, const Bindings& bindings,
+                      ExpressionList partition, UniqueKey key_outputs);
 
   template <typename T>
   T& Add(std::unique_ptr<T> made, std::initializer_list<Operator*> inputs) {
@@ -89,12 +90,13 @@ class PlanCompiler {
   }
   Operator& PickColumns(Operator& child, const duckdb::vector<idx_t>& columns);
   Operator& FinishJoin(JoinOperator::Plan plan, Operator& left, Operator& right);
-  ExpressionList Resolve(const ExpressionList& expressions, const Bindings& bindings, bool volatile_ok = false);
+  ExpressionList Resolve(const ExpressionList& expressions, const Bindings& bindings,
+                         bool volatile_ok = false);
 
   duckdb::ClientContext& context_;
   CompiledPlan result_;
-  std::map<idx_t, Operator*> ctes_;        // By table index of the CTE.
-  std::vector<Operator*> delim_sources_;   // Innermost last.
+  std::map<idx_t, Operator*> ctes_;       // By table index of the CTE.
+  std::vector<Operator*> delim_sources_;  // Innermost last.
 };
 
 }  // namespace millrace

@@ -1,4 +1,5 @@
-// plan_ordered.cc - the part of the plan compiler for what depends on order or is recomputed by DuckDB.
+// plan_ordered.cc - the part of the plan compiler for what depends on order or is recomputed by
+// DuckDB.
 #include <algorithm>
 
 #include "duckdb/planner/expression/bound_aggregate_expression.hpp"
@@ -41,9 +42,12 @@ ExpressionList RebindAll(const ExpressionList& expressions, const Bindings& bind
 
 uint64_t LimitValue(duckdb::BoundLimitNode& node, uint64_t unset) {
   switch (node.Type()) {
-    case duckdb::LimitNodeType::UNSET: return unset;
-    case duckdb::LimitNodeType::CONSTANT_VALUE: return node.GetConstantValue();
-    default: Refuse("LIMIT or OFFSET by an expression or a percentage");
+    case duckdb::LimitNodeType::UNSET:
+      return unset;
+    case duckdb::LimitNodeType::CONSTANT_VALUE:
+      return node.GetConstantValue();
+    default:
+      Refuse("LIMIT or OFFSET by an expression or a percentage");
   }
 }
 
@@ -55,7 +59,8 @@ Operator& PlanCompiler::WalkLimit(duckdb::LogicalOperator& plan) {
   uint64_t offset = LimitValue(limit.offset_val, 0);
   duckdb::LogicalOperator* below = plan.children[0].get();
   duckdb::LogicalOrder* order = nullptr;
-  if (below->type == LogicalOperatorType::LOGICAL_ORDER_BY) order = &below->Cast<duckdb::LogicalOrder>();
+  if (below->type == LogicalOperatorType::LOGICAL_ORDER_BY)
+    order = &below->Cast<duckdb::LogicalOrder>();
   auto& source = order ? below->children[0] : plan.children[0];
   Bindings bindings = source->GetColumnBindings();
   Operator& child = Walk(source);
@@ -106,8 +111,9 @@ Operator& PlanCompiler::WalkWindow(duckdb::LogicalOperator& plan) {
   return Recompute(plan, child, bindings, std::move(partition), {});
 }
 
-Operator& PlanCompiler::Recompute(duckdb::LogicalOperator& plan, Operator& child, const Bindings& bindings,
-                                  ExpressionList partition, UniqueKey key_outputs) {
+Operator& PlanCompiler::Recompute(duckdb::LogicalOperator& plan, Operator& child,
+                                  const Bindings& bindings, ExpressionList partition,
+                                  UniqueKey key_outputs) {
   RecomputeOperator::Plan made;
   made.input_types = child.Types();
   made.output_types = plan.types;
@@ -137,8 +143,8 @@ Operator& PlanCompiler::Recompute(duckdb::LogicalOperator& plan, Operator& child
       auto sets = aggregate.grouping_sets;
       auto functions = aggregate.grouping_functions;
       for (idx_t i = 0; i < aggregate.groups.size(); i++) {
-        made.output_partition.push_back(
-            duckdb::make_uniq<duckdb::BoundReferenceExpression>(aggregate.groups[i]->return_type, i));
+        made.output_partition.push_back(duckdb::make_uniq<duckdb::BoundReferenceExpression>(
+            aggregate.groups[i]->return_type, i));
       }
       made.rows_from_nothing = aggregate.groups.empty();
       made.over = [shared, groups, sets, functions](LogicalPlan rows) -> LogicalPlan {
@@ -155,13 +161,15 @@ Operator& PlanCompiler::Recompute(duckdb::LogicalOperator& plan, Operator& child
     }
     case LogicalOperatorType::LOGICAL_DISTINCT: {
       auto& distinct = plan.Cast<duckdb::LogicalDistinct>();
-      auto targets = std::make_shared<ExpressionList>(RebindAll(distinct.distinct_targets, bindings));
+      auto targets =
+          std::make_shared<ExpressionList>(RebindAll(distinct.distinct_targets, bindings));
       auto type = distinct.distinct_type;
       std::shared_ptr<duckdb::BoundOrderModifier> order;
       if (distinct.order_by) {
         order = std::make_shared<duckdb::BoundOrderModifier>();
         for (auto& node : distinct.order_by->orders) {
-          order->orders.emplace_back(node.type, node.null_order, RebindColumns(*node.expression, bindings, 0));
+          order->orders.emplace_back(node.type, node.null_order,
+                                     RebindColumns(*node.expression, bindings, 0));
         }
       }
       made.output_partition = CopyAll(partition);
@@ -175,7 +183,8 @@ Operator& PlanCompiler::Recompute(duckdb::LogicalOperator& plan, Operator& child
       if (!key_outputs.empty()) keys.push_back(key_outputs);
       break;
     }
-    default: Refuse(plan.GetName());
+    default:
+      Refuse(plan.GetName());
   }
   auto& added = Add(std::make_unique<RecomputeOperator>(context_, std::move(made)), {&child});
   added.unique_keys = keys;

@@ -76,7 +76,8 @@ StateReader::StateReader(std::string bytes, const std::string& fingerprint, cons
   uint32_t expected;
   memcpy(&expected, bytes_.data() + end_, sizeof(expected));
   if (Crc32(bytes_.data(), end_) != expected) Corrupt("its checksum does not match");
-  if (std::string_view(Take(kMagic.size()), kMagic.size()) != kMagic) Corrupt("it is no state file");
+  if (std::string_view(Take(kMagic.size()), kMagic.size()) != kMagic)
+    Corrupt("it is no state file");
   auto version = Get<uint16_t>();
   if (version != kVersion) Corrupt(fmt::format("its version is {}, not {}", version, kVersion));
   if (GetString() != fingerprint) Corrupt("it was written by another plan");

@@ -1,7 +1,9 @@
-// state_format.h - operator state on disk: little-endian columns, strings length-prefixed, CRC at the end.
+// state_format.h - operator state on disk: little-endian columns, strings length-prefixed, CRC at
+// the end.
 //
-// A blob is [magic "MRST" | u16 version | string fingerprint | body | u32 CRC-32 of all before it]. Bodies
-// are written by the operators, rows column by column: null bytes, then values (docs/internals/operators.md).
+// A blob is [magic "MRST" | u16 version | string fingerprint | body | u32 CRC-32 of all before it].
+// Bodies are written by the operators, rows column by column: null bytes, then values
+// (docs/internals/operators.md).
 #pragma once
 
 #include "stream/packed_rows.h"

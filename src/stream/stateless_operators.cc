@@ -11,7 +11,8 @@ namespace {
 ExpressionList Conjunction(ExpressionList conditions) {
   ExpressionList one;
   if (conditions.size() == 1) return conditions;
-  auto all = duckdb::make_uniq<duckdb::BoundConjunctionExpression>(duckdb::ExpressionType::CONJUNCTION_AND);
+  auto all = duckdb::make_uniq<duckdb::BoundConjunctionExpression>(
+      duckdb::ExpressionType::CONJUNCTION_AND);
   all->children = std::move(conditions);
   one.push_back(std::move(all));
   return one;
@@ -35,7 +36,9 @@ void RowEmitter::Finish() {
 
 PassOperator::PassOperator(duckdb::vector<LogicalType> types,
                            std::vector<std::optional<idx_t>> columns, std::string description)
-    : Operator(std::move(types)), columns_(std::move(columns)), description_(std::move(description)) {
+    : Operator(std::move(types)),
+      columns_(std::move(columns)),
+      description_(std::move(description)) {
   if (!columns_.empty()) out_.rows.InitializeEmpty(Types());
 }
 
@@ -81,7 +84,8 @@ FilterOperator::FilterOperator(duckdb::ClientContext& context, duckdb::vector<Lo
 
 void FilterOperator::Push(idx_t, ChangeChunk& chunk) {
   if (chunk.size() == 0) return;
-  if (holding_) {  // Rare: a pair lies across two chunks. Its first half goes on now, with its partner known.
+  if (holding_) {  // Rare: a pair lies across two chunks. Its first half goes on now, with its
+                   // partner known.
     holding_ = false;
     bool partner = chunk.KindOf(0) == RowKind::kUpdateAfter;
     joined_.Reset();
@@ -124,7 +128,8 @@ void FilterOperator::Push(idx_t, ChangeChunk& chunk) {
   EmitSelected(chunk, selection_, count);
 }
 
-void FilterOperator::EmitSelected(ChangeChunk& chunk, const SelectionVector& selection, idx_t count) {
+void FilterOperator::EmitSelected(ChangeChunk& chunk, const SelectionVector& selection,
+                                  idx_t count) {
   if (count == 0) return;
   if (count == chunk.size()) return Emit(chunk);
   out_.rows.Reset();

@@ -1,4 +1,5 @@
-// stateless_operators.h - input, projection, filter, UNION ALL: each change at once, in order, with its kind.
+// stateless_operators.h - input, projection, filter, UNION ALL: each change at once, in order, with
+// its kind.
 #pragma once
 
 #include "stream/expressions.h"
@@ -35,7 +36,8 @@ class ProjectOperator : public Operator {
   ChangeChunk out_;
 };
 
-/// Keeps the rows for which all conditions hold. An update that passes only with one half becomes +I or -D.
+/// Keeps the rows for which all conditions hold. An update that passes only with one half becomes
+/// +I or -D.
 class FilterOperator : public Operator {
  public:
   FilterOperator(duckdb::ClientContext& context, duckdb::vector<LogicalType> types,
