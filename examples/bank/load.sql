@@ -1,7 +1,8 @@
 -- The bank: all that it has, then its transactions. One statement set, so that a transaction and the balances that it
--- changes are committed together.
+-- changes are committed together. Commits are frequent, for the reports to follow.
 SET 'pipeline.name' = 'bank-load';
 SET 'table.dml-sync' = 'true';
+SET 'execution.checkpointing.interval' = '${LOAD_CHECKPOINT:-200 ms}';
 EXECUTE STATEMENT SET BEGIN
 INSERT INTO ods_branches SELECT * FROM bank_branches;
 INSERT INTO ods_customers SELECT * FROM bank_customers;
