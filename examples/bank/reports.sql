@@ -1,7 +1,7 @@
 -- Continuous reports: they start on what is there and follow each commit of the load. All queries of a statement set
 -- see the same cut of the ODS tables, so that balances and transactions belong together in every output.
 SET 'execution.runtime-mode' = 'streaming';
-SET 'execution.checkpointing.interval' = '${CHECKPOINT:-1 s}';
+SET 'execution.checkpointing.interval' = '${CHECKPOINT:-2 s}';
 
 SET 'pipeline.name' = 'bank-reports';
 EXECUTE STATEMENT SET BEGIN
