@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The bank's day: its books flow into the lake, reports follow, the CRM's database follows them; then everything is checked.
 #   BANK_TRANSACTIONS (1000000), BANK_ACCOUNTS (100000), BANK_CUSTOMERS (60000), BANK_SEED (42), BANK_FORMAT (rows | debezium-json)
-#   BANK_FOLDER: where the lake goes (default: a folder that is removed afterwards)
+#   BANK_FOLDER: where the lake goes (default: a folder that is removed afterwards). A run that was killed goes on when it
+#   is started again with the same folder; after a run that ended, use another.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 millrace=${MILLRACE:-$here/../../build/millrace}
