@@ -228,7 +228,9 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
     pipeline.target = target.definition->path.ToString();
     auto connection = NewConnection();
     pipeline.flow = Dataflow::Compile(*connection->context, target.duck_sql, target.options);
-    pipeline.sink = engine_.MakeSink(*target.definition, user, false);
+    // Two INSERTs of one statement set may write one table: each commits under its own name.
+    std::string sink_user = pipelines.empty() ? user : fmt::format("{}.{}", user, pipelines.size());
+    pipeline.sink = engine_.MakeSink(*target.definition, sink_user, user, false);
     pipeline.keep_alive = std::shared_ptr<duckdb::Connection>(std::move(connection));
     pipelines.push_back(std::move(pipeline));
   }
@@ -261,7 +263,7 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
 void SqlSession::RunBatchInsert(Target& target, const std::string& folder) {
   Environment& environment = engine_.environment();
   std::string user = CommitUser(environment, "batch", folder);
-  auto sink = engine_.MakeSink(*target.definition, user, true);
+  auto sink = engine_.MakeSink(*target.definition, user, user, true);
   JobFolder job(environment.files, folder);
   job.Lock();
   auto recorded = job.Latest();

@@ -95,12 +95,13 @@ CatalogStore& Engine::Store(const std::string& catalog) {
         DidYouMean(catalog, known));
 }
 
-std::unique_ptr<Sink> Engine::MakeSink(const TableDefinition& definition, const std::string& job,
-                                       bool batch) {
+std::unique_ptr<Sink> Engine::MakeSink(const TableDefinition& definition, const std::string& user,
+                                       const std::string& group, bool batch) {
   std::string connector = definition.Connector();
   if (connector.empty()) {
     LakeSinkOptions options;
-    options.job = job;
+    options.user = user;
+    options.group = group;
     options.batch = batch;
     return MakeLakeSink(OpenLakeTable(table_context(), definition), options);
   }
@@ -110,7 +111,7 @@ std::unique_ptr<Sink> Engine::MakeSink(const TableDefinition& definition, const 
     Throw(ErrorCode::kInvalid, "Inserting into '{}': connector '{}' can only be read",
           definition.path.ToString(), connector);
   }
-  return found.MakeSink(*environment_, definition, job);
+  return found.MakeSink(*environment_, definition, user);
 }
 
 }  // namespace millrace

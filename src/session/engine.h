@@ -34,9 +34,9 @@ class Engine {
   /// Throws: Error(kNotFound) with a suggestion.
   CatalogStore& Store(const std::string& catalog);
 
-  /// A sink into any table that can be written. `job` is its commit user.
-  std::unique_ptr<Sink> MakeSink(const TableDefinition& definition, const std::string& job,
-                                 bool batch);
+  /// A sink into any table that can be written. `user` names this sink alone, `group` the job.
+  std::unique_ptr<Sink> MakeSink(const TableDefinition& definition, const std::string& user,
+                                 const std::string& group, bool batch);
 
  private:
   ConnectorRegistry& connectors_;

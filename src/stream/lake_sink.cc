@@ -20,7 +20,7 @@ class LakeSink : public Sink {
       log_ =
           std::make_unique<LogWriter>(table_->context().files, table_->folder(), std::move(types));
     }
-    writer_ = table_->NewWriter(options_.job);
+    writer_ = table_->NewWriter(options_.user);
   }
 
   ChangelogType Accepts() const override {
@@ -38,7 +38,7 @@ class LakeSink : public Sink {
     full_ = !latest;
     if (!latest) return;
     auto writer = latest->properties.find(kInputFullProperty);
-    full_ = writer != latest->properties.end() && writer->second == options_.job;
+    full_ = writer != latest->properties.end() && writer->second == options_.user;
   }
 
   void Write(ChangeChunk& chunk) override {
@@ -48,20 +48,20 @@ class LakeSink : public Sink {
   }
 
   void EndStep(int64_t step) override {
-    if (log_) log_->EndStep(options_.job, step, table_->context().clock.NowMs());
+    if (log_) log_->EndStep(options_.user, step, table_->context().clock.NowMs());
   }
 
   std::optional<int64_t> LastStep() override {
-    return log_ ? log_->LastStep(options_.job) : std::nullopt;
+    return log_ ? log_->LastStep(options_.user) : std::nullopt;
   }
 
   std::string Prepare(int64_t checkpoint) override {
     if (empty_ && !log_) return "";
     Committable committable = writer_->PrepareCommit();
     if (log_) committable.log_offsets[0] = log_->EndOffset();
-    if (full_) committable.properties[kInputFullProperty] = options_.job;
+    if (full_) committable.properties[kInputFullProperty] = options_.user;
     if (!options_.batch) {
-      committable.properties[kGroupProperty] = fmt::format("{}/{}", options_.job, checkpoint);
+      committable.properties[kGroupProperty] = fmt::format("{}/{}", options_.group, checkpoint);
     }
     empty_ = true;
     return committable.ToJson();
@@ -70,7 +70,7 @@ class LakeSink : public Sink {
   std::optional<Published> Commit(int64_t checkpoint, const std::string& prepared) override {
     if (prepared.empty()) return std::nullopt;
     int64_t identifier = options_.batch ? kBatchCommitIdentifier : checkpoint;
-    auto id = table_->Commit(Committable::FromJson(prepared), options_.job, identifier);
+    auto id = table_->Commit(Committable::FromJson(prepared), options_.user, identifier);
     if (!id) return std::nullopt;
     return Published{table_->folder(), *id};
   }

@@ -8,9 +8,9 @@
 namespace millrace {
 
 struct LakeSinkOptions {
-  std::string job;     // Commit user, stable over restarts.
+  std::string user;    // Commit user: of this sink alone, stable over restarts.
+  std::string group;   // Commit group: that of all sinks of the job.
   bool batch = false;  // One commit with the batch identifier.
-  bool overwrite = false;
 };
 
 /// A sink into `table`. Primary-key tables take upserts; those with changelog-producer=input store
