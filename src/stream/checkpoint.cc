@@ -37,6 +37,7 @@ std::string ToJson(const Checkpoint& checkpoint) {
                          {"cut", checkpoint.cut},
                          {"fingerprints", checkpoint.fingerprints},
                          {"prepared", checkpoint.prepared},
+                         {"input_types", checkpoint.input_types},
                          {"statement", checkpoint.statement},
                          {"finished", checkpoint.finished}};
   return json.dump(2);
@@ -57,6 +58,7 @@ Checkpoint FromJson(const std::string& text, const std::string& path) {
     checkpoint.cut = json.at("cut").get<Cut>();
     checkpoint.fingerprints = json.at("fingerprints").get<std::vector<std::string>>();
     checkpoint.prepared = json.at("prepared").get<std::vector<std::string>>();
+    checkpoint.input_types = json.at("input_types").get<std::vector<std::vector<ChangelogType>>>();
     checkpoint.statement = json.at("statement");
     checkpoint.finished = json.at("finished");
     return checkpoint;

@@ -22,6 +22,7 @@ struct Checkpoint {
   Cut cut;
   std::vector<std::string> fingerprints;  // One per pipeline.
   std::vector<std::string> prepared;      // One per pipeline: Sink::Prepare.
+  std::vector<std::vector<ChangelogType>> input_types;  // Per pipeline, per input.
   std::string statement;                  // What the job runs, to tell a changed one.
   bool finished = false;                  // Bounded inputs were read to their end.
 };

@@ -115,32 +115,59 @@ void Job::BuildSources(const ConnectorRegistry& connectors) {
   }
 }
 
-void Job::Start() {
-  std::vector<std::vector<ChangelogType>> input_types(pipelines_.size());
+void Job::DecideInputTypes() {
+  input_types_.resize(pipelines_.size());
   for (idx_t p = 0; p < pipelines_.size(); p++) {
-    input_types[p].resize(pipelines_[p].flow->Inputs().size());
+    input_types_[p].resize(pipelines_[p].flow->Inputs().size());
   }
   for (const auto& group : groups_) {
     for (idx_t t = 0; t < group->tables.size(); t++) {
       for (const auto& consumer : group->consumers[t]) {
-        input_types[consumer->pipeline][consumer->input] = group->source->Changelog(t);
+        input_types_[consumer->pipeline][consumer->input] = group->source->Changelog(t);
       }
     }
   }
+  auto checkpoint = folder_ ? folder_->Latest() : std::nullopt;
+  if (!checkpoint || checkpoint->input_types.size() != input_types_.size()) return;
+  // An empty table promises nothing at first and more later: less is enough to go on with. A table
+  // that promises less than before has got another writer, and the state built on its changes may
+  // be wrong.
   for (idx_t p = 0; p < pipelines_.size(); p++) {
-    ChangelogType type = pipelines_[p].flow->Start(input_types[p]);
-    if (pipelines_[p].sink->Accepts() == ChangelogType::kAppend && type != ChangelogType::kAppend) {
-      Throw(ErrorCode::kInvalid,
-            "Inserting into '{}': it takes new rows only, but the query's result "
-            "changes ({}); give the table a PRIMARY KEY, or choose a sink that takes updates",
-            pipelines_[p].target, ChangelogTypeName(type));
+    const auto& inputs = pipelines_[p].flow->Inputs();
+    if (checkpoint->input_types[p].size() != inputs.size())
+      return;  // Another plan: Restore says so.
+    for (idx_t i = 0; i < inputs.size(); i++) {
+      ChangelogType before = checkpoint->input_types[p][i];
+      if (input_types_[p][i] != before && before != ChangelogType::kUpsert) {
+        Throw(
+            ErrorCode::kInvalid,
+            "Resuming job '{}': the changes of table '{}' were of type '{}' and are now '{}' (does "
+            "another job write it, too?); start over with --fresh",
+            options_.name, inputs[i].definition->path.ToString(), ChangelogTypeName(before),
+            ChangelogTypeName(input_types_[p][i]));
+      }
+      input_types_[p][i] = before;
     }
-    pipelines_[p].sink->SetInputType(type);
-    journaled_ = journaled_ || pipelines_[p].sink->ShowsSteps();
   }
+}
+
+void Job::Start() {
   if (!options_.folder.empty()) {
     folder_ = std::make_unique<JobFolder>(environment_.files, options_.folder);
     folder_->Lock();
+  }
+  DecideInputTypes();
+  for (idx_t p = 0; p < pipelines_.size(); p++) {
+    ChangelogType type = pipelines_[p].flow->Start(input_types_[p]);
+    if (pipelines_[p].sink->Accepts() == ChangelogType::kAppend && type != ChangelogType::kAppend) {
+      Throw(
+          ErrorCode::kInvalid,
+          "Inserting into '{}': it takes new rows only, but the query's result changes ({}); give "
+          "the table a PRIMARY KEY, or choose a sink that takes updates",
+          pipelines_[p].target, ChangelogTypeName(type));
+    }
+    pipelines_[p].sink->SetInputType(type);
+    journaled_ = journaled_ || pipelines_[p].sink->ShowsSteps();
   }
   journaled_ = journaled_ && folder_ != nullptr;
 }
@@ -340,6 +367,7 @@ void Job::TakeCheckpoint(bool finished) {
   checkpoint.step = step_;
   checkpoint.cut = CurrentCut();
   checkpoint.statement = options_.statement;
+  checkpoint.input_types = input_types_;
   checkpoint.finished = finished;
   for (idx_t p = 0; p < pipelines_.size(); p++) {
     checkpoint.prepared.push_back(pipelines_[p].sink->Prepare(checkpoint.id));

@@ -78,6 +78,8 @@ class Job {
 
   void BuildSources(const ConnectorRegistry& connectors);
   void Start();
+  /// What the sources promise; a resumed job keeps what its state was built on.
+  void DecideInputTypes();
   void Restore();
   void Loop();
   /// Reads all sources (to `until` when replaying); what they told together.
@@ -93,6 +95,7 @@ class Job {
   const JobOptions options_;
   std::vector<Pipeline> pipelines_;
   std::vector<std::unique_ptr<SourceGroup>> groups_;
+  std::vector<std::vector<ChangelogType>> input_types_;  // Per pipeline, per input.
   std::unique_ptr<JobFolder> folder_;
   bool journaled_ = false;
   int64_t step_ = 0;
