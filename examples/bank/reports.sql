@@ -5,12 +5,16 @@ SET 'execution.checkpointing.interval' = '${CHECKPOINT:-2 s}';
 
 SET 'pipeline.name' = 'bank-reports';
 EXECUTE STATEMENT SET BEGIN
+-- Accounts, customers and branches meet first, and the transactions last: a join remembers both of its sides, so the
+-- many rows are remembered once.
 INSERT INTO dwd_transactions
-SELECT t.transaction_id, t.booked_at, t.kind, t.amount, t.account_id, a.customer_id, c.segment, a.branch_id, b.branch_name, b.city
-FROM ods_transactions t
-JOIN ods_accounts a ON a.account_id = t.account_id
-JOIN ods_customers c ON c.customer_id = a.customer_id
-JOIN ods_branches b ON b.branch_id = a.branch_id;
+SELECT t.transaction_id, t.booked_at, t.kind, t.amount, t.account_id, d.customer_id, d.segment, d.branch_id, d.branch_name, d.city
+FROM ods_transactions t JOIN (
+  SELECT a.account_id, a.customer_id, c.segment, a.branch_id, b.branch_name, b.city
+  FROM ods_accounts a
+  JOIN ods_customers c ON c.customer_id = a.customer_id
+  JOIN ods_branches b ON b.branch_id = a.branch_id
+) AS d ON d.account_id = t.account_id;
 
 INSERT INTO books
 SELECT a.accounts, a.opening, t.deposits, t.withdrawals, t.loans, a.balances,

@@ -20,11 +20,11 @@ struct Checkpoint {
   int64_t id = 0;
   int64_t step = 0;  // The last step it includes.
   Cut cut;
-  std::vector<std::string> fingerprints;  // One per pipeline.
-  std::vector<std::string> prepared;      // One per pipeline: Sink::Prepare.
+  std::vector<std::string> fingerprints;                // One per pipeline.
+  std::vector<std::string> prepared;                    // One per pipeline: Sink::Prepare.
   std::vector<std::vector<ChangelogType>> input_types;  // Per pipeline, per input.
-  std::string statement;                  // What the job runs, to tell a changed one.
-  bool finished = false;                  // Bounded inputs were read to their end.
+  std::string statement;                                // What the job runs, to tell a changed one.
+  bool finished = false;                                // Bounded inputs were read to their end.
 };
 
 struct JournalStep {

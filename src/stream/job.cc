@@ -156,7 +156,27 @@ void Job::Start() {
     folder_ = std::make_unique<JobFolder>(environment_.files, options_.folder);
     folder_->Lock();
   }
+  postponed_ = AwaitsFirstData() && !(folder_ && folder_->Latest());
+  if (!postponed_) StartFlows();
+}
+
+bool Job::AwaitsFirstData() const {
+  for (const auto& group : groups_) {
+    if (!group->source->AwaitsFirstData()) return false;
+  }
+  return !groups_.empty();
+}
+
+void Job::StartFlows() {
+  postponed_ = false;
   DecideInputTypes();
+  for (const auto& group : groups_) {
+    for (idx_t t = 0; t < group->tables.size(); t++) {
+      for (const auto& consumer : group->consumers[t]) {
+        group->source->RelyOn(t, input_types_[consumer->pipeline][consumer->input]);
+      }
+    }
+  }
   for (idx_t p = 0; p < pipelines_.size(); p++) {
     ChangelogType type = pipelines_[p].flow->Start(input_types_[p]);
     if (pipelines_[p].sink->Accepts() == ChangelogType::kAppend && type != ChangelogType::kAppend) {
@@ -216,6 +236,15 @@ void Job::Loop() {
       asked_idle = idle_asked_;
       asked_checkpoint = checkpoints_asked_;
     }
+    if (postponed_ && !cancelled_ && AwaitsFirstData()) {
+      std::unique_lock lock(mutex_);
+      bool asked = asked_idle > idle_done_ || asked_checkpoint > checkpoints_done_;
+      if (!asked) {
+        changed_.wait_for(lock, std::chrono::milliseconds(kIdleWaitMs));
+        continue;
+      }
+    }
+    if (postponed_) StartFlows();
     if (cancelled_) {
       if (folder_ && dirty_ && !abandoned_) TakeCheckpoint(false);
       return;
@@ -279,7 +308,9 @@ void Job::Restore() {
     checkpoint_id_ = checkpoint->id;
     CommitPrepared(*checkpoint);
   }
-  for (const JournalStep& step : folder_->Journal(checkpoint_id_)) {
+  std::vector<JournalStep> journal = folder_->Journal(checkpoint_id_);
+  if (!journal.empty() && postponed_) StartFlows();
+  for (const JournalStep& step : journal) {
     if (step.step != step_ + 1) {
       Throw(ErrorCode::kCorrupt, "Resuming job '{}': its journal goes from step {} to {}",
             options_.name, step_, step.step);

@@ -78,6 +78,8 @@ class Job {
 
   void BuildSources(const ConnectorRegistry& connectors);
   void Start();
+  void StartFlows();
+  bool AwaitsFirstData() const;
   /// What the sources promise; a resumed job keeps what its state was built on.
   void DecideInputTypes();
   void Restore();
@@ -98,6 +100,7 @@ class Job {
   std::vector<std::vector<ChangelogType>> input_types_;  // Per pipeline, per input.
   std::unique_ptr<JobFolder> folder_;
   bool journaled_ = false;
+  bool postponed_ = false;  // Flows start when the first data tells what changes are like.
   int64_t step_ = 0;
   int64_t checkpoint_id_ = 0;
   int64_t last_checkpoint_us_ = 0;

@@ -27,6 +27,7 @@ struct LakeInput {
   TablePosition position;
   std::unique_ptr<LogReader> log;
   bool has_log = false;
+  bool relied_on_full = false;
   bool skip_full = false;                 // scan.mode = latest, from-snapshot: changes only.
   std::optional<int64_t> start_snapshot;  // Of from-snapshot(-full), scan.snapshot-id.
 };
@@ -56,6 +57,20 @@ class LakeSource : public Source {
     return inputs_[index].table->StreamType();
   }
   bool IsBounded() const override { return bounded_; }
+  void RelyOn(idx_t index, ChangelogType type) override {
+    inputs_[index].relied_on_full = type == ChangelogType::kFull;
+  }
+  bool AwaitsFirstData() const override {
+    if (bounded_) return false;
+    std::map<std::string, std::optional<CommitGroup>> newest;
+    for (const LakeInput& input : inputs_) {
+      if (input.position.snapshot != kNotStarted || input.has_log || input.start_snapshot ||
+          FirstSnapshot(input, newest) > 0) {
+        return false;
+      }
+    }
+    return true;
+  }
   int64_t EventTimeMs() const override { return event_time_ms_; }
 
   SourceStatus Read(const ReadLimit& limit,
@@ -264,6 +279,13 @@ class LakeSource : public Source {
           Throw(ErrorCode::kNotFound, "Following table '{}': snapshot {} is gone",
                 input.table->folder(), id);
         event_time_ms_ = std::max(event_time_ms_, changes->time_ms);
+        if (input.relied_on_full && !changes->full && !changes->splits.empty()) {
+          Throw(
+              ErrorCode::kInvalid,
+              "Following table '{}': snapshot {} was made by another writer, whose changes do not "
+              "carry the old values of rows; start over with --fresh to follow both",
+              input.table->folder(), id);
+        }
         for (const Split& split : changes->splits) {
           input.table->ReadChanges(split, input.columns, receive);
         }

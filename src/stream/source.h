@@ -40,7 +40,12 @@ class Source {
   virtual ~Source() = default;
   /// What the stream of table `index` may be trusted with.
   virtual ChangelogType Changelog(idx_t index) const = 0;
+  /// The job relies on changes of this type from here on; should the table break the promise, Read
+  /// throws.
+  virtual void RelyOn(idx_t /*index*/, ChangelogType /*type*/) {}
   virtual bool IsBounded() const = 0;
+  /// Nothing has ever been written to its tables, and what Changelog says may still get better.
+  virtual bool AwaitsFirstData() const { return false; }
   /// Reads one step. `receive(table index, chunk)`: chunks hold the wanted columns.
   virtual SourceStatus Read(const ReadLimit& limit,
                             const std::function<void(idx_t, ChangeChunk&)>& receive) = 0;

@@ -1,6 +1,7 @@
 #include "stream/state_format.h"
 
-#include <array>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 namespace millrace {
 
@@ -9,23 +10,11 @@ namespace {
 constexpr std::string_view kMagic = "MRST";
 constexpr uint16_t kVersion = 1;
 
-constexpr std::array<uint32_t, 256> MakeCrcTable() {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t i = 0; i < 256; i++) {
-    uint32_t value = i;
-    for (int bit = 0; bit < 8; bit++) value = (value >> 1) ^ (value & 1 ? 0xEDB88320U : 0);
-    table[i] = value;
-  }
-  return table;
-}
+// Rows lie scattered in memory: a block of them fits the cache while its columns are written.
+constexpr idx_t kBlockRows = 1024;
 
-uint32_t Crc32(const char* data, size_t size) {
-  static constexpr auto kTable = MakeCrcTable();
-  uint32_t crc = ~0U;
-  for (size_t i = 0; i < size; i++) {
-    crc = (crc >> 8) ^ kTable[(crc ^ static_cast<uint8_t>(data[i])) & 255];
-  }
-  return ~crc;
+uint64_t Checksum(const char* data, size_t size) {
+  return XXH3_64bits(data, size);
 }
 
 }  // namespace
@@ -49,33 +38,49 @@ void StateWriter::PutTypes(const duckdb::vector<LogicalType>& types) {
 
 void StateWriter::PutRows(const RowLayout& layout, const std::vector<uint8_t*>& rows) {
   Put(static_cast<uint64_t>(rows.size()));
+  for (idx_t first = 0; first < rows.size(); first += kBlockRows) {
+    PutBlock(layout, rows.data() + first, std::min<idx_t>(kBlockRows, rows.size() - first));
+  }
+}
+
+void StateWriter::PutBlock(const RowLayout& layout, uint8_t* const* rows, idx_t count) {
   for (idx_t column = 0; column < layout.Columns(); column++) {
-    for (const uint8_t* row : rows) Put(static_cast<uint8_t>(layout.IsNull(row, column)));
-    for (const uint8_t* row : rows) {
-      const uint8_t* value = layout.ValueAt(row, column);
-      if (layout.IsNull(row, column)) continue;
-      if (layout.IsString(column)) {
-        auto& text = *reinterpret_cast<const string_t*>(value);
+    size_t at = bytes_.size();
+    bytes_.resize(at + count);
+    for (idx_t i = 0; i < count; i++) bytes_[at + i] = layout.IsNull(rows[i], column) ? 1 : 0;
+    if (layout.IsString(column)) {
+      for (idx_t i = 0; i < count; i++) {
+        if (layout.IsNull(rows[i], column)) continue;
+        auto& text = *reinterpret_cast<const string_t*>(layout.ValueAt(rows[i], column));
         PutString({text.GetData(), text.GetSize()});
-      } else {
-        bytes_.append(reinterpret_cast<const char*>(value), layout.ValueBytes(column));
       }
+      continue;
     }
+    size_t width = layout.ValueBytes(column);
+    size_t values = bytes_.size();
+    bytes_.resize(values + count * width);
+    char* out = bytes_.data() + values;
+    for (idx_t i = 0; i < count; i++) {
+      if (layout.IsNull(rows[i], column)) continue;
+      memcpy(out, layout.ValueAt(rows[i], column), width);
+      out += width;
+    }
+    bytes_.resize(static_cast<size_t>(out - bytes_.data()));
   }
 }
 
 std::string StateWriter::Finish() {
-  Put(Crc32(bytes_.data(), bytes_.size()));
+  Put(Checksum(bytes_.data(), bytes_.size()));
   return std::move(bytes_);
 }
 
 StateReader::StateReader(std::string bytes, const std::string& fingerprint, const std::string& what)
     : bytes_(std::move(bytes)), what_(what), end_(bytes_.size()) {
-  if (bytes_.size() < kMagic.size() + 10) Corrupt("it is cut short");
-  end_ -= sizeof(uint32_t);
-  uint32_t expected;
+  if (bytes_.size() < kMagic.size() + 14) Corrupt("it is cut short");
+  end_ -= sizeof(uint64_t);
+  uint64_t expected;
   memcpy(&expected, bytes_.data() + end_, sizeof(expected));
-  if (Crc32(bytes_.data(), end_) != expected) Corrupt("its checksum does not match");
+  if (Checksum(bytes_.data(), end_) != expected) Corrupt("its checksum does not match");
   if (std::string_view(Take(kMagic.size()), kMagic.size()) != kMagic)
     Corrupt("it is no state file");
   auto version = Get<uint16_t>();
@@ -112,10 +117,18 @@ void StateReader::GetRows(const RowLayout& layout,
   auto count = Get<uint64_t>();
   if (layout.Columns() > 0 && count > end_ - at_) Corrupt("its row count is impossible");
   auto& rows = rows_.emplace_back(count * layout.Width());
+  for (idx_t first = 0; first < count; first += kBlockRows) {
+    GetBlock(layout, rows.data() + first * layout.Width(),
+             std::min<idx_t>(kBlockRows, count - first));
+  }
+  for (idx_t i = 0; i < count; i++) visit(i, rows.data() + i * layout.Width());
+}
+
+void StateReader::GetBlock(const RowLayout& layout, uint8_t* rows, idx_t count) {
   for (idx_t column = 0; column < layout.Columns(); column++) {
     const char* nulls = Take(count);
     for (idx_t i = 0; i < count; i++) {
-      uint8_t* row = rows.data() + i * layout.Width();
+      uint8_t* row = rows + i * layout.Width();
       auto value = const_cast<uint8_t*>(layout.ValueAt(row, column));
       if (nulls[i]) {
         row[column >> 3] |= static_cast<uint8_t>(1 << (column & 7));
@@ -128,7 +141,6 @@ void StateReader::GetRows(const RowLayout& layout,
       }
     }
   }
-  for (idx_t i = 0; i < count; i++) visit(i, rows.data() + i * layout.Width());
 }
 
 }  // namespace millrace

@@ -1,9 +1,9 @@
-// state_format.h - operator state on disk: little-endian columns, strings length-prefixed, CRC at
-// the end.
+// state_format.h - operator state on disk: little-endian columns, strings length-prefixed, a
+// checksum at the end.
 //
-// A blob is [magic "MRST" | u16 version | string fingerprint | body | u32 CRC-32 of all before it].
-// Bodies are written by the operators, rows column by column: null bytes, then values
-// (docs/internals/operators.md).
+// A blob is [magic "MRST" | u16 version | string fingerprint | body | u64 XXH3 of all before it].
+// Bodies are written by the operators (docs/internals/operators.md), rows in blocks of 1024, column
+// by column: null bytes, then the values that are there.
 #pragma once
 
 #include "stream/packed_rows.h"
@@ -25,6 +25,8 @@ class StateWriter {
   std::string Finish();
 
  private:
+  void PutBlock(const RowLayout& layout, uint8_t* const* rows, idx_t count);
+
   std::string bytes_;
 };
 
@@ -47,6 +49,7 @@ class StateReader {
 
  private:
   const char* Take(size_t size);
+  void GetBlock(const RowLayout& layout, uint8_t* rows, idx_t count);
 
   std::string bytes_;
   std::string what_;
