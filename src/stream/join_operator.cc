@@ -85,15 +85,44 @@ void JoinOperator::Push(idx_t port, ChangeChunk& chunk) {
   idx_t count = chunk.size();
   if (count == 0) return;
   Side& side = sides_[port];
+  side.row_batch.Fill(side.layout, chunk.rows, nullptr, !side.append_only);
+  if (!side.append_only && DropUnchanged(port, chunk)) return;
   side.keys->Evaluate(chunk.rows, side.key_chunk);
   side.key_chunk.SetCardinality(count);
   side.key_batch.Fill(keys_->Layout(), side.key_chunk, nullptr, true);
-  side.row_batch.Fill(side.layout, chunk.rows, nullptr, !side.append_only);
   key_rows_.resize(count);
   keys_->FindOrCreateAll(side.key_batch, count, key_rows_.data());
   Probe(port, chunk);
   FlushOut();
   Store(port, chunk);
+}
+
+// An update of columns that the query does not use leaves the row as it was: without this, each
+// change of a balance would send all transactions of the account through the join, twice.
+bool JoinOperator::DropUnchanged(idx_t port, ChangeChunk& chunk) {
+  Side& side = sides_[port];
+  SelectionVector kept(chunk.size());
+  idx_t count = 0;
+  for (idx_t i = 0; i < chunk.size(); i++) {
+    bool pair = i + 1 < chunk.size() && Weight(chunk.KindOf(i)) < 0 &&
+                Weight(chunk.KindOf(i + 1)) > 0 &&
+                side.row_batch.HashOf(i) == side.row_batch.HashOf(i + 1) &&
+                side.layout.Equal(side.row_batch.Row(i), side.row_batch.Row(i + 1));
+    if (pair) {
+      i++;
+    } else {
+      kept.set_index(count++, i);
+    }
+  }
+  if (count == chunk.size()) return false;
+  if (count == 0) return true;
+  ChangeChunk changed;
+  changed.rows.InitializeEmpty(chunk.rows.GetTypes());
+  changed.rows.Reference(chunk.rows);
+  changed.rows.Slice(kept, count);
+  for (idx_t i = 0; i < count; i++) changed.kinds.push_back(chunk.KindOf(kept.get_index(i)));
+  Push(port, changed);  // What is left may form further pairs; each round drops some.
+  return true;
 }
 
 void JoinOperator::Probe(idx_t port, ChangeChunk& chunk) {

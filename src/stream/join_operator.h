@@ -76,6 +76,8 @@ class JoinOperator : public Operator {
   uint8_t Mark(uint8_t* key, const RowHead* row) const;
   bool Shown(int64_t matches) const { return (matches > 0) == (plan_.kind == JoinKind::kSemi); }
 
+  /// Pushes what remains without updates that changed nothing; false when there are none.
+  bool DropUnchanged(idx_t port, ChangeChunk& chunk);
   void Probe(idx_t port, ChangeChunk& chunk);
   void ProbeOneSidedByKey(idx_t port, idx_t row, uint8_t* key, int64_t weight);
   void Candidate(idx_t port, idx_t row, uint8_t* partner);

@@ -37,6 +37,10 @@ std::string Option(const Table& table, const std::string& key) {
   return found == table.options().end() ? "" : found->second;
 }
 
+// Warehouse and job -> the last checkpoint of the job that a step may read; nullopt: none is
+// complete.
+using Caps = std::map<std::string, std::optional<int64_t>>;
+
 class LakeSource : public Source {
  public:
   LakeSource(TableContext context, const std::vector<SourceTable>& tables, bool bounded)
@@ -62,10 +66,10 @@ class LakeSource : public Source {
   }
   bool AwaitsFirstData() const override {
     if (bounded_) return false;
-    std::map<std::string, std::optional<CommitGroup>> newest;
+    Caps caps;
     for (const LakeInput& input : inputs_) {
       if (input.position.snapshot != kNotStarted || input.has_log || input.start_snapshot ||
-          FirstSnapshot(input, newest) > 0) {
+          FirstSnapshot(input, caps) > 0) {
         return false;
       }
     }
@@ -75,7 +79,8 @@ class LakeSource : public Source {
 
   SourceStatus Read(const ReadLimit& limit,
                     const std::function<void(idx_t, ChangeChunk&)>& receive) override {
-    std::vector<TablePosition> targets = limit.until ? Parse(*limit.until) : Targets();
+    std::vector<TablePosition> targets =
+        limit.until ? Parse(*limit.until) : Targets(limit.max_rows);
     bool moved = false;
     for (idx_t i = 0; i < inputs_.size(); i++) {
       if (targets[i] == inputs_[i].position) continue;
@@ -147,19 +152,20 @@ class LakeSource : public Source {
     return positions;
   }
 
-  // How far every table may be read now: to its newest snapshot, except that snapshots of a commit
-  // group count only once the group is complete, and tables of one group stop at the same group.
-  std::vector<TablePosition> Targets() {
-    std::map<std::string, std::optional<CommitGroup>>
-        newest;  // warehouse + job -> its newest group.
+  // How far every table may be read now: on by about `max_rows`, snapshot by snapshot, except that
+  // snapshots of a commit group count only once the group is complete, and tables of one group stop
+  // at the same group.
+  std::vector<TablePosition> Targets(idx_t max_rows) {
+    Caps caps;
+    ChooseGroups(max_rows, caps);
     std::vector<TablePosition> targets;
     for (LakeInput& input : inputs_) {
       TablePosition target = input.position;
       if (target.snapshot == kNotStarted) {
-        target.snapshot = FirstSnapshot(input, newest);
+        target.snapshot = FirstSnapshot(input, caps);
         if (input.has_log) target.log_offset = LogOffsetOf(input, target.snapshot);
       } else if (!input.has_log) {
-        target.snapshot = LastAdmitted(input, target.snapshot, newest);
+        target.snapshot = LastAdmitted(input, max_rows, caps);
       }
       targets.push_back(target);
     }
@@ -206,8 +212,7 @@ class LakeSource : public Source {
                                        offset);
   }
 
-  int64_t FirstSnapshot(const LakeInput& input,
-                        std::map<std::string, std::optional<CommitGroup>>& newest) const {
+  int64_t FirstSnapshot(const LakeInput& input, Caps& caps) const {
     if (input.start_snapshot) {
       if (!input.table->FindSnapshot(*input.start_snapshot)) {
         Throw(ErrorCode::kNotFound,
@@ -225,17 +230,50 @@ class LakeSource : public Source {
     // at.
     while (id > 0) {
       auto snapshot = input.table->FindSnapshot(id);
-      if (!snapshot || Admitted(input, *snapshot, newest)) break;
+      if (!snapshot || Admitted(input, *snapshot, caps)) break;
       id--;
     }
     return id;
   }
 
-  int64_t LastAdmitted(const LakeInput& input, int64_t from,
-                       std::map<std::string, std::optional<CommitGroup>>& newest) const {
+  static idx_t RowsOf(const Snapshot& snapshot) {
+    if (snapshot.commit_kind == CommitKind::kCompact) return 0;
+    return static_cast<idx_t>(std::max<int64_t>(
+        0, snapshot.changelog_record_count.value_or(snapshot.delta_record_count)));
+  }
+
+  // For jobs that write several of the tables: the first group that makes the step large enough.
+  void ChooseGroups(idx_t max_rows, Caps& caps) const {
+    std::map<std::string, std::map<int64_t, idx_t>> rows;  // Per job: rows by checkpoint.
+    for (const LakeInput& input : inputs_) {
+      if (input.position.snapshot == kNotStarted || input.has_log) continue;
+      for (int64_t id = input.position.snapshot + 1; auto next = input.table->FindSnapshot(id);
+           id++) {
+        auto group = GroupOf(*next);
+        if (!group) continue;
+        std::optional<int64_t> cap = CapOf(input, group->first, caps);
+        if (cap && group->second <= *cap)
+          rows[KeyOf(input, group->first)][group->second] += RowsOf(*next);
+      }
+    }
+    for (const auto& [key, checkpoints] : rows) {
+      idx_t total = 0;
+      for (const auto& [checkpoint, count] : checkpoints) {
+        total += count;
+        if (total < max_rows) continue;
+        caps[key] = checkpoint;
+        break;
+      }
+    }
+  }
+
+  int64_t LastAdmitted(const LakeInput& input, idx_t max_rows, Caps& caps) const {
+    int64_t from = input.position.snapshot;
     int64_t id = from;
+    idx_t rows = 0;  // Of snapshots that belong to no group.
     while (auto next = input.table->FindSnapshot(id + 1)) {
-      if (!Admitted(input, *next, newest)) break;
+      if (rows >= max_rows || !Admitted(input, *next, caps)) break;
+      if (!GroupOf(*next)) rows += RowsOf(*next);
       id++;
     }
     if (id == from) {  // Nothing new, or expired under us: PlanChanges tells which.
@@ -247,14 +285,25 @@ class LakeSource : public Source {
     return id;
   }
 
-  bool Admitted(const LakeInput& input, const Snapshot& snapshot,
-                std::map<std::string, std::optional<CommitGroup>>& newest) const {
+  static std::string KeyOf(const LakeInput& input, const std::string& job) {
+    return WarehouseOf(input.table->folder()) + "\n" + job;
+  }
+
+  // Up to which checkpoint of `job` its tables may be read; unless chosen, the newest complete one.
+  std::optional<int64_t> CapOf(const LakeInput& input, const std::string& job, Caps& caps) const {
+    auto [slot, is_new] = caps.try_emplace(KeyOf(input, job));
+    if (is_new) {
+      auto group = LatestCommitGroup(context_.files, WarehouseOf(input.table->folder()), job);
+      if (group) slot->second = group->checkpoint;
+    }
+    return slot->second;
+  }
+
+  bool Admitted(const LakeInput& input, const Snapshot& snapshot, Caps& caps) const {
     auto group = GroupOf(snapshot);
     if (!group) return true;
-    std::string warehouse = WarehouseOf(input.table->folder());
-    auto [slot, is_new] = newest.try_emplace(warehouse + "\n" + group->first);
-    if (is_new) slot->second = LatestCommitGroup(context_.files, warehouse, group->first);
-    return slot->second && slot->second->checkpoint >= group->second;
+    std::optional<int64_t> cap = CapOf(input, group->first, caps);
+    return cap && *cap >= group->second;
   }
 
   // The log position that the files of `snapshot` include: from the newest snapshot that tells one.
