@@ -15,10 +15,14 @@ class FolderStateStore : public StateStore {
   FolderStateStore(FileSystem& files, std::string prefix)
       : files_(files), prefix_(std::move(prefix)) {}
 
-  void Put(const std::string& key, std::string bytes) override {
-    auto file = files_.OpenForWrite(prefix_ + key);
+  void Append(const std::string& key, std::string_view bytes) override {
+    auto& file = open_[key];
+    if (!file) file = files_.OpenForWrite(prefix_ + key);
     file->Append(bytes);
-    file->Close();
+  }
+  void Close(const std::string& key) override {
+    open_.at(key)->Close();
+    open_.erase(key);
   }
   std::optional<std::string> Get(const std::string& key) override {
     if (!files_.Exists(prefix_ + key)) return std::nullopt;
@@ -28,6 +32,7 @@ class FolderStateStore : public StateStore {
  private:
   FileSystem& files_;
   const std::string prefix_;
+  std::map<std::string, std::unique_ptr<WritableFile>> open_;
 };
 
 std::string ToJson(const Checkpoint& checkpoint) {

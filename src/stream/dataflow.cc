@@ -67,14 +67,14 @@ class CompiledDataflow : public Dataflow {
 
   void Save(StateStore& store) override {
     MILLRACE_CHECK(started_);
-    StateWriter head(fingerprint_);
+    StateWriter head(store, "dataflow", fingerprint_);
     head.Put(static_cast<uint8_t>(constants_pushed_));
-    store.Put("dataflow", head.Finish());
+    head.Finish();
     for (idx_t i = 0; i < plan_.operators.size(); i++) {
       if (!plan_.operators[i]->HasState()) continue;
-      StateWriter writer(fingerprint_);
+      StateWriter writer(store, Key(i), fingerprint_);
       plan_.operators[i]->Save(writer);
-      store.Put(Key(i), writer.Finish());
+      writer.Finish();
     }
   }
 

@@ -21,7 +21,10 @@ namespace millrace {
 class StateStore {
  public:
   virtual ~StateStore() = default;
-  virtual void Put(const std::string& key, std::string bytes) = 0;
+  /// Adds to the value of `key`, which begins empty.
+  virtual void Append(const std::string& key, std::string_view bytes) = 0;
+  /// The value is whole and durable.
+  virtual void Close(const std::string& key) = 0;
   /// nullopt when there is none.
   virtual std::optional<std::string> Get(const std::string& key) = 0;
 };

@@ -31,7 +31,8 @@ struct TestChange {
 /// Keeps state in memory.
 class MemoryStore : public StateStore {
  public:
-  void Put(const std::string& key, std::string bytes) override { bytes_[key] = std::move(bytes); }
+  void Append(const std::string& key, std::string_view bytes) override { bytes_[key] += bytes; }
+  void Close(const std::string&) override {}
   std::optional<std::string> Get(const std::string& key) override {
     auto found = bytes_.find(key);
     return found == bytes_.end() ? std::nullopt : std::optional(found->second);

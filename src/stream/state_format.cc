@@ -13,16 +13,29 @@ constexpr uint16_t kVersion = 1;
 // Rows lie scattered in memory: a block of them fits the cache while its columns are written.
 constexpr idx_t kBlockRows = 1024;
 
-uint64_t Checksum(const char* data, size_t size) {
-  return XXH3_64bits(data, size);
-}
+constexpr size_t kFlushBytes = 1 << 20;
 
 }  // namespace
 
-StateWriter::StateWriter(const std::string& fingerprint) {
+struct StateWriter::Checksum {
+  XXH3_state_t state;
+};
+
+StateWriter::StateWriter(StateStore& store, std::string key, const std::string& fingerprint)
+    : store_(store), key_(std::move(key)), checksum_(std::make_unique<Checksum>()) {
+  XXH3_64bits_reset(&checksum_->state);
   bytes_ += kMagic;
   Put(kVersion);
   PutString(fingerprint);
+}
+
+StateWriter::~StateWriter() = default;
+
+void StateWriter::Flush(bool all) {
+  if (!all && bytes_.size() < kFlushBytes) return;
+  XXH3_64bits_update(&checksum_->state, bytes_.data(), bytes_.size());
+  store_.Append(key_, bytes_);
+  bytes_.clear();
 }
 
 void StateWriter::PutString(std::string_view text) {
@@ -40,6 +53,7 @@ void StateWriter::PutRows(const RowLayout& layout, const std::vector<uint8_t*>& 
   Put(static_cast<uint64_t>(rows.size()));
   for (idx_t first = 0; first < rows.size(); first += kBlockRows) {
     PutBlock(layout, rows.data() + first, std::min<idx_t>(kBlockRows, rows.size() - first));
+    Flush(false);
   }
 }
 
@@ -69,9 +83,11 @@ void StateWriter::PutBlock(const RowLayout& layout, uint8_t* const* rows, idx_t 
   }
 }
 
-std::string StateWriter::Finish() {
-  Put(Checksum(bytes_.data(), bytes_.size()));
-  return std::move(bytes_);
+void StateWriter::Finish() {
+  Flush(true);
+  Put(static_cast<uint64_t>(XXH3_64bits_digest(&checksum_->state)));
+  store_.Append(key_, bytes_);
+  store_.Close(key_);
 }
 
 StateReader::StateReader(std::string bytes, const std::string& fingerprint, const std::string& what)
@@ -80,7 +96,7 @@ StateReader::StateReader(std::string bytes, const std::string& fingerprint, cons
   end_ -= sizeof(uint64_t);
   uint64_t expected;
   memcpy(&expected, bytes_.data() + end_, sizeof(expected));
-  if (Checksum(bytes_.data(), end_) != expected) Corrupt("its checksum does not match");
+  if (XXH3_64bits(bytes_.data(), end_) != expected) Corrupt("its checksum does not match");
   if (std::string_view(Take(kMagic.size()), kMagic.size()) != kMagic)
     Corrupt("it is no state file");
   auto version = Get<uint16_t>();

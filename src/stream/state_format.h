@@ -6,14 +6,18 @@
 // by column: null bytes, then the values that are there.
 #pragma once
 
+#include "stream/dataflow.h"
 #include "stream/packed_rows.h"
 
 namespace millrace {
 
-/// Appends to a state blob. Threads: one at a time.
+/// Writes a state blob to a store, piece by piece: a state is never in memory twice.
+/// Threads: one at a time.
 class StateWriter {
  public:
-  explicit StateWriter(const std::string& fingerprint);
+  /// `store` must outlive it.
+  StateWriter(StateStore& store, std::string key, const std::string& fingerprint);
+  ~StateWriter();
   template <typename T>
   void Put(T value) {
     bytes_.append(reinterpret_cast<const char*>(&value), sizeof(T));
@@ -21,13 +25,19 @@ class StateWriter {
   void PutString(std::string_view text);
   void PutTypes(const duckdb::vector<LogicalType>& types);
   void PutRows(const RowLayout& layout, const std::vector<uint8_t*>& rows);
-  /// Adds the checksum; the writer is done.
-  std::string Finish();
+  /// Adds the checksum and closes the value; the writer is done.
+  void Finish();
 
  private:
   void PutBlock(const RowLayout& layout, uint8_t* const* rows, idx_t count);
+  /// Hands the bytes on when there are many (or `all`).
+  void Flush(bool all);
 
+  StateStore& store_;
+  const std::string key_;
   std::string bytes_;
+  struct Checksum;
+  std::unique_ptr<Checksum> checksum_;
 };
 
 /// Reads a state blob. Throws: Error(kCorrupt) naming `what` when bytes are missing or wrong.
