@@ -419,7 +419,6 @@ bool WithAppender(const RecursiveUnifiedVectorFormat& format, TextStyle style, U
 
 }  // namespace
 
-
 bool IsRightAligned(const LogicalType& type) {
   return type.IsNumeric();
 }

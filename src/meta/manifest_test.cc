@@ -215,8 +215,10 @@ TEST_CASE("Damaged manifests are reported, whatever byte is hit") {
 TEST_CASE("A schema that refers to itself neither confuses nor exhausts the reader") {
   // _KEY_STATS has the type of _FILE, which holds it: a row without end.
   AvroFileWriter writer(R"({"type":"record","name":"r","fields":[
-    {"name":"_KIND","type":"int"},{"name":"_PARTITION","type":"bytes"},{"name":"_BUCKET","type":"int"},
-    {"name":"_TOTAL_BUCKETS","type":"int"},{"name":"_FILE","type":{"type":"record","name":"F","fields":[
+    {"name":"_KIND","type":"int"},{"name":"_PARTITION","type":"bytes"},
+    {"name":"_BUCKET","type":"int"},
+    {"name":"_TOTAL_BUCKETS","type":"int"},
+    {"name":"_FILE","type":{"type":"record","name":"F","fields":[
       {"name":"_FILE_NAME","type":"string"},{"name":"_FILE_SIZE","type":"long"},
       {"name":"_ROW_COUNT","type":"long"},{"name":"_MIN_KEY","type":"bytes"},
       {"name":"_MAX_KEY","type":"bytes"},{"name":"_MIN_VALUES","type":"bytes"},
@@ -307,7 +309,8 @@ TEST_CASE("A snapshot survives its JSON, foreign fields are ignored, damage is r
         std::string::npos);
 
   Snapshot foreign = SnapshotFromJson(
-      R"({"version":3,"id":1,"schemaId":0,"baseManifestList":"b","deltaManifestList":"d","commitUser":"u",
+      R"({"version":3,"id":1,"schemaId":0,"baseManifestList":"b","deltaManifestList":"d",
+          "commitUser":"u",
           "commitIdentifier":1,"commitKind":"APPEND","timeMillis":5,"totalRecordCount":null,
           "uuid":"x","operation":{"a":[1]}})",
       "f");

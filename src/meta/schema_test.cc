@@ -53,16 +53,20 @@ constexpr const char* kNested = R"json({"version":3,"id":4,"fields":[
   {"id":26,"name":"c_map","type":{"type":"MAP NOT NULL","key":"STRING","value":"DECIMAL(10, 2)"}},
   {"id":27,"name":"c_row","type":{"type":"ROW","fields":[
     {"id":28,"name":"a","type":"INT","description":"inner a"},
-    {"id":30,"name":"b","type":{"type":"ARRAY","element":{"type":"ROW","fields":[{"id":29,"name":"x","type":"STRING"}]}}}]}},
-  {"id":31,"name":"c_set","type":{"type":"MULTISET","element":"BYTES","nullable":false},"defaultValue":"x"}],
-  "highestFieldId":31,"partitionKeys":[],"primaryKeys":["k"],"options":{"a":"1","n":5,"z":null},"timeMillis":9})json";
+    {"id":30,"name":"b","type":{"type":"ARRAY","element":
+      {"type":"ROW","fields":[{"id":29,"name":"x","type":"STRING"}]}}}]}},
+  {"id":31,"name":"c_set","type":{"type":"MULTISET","element":"BYTES","nullable":false},
+    "defaultValue":"x"}],
+  "highestFieldId":31,"partitionKeys":[],"primaryKeys":["k"],
+  "options":{"a":"1","n":5,"z":null},"timeMillis":9})json";
 
 }  // namespace
 
 TEST_CASE("CREATE TABLE becomes the schema file that Paimon writes") {
   TableSchema schema = MakeSchema(Accounts(), 1795397343846);
   auto expected = nlohmann::json::parse(R"json({ "version" : 3, "id" : 0,
-    "fields" : [ { "id":0, "name":"acct_id", "type":"BIGINT NOT NULL", "description":"account number" },
+    "fields" : [ { "id":0, "name":"acct_id", "type":"BIGINT NOT NULL",
+                   "description":"account number" },
                  { "id":1, "name":"branch",  "type":"STRING NOT NULL" },
                  { "id":2, "name":"balance", "type":"DECIMAL(18, 2)" },
                  { "id":3, "name":"upd",     "type":"TIMESTAMP(3)" },
