@@ -1,0 +1,2 @@
+STOP JOB 'copies' WITH DRAIN;
+STOP JOB 'logged-totals' WITH DRAIN;
