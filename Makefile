@@ -1,5 +1,5 @@
 # The commands of the house. Each installs what it needs first; a second run with nothing changed takes seconds.
-.PHONY: help build test demo bench format clean install asan tsan
+.PHONY: help build test demo bench soak format clean install asan tsan
 JOBS ?= $(shell nproc)
 
 help:  ## Show this list
@@ -23,6 +23,9 @@ demo: build  ## Run the bank: books flow in, reports stay up to date
 
 bench: build  ## Measure; prints a table and JSON
 	@bench/run.sh
+
+soak: build  ## Kill pipelines for a quarter of an hour (KILLS=200, SEED=...)
+	@MILLRACE=$(CURDIR)/build/millrace python3 test/crash/crash_test.py --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED))
 
 asan tsan:  ## Build and run the unit tests under a sanitizer
 	@tools/install.sh test

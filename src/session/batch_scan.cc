@@ -6,9 +6,12 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "duckdb/main/client_context.hpp"
+#include "duckdb/main/client_context_state.hpp"
 #include "session/engine.h"
 #include "stream/change_fold.h"
 #include "stream/lake_source.h"
+#include "table/group_cut.h"
 
 namespace millrace {
 
@@ -34,17 +37,49 @@ class SplitBatchReader : public BatchReader {
   DataChunk empty_;
 };
 
+// The cut that all lake tables of one query are read at.
+class QueryCut : public duckdb::ClientContextState {
+ public:
+  explicit QueryCut(FileSystem& files) : files_(files) { Renew(); }
+  void QueryBegin(duckdb::ClientContext&) override { Renew(); }
+  std::shared_ptr<GroupCut> Get() {
+    std::lock_guard lock(mutex_);
+    return cut_;
+  }
+
+ private:
+  void Renew() {
+    std::lock_guard lock(mutex_);
+    cut_ = std::make_shared<GroupCut>(files_);
+  }
+
+  FileSystem& files_;
+  std::mutex mutex_;
+  std::shared_ptr<GroupCut> cut_;
+};
+
 class LakeBatchScan : public BatchScan {
  public:
-  LakeBatchScan(std::shared_ptr<const Table> table, const BatchScanRequest& request)
+  LakeBatchScan(std::shared_ptr<const Table> table, const BatchScanRequest& request, GroupCut& cut)
       : table_(std::move(table)) {
     options_.columns = request.columns;
     options_.predicates = request.predicates;
     auto id = table_->options().find("scan.snapshot-id");
     if (id != table_->options().end()) {
       options_.snapshot_id = std::strtoll(id->second.c_str(), nullptr, 10);
+    } else {
+      int64_t newest = cut.Newest(table_);
+      if (newest == 0) return;  // Nothing that may be read yet.
+      options_.snapshot_id = newest;
     }
-    splits_ = table_->PlanScan(options_);
+    try {
+      splits_ = table_->PlanScan(options_);
+    } catch (const Error&) {
+      // Expired under a slow query: the newest there is.
+      if (id != table_->options().end() || table_->FindSnapshot(*options_.snapshot_id)) throw;
+      options_.snapshot_id.reset();
+      splits_ = table_->PlanScan(options_);
+    }
   }
   idx_t MaxThreads() const override { return std::max<idx_t>(1, splits_.size()); }
   std::unique_ptr<BatchReader> NextUnit() override {
@@ -143,12 +178,14 @@ class SourceBatchScan : public BatchScan {
 
 BatchScanOpener MakeBatchScanOpener(Engine& engine,
                                     std::shared_ptr<const TableDefinition> definition) {
-  return [&engine, definition](duckdb::ClientContext&,
+  return [&engine, definition](duckdb::ClientContext& context,
                                const BatchScanRequest& request) -> std::unique_ptr<BatchScan> {
     std::string connector = definition->Connector();
     if (connector.empty()) {
+      auto cut = context.registered_state->GetOrCreate<QueryCut>("millrace_cut",
+                                                                 engine.environment().files);
       return std::make_unique<LakeBatchScan>(OpenLakeTable(engine.table_context(), *definition),
-                                             request);
+                                             request, *cut->Get());
     }
     const Connector& found = engine.connectors().Get(connector);
     if (!found.CanRead()) {

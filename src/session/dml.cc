@@ -5,6 +5,7 @@
 #include "duckdb/main/prepared_statement.hpp"
 #include "duckdb/parser/keyword_helper.hpp"
 #include "session/sql_session.h"
+#include "table/commit_group.h"
 
 namespace millrace {
 
@@ -61,13 +62,9 @@ class RunningConnection {
   duckdb::Connection*& slot_;
 };
 
-// The commit user of a job's sinks: stable over restarts, another one after a fresh start.
-std::string CommitUser(Environment& environment, const std::string& id, const std::string& folder) {
-  std::string path = JoinPath(folder, "incarnation");
-  std::string fresh = environment.random.Uuid().substr(0, 8);
-  environment.files.MakeFolder(folder);
-  (void)(environment.files.CreateExclusive(path, fresh) == CreateOutcome::kCreated);
-  return id + "-" + environment.files.Read(path);
+// Two INSERTs of one statement set may write one table: each commits under its own name.
+std::string SinkUser(const std::string& job_user, idx_t pipeline) {
+  return pipeline == 0 ? job_user : fmt::format("{}.{}", job_user, pipeline);
 }
 
 }  // namespace
@@ -161,8 +158,7 @@ SqlSession::Target SqlSession::ResolveTarget(const Insert& insert) {
   return target;
 }
 
-std::string SqlSession::JobId(const std::string& statement_text) {
-  std::string name = settings_.Get("pipeline.name");
+std::string SqlSession::JobId(const std::string& statement_text, const std::string& name) {
   if (!name.empty()) {
     std::string id;
     for (char c : name)
@@ -177,10 +173,6 @@ std::string SqlSession::JobId(const std::string& statement_text) {
          StableHash(fmt::format("{}\n{}\n{}", options_.script_path, number, statement_text));
 }
 
-std::string SqlSession::JobFolderPath(const std::string& job_id) const {
-  return JoinPath(JoinPath(options_.data_folder, "jobs"), job_id);
-}
-
 StatementResult SqlSession::Run(const Insert& statement) {
   return RunInserts({statement});
 }
@@ -191,12 +183,14 @@ StatementResult SqlSession::Run(const StatementSet& statement) {
 StatementResult SqlSession::RunInserts(const std::vector<Insert>& inserts) {
   std::vector<Target> targets;
   for (const Insert& insert : inserts) targets.push_back(ResolveTarget(insert));
+  folders_.DeleteEnded();
   if (settings_.Streaming()) return RunStreamingInserts(std::move(targets));
   for (Target& target : targets) {
-    std::string folder = JobFolderPath(JobId("batch\n" + target.original));
-    if (options_.fresh) engine_.environment().files.DeleteFolder(folder);
-    RunBatchInsert(target, folder);
-    finished_folders_.push_back(folder);
+    // Each on its own, also those of a statement set: 'pipeline.name' would make them one.
+    std::string id = JobId("batch\n" + target.original, "");
+    if (options_.fresh) folders_.Forget(id);
+    RunBatchInsert(target, id);
+    finished_jobs_.push_back(id);
   }
   StatementResult result;
   result.kind = ResultKind::kJob;
@@ -212,15 +206,15 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
     job_options.statement += (job_options.statement.empty() ? "" : ";\n") + target.original;
     names.push_back(target.definition->path.name);
   }
-  job_options.id = JobId(job_options.statement);
+  job_options.id = JobId(job_options.statement, settings_.Get("pipeline.name"));
   job_options.name = settings_.Get("pipeline.name").empty()
                          ? fmt::format("insert-into_{}", fmt::join(names, "_"))
                          : settings_.Get("pipeline.name");
-  job_options.folder = JobFolderPath(job_options.id);
+  job_options.folder = folders_.Path(job_options.id);
   job_options.checkpoint_interval_ms = settings_.CheckpointIntervalMs();
   job_options.step_rows = settings_.StepRows();
-  if (options_.fresh) engine_.environment().files.DeleteFolder(job_options.folder);
-  std::string user = CommitUser(engine_.environment(), job_options.id, job_options.folder);
+  if (options_.fresh) ForgetJob(job_options.id, job_options.statement, targets);
+  std::string user = folders_.CommitUser(job_options.id, job_options.id);
   job_options.commit_user = user;
   std::vector<Pipeline> pipelines;
   for (Target& target : targets) {
@@ -228,15 +222,14 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
     pipeline.target = target.definition->path.ToString();
     auto connection = NewConnection();
     pipeline.flow = Dataflow::Compile(*connection->context, target.duck_sql, target.options);
-    // Two INSERTs of one statement set may write one table: each commits under its own name.
-    std::string sink_user = pipelines.empty() ? user : fmt::format("{}.{}", user, pipelines.size());
-    pipeline.sink = engine_.MakeSink(*target.definition, sink_user, user, false);
+    pipeline.sink =
+        engine_.MakeSink(*target.definition, SinkUser(user, pipelines.size()), user, false);
     pipeline.keep_alive = std::shared_ptr<duckdb::Connection>(std::move(connection));
     pipelines.push_back(std::move(pipeline));
   }
   auto job = std::make_unique<Job>(engine_.environment(), engine_.connectors(),
                                    std::move(pipelines), job_options);
-  finished_folders_.push_back(job_options.folder);
+  finished_jobs_.push_back(job_options.id);
   std::shared_ptr<Job> running = jobs_->Submit(std::move(job), false);
   StatementResult result;
   result.kind = ResultKind::kJob;
@@ -260,11 +253,10 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
 
 // One commit, recorded in the job's folder before it is published: a script that was killed in
 // between and runs again publishes it, and does not insert twice.
-void SqlSession::RunBatchInsert(Target& target, const std::string& folder) {
-  Environment& environment = engine_.environment();
-  std::string user = CommitUser(environment, "batch", folder);
+void SqlSession::RunBatchInsert(Target& target, const std::string& id) {
+  std::string user = folders_.CommitUser(id, "batch");
   auto sink = engine_.MakeSink(*target.definition, user, user, true);
-  JobFolder job(environment.files, folder);
+  JobFolder job(engine_.environment().files, folders_.Path(id));
   job.Lock();
   auto recorded = job.Latest();
   if (!recorded) {
@@ -293,7 +285,34 @@ void SqlSession::RunBatchInsert(Target& target, const std::string& folder) {
     job.Publish(checkpoint);
     recorded = checkpoint;
   }
+  if (job.IsCommitted(1)) return;  // By an earlier life of the script.
   sink->Commit(1, recorded->prepared.at(0));
+  job.MarkCommitted(1);
+}
+
+// What its last checkpoint has promised is committed first: of several tables some may have it
+// already, and their readers wait for the others.
+void SqlSession::ForgetJob(const std::string& id, const std::string& statement,
+                           const std::vector<Target>& targets) {
+  folders_.Forget(id, [&] {
+    FileSystem& files = engine_.environment().files;
+    auto checkpoint = JobFolder(files, folders_.Path(id)).Latest();
+    if (!checkpoint || checkpoint->statement != statement) return;
+    MILLRACE_CHECK(checkpoint->prepared.size() == targets.size());
+    std::string user = folders_.CommitUser(id, id);
+    CommitGroup group{user, checkpoint->id, {}};
+    for (idx_t i = 0; i < targets.size(); i++) {
+      if (checkpoint->prepared[i].empty()) continue;
+      auto sink = engine_.MakeSink(*targets[i].definition, SinkUser(user, i), user, false);
+      try {
+        auto published = sink->Commit(checkpoint->id, checkpoint->prepared[i]);
+        if (published) group.snapshots[published->table] = published->snapshot_id;
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::kConflict) throw;  // The table is not the one it was.
+      }
+    }
+    PublishCommitGroup(files, group);
+  });
 }
 
 std::unique_ptr<ResultStream> SqlSession::StreamQuery(const std::string& duck_sql) {

@@ -7,7 +7,8 @@ namespace millrace {
 SqlSession::SqlSession(ConnectorRegistry& connectors, const SessionOptions& options)
     : options_(options),
       engine_(connectors, options),
-      jobs_(std::make_unique<JobRunner>(engine_.executor(), engine_.environment().clock)) {}
+      jobs_(std::make_unique<JobRunner>(engine_.executor(), engine_.environment().clock)),
+      folders_(engine_.environment(), options.data_folder) {}
 
 SqlSession::~SqlSession() {
   jobs_.reset();
@@ -76,9 +77,8 @@ void SqlSession::WaitForJobs() {
   for (const JobRunner::Entry& entry : jobs_->Jobs()) {
     if (entry.job->State() == JobState::kCancelled) return;
   }
-  for (const std::string& folder : finished_folders_)
-    engine_.environment().files.DeleteFolder(folder);
-  finished_folders_.clear();
+  folders_.EndScript(finished_jobs_);
+  finished_jobs_.clear();
 }
 
 void SqlSession::SettleForTest() {

@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "session/engine.h"
+#include "session/job_folders.h"
 #include "session/jobs.h"
 #include "session/settings.h"
 #include "sql/statement.h"
@@ -62,7 +63,9 @@ class SqlSession : public Session {
   StatementResult Run(const Query& statement);
   StatementResult RunInserts(const std::vector<Insert>& inserts);
   StatementResult RunStreamingInserts(std::vector<Target> targets);
-  void RunBatchInsert(Target& target, const std::string& folder);
+  void RunBatchInsert(Target& target, const std::string& id);
+  void ForgetJob(const std::string& id, const std::string& statement,
+                 const std::vector<Target>& targets);
   StatementResult RunDuck(const std::string& sql);
   Target ResolveTarget(const Insert& insert);
   std::unique_ptr<ResultStream> StreamQuery(const std::string& duck_sql);
@@ -78,8 +81,7 @@ class SqlSession : public Session {
     return engine_.NewConnection(catalog_, database_);
   }
   /// A name for the job of the current statement, stable for a script; and its folder.
-  std::string JobId(const std::string& statement_text);
-  std::string JobFolderPath(const std::string& job_id) const;
+  std::string JobId(const std::string& statement_text, const std::string& name);
 
   const SessionOptions options_;
   Engine engine_;
@@ -87,8 +89,9 @@ class SqlSession : public Session {
   std::string catalog_ = kDefaultCatalog;
   std::string database_ = kDefaultDatabase;
   std::unique_ptr<JobRunner> jobs_;
-  std::map<std::string, int> job_numbers_;     // Equal statements of one script are told apart.
-  std::vector<std::string> finished_folders_;  // Kept until the script has ended.
+  std::map<std::string, int> job_numbers_;  // Equal statements of one script are told apart.
+  JobFolders folders_;
+  std::vector<std::string> finished_jobs_;  // Their folders are kept until the script has ended.
   bool crashed_ = false;
 
   std::mutex running_mutex_;  // Guards the two below, for Cancel.

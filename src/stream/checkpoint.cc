@@ -173,17 +173,13 @@ void JobFolder::AppendJournal(const JournalStep& step) {
   journal_->Sync();
 }
 
-void JobFolder::Clear() {
-  journal_.reset();
-  for (const FileEntry& entry : files_.List(folder_)) {
-    std::string path = JoinPath(folder_, entry.name);
-    if (entry.is_folder) {
-      files_.DeleteFolder(path);
-    } else if (entry.name != "lock") {
-      files_.Delete(path);
-    }
-  }
-  newest_ = 0;
+void JobFolder::MarkCommitted(int64_t id) {
+  (void)(files_.CreateExclusive(JoinPath(CheckpointFolder(id), "committed"), "") ==
+         CreateOutcome::kCreated);
+}
+
+bool JobFolder::IsCommitted(int64_t id) const {
+  return files_.Exists(JoinPath(CheckpointFolder(id), "committed"));
 }
 
 }  // namespace millrace

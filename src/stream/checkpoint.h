@@ -50,10 +50,11 @@ class JobFolder {
   std::unique_ptr<StateStore> State(int64_t id, idx_t pipeline) const;
   /// Makes the checkpoint exist, starts its journal and forgets older ones.
   void Publish(const Checkpoint& checkpoint);
+  /// Everything that checkpoint `id` prepared is committed: no need to ask again.
+  void MarkCommitted(int64_t id);
+  bool IsCommitted(int64_t id) const;
   /// Durable when it returns.
   void AppendJournal(const JournalStep& step);
-  /// Forgets everything.
-  void Clear();
 
  private:
   std::string CheckpointFolder(int64_t id) const;

@@ -221,8 +221,12 @@ void Job::Run() {
 void Job::Loop() {
   if (folder_) {
     auto checkpoint = folder_->Latest();
+    if (checkpoint) RefuseChanged(*checkpoint);
     if (checkpoint && checkpoint->finished) {
+      // Long ago perhaps: the snapshots that could tell may have expired.
+      if (folder_->IsCommitted(checkpoint->id)) return;
       CommitPrepared(*checkpoint);
+      if (!abandoned_) folder_->MarkCommitted(checkpoint->id);
       return;
     }
   }
@@ -277,16 +281,18 @@ void Job::Loop() {
   }
 }
 
+void Job::RefuseChanged(const Checkpoint& checkpoint) const {
+  if (checkpoint.statement == options_.statement) return;
+  Throw(ErrorCode::kInvalid,
+        "Resuming job '{}': its statement has changed. It was:\n{}\nand is:\n{}\n"
+        "Start over with --fresh, or SET another 'pipeline.name'",
+        options_.name, checkpoint.statement, options_.statement);
+}
+
 void Job::Restore() {
   if (!folder_) return;
   auto checkpoint = folder_->Latest();
   if (checkpoint) {
-    if (checkpoint->statement != options_.statement) {
-      Throw(ErrorCode::kInvalid,
-            "Resuming job '{}': its statement has changed. It was:\n{}\nand is:\n{}\n"
-            "Start over with --fresh, or SET another 'pipeline.name'",
-            options_.name, checkpoint->statement, options_.statement);
-    }
     if (checkpoint->cut.size() != groups_.size() ||
         checkpoint->prepared.size() != pipelines_.size()) {
       Throw(ErrorCode::kInvalid,
@@ -414,6 +420,7 @@ void Job::TakeCheckpoint(bool finished) {
   folder_->Publish(checkpoint);
   checkpoint_id_ = checkpoint.id;
   CommitPrepared(checkpoint);
+  if (finished && !abandoned_) folder_->MarkCommitted(checkpoint.id);
   last_checkpoint_us_ = environment_.clock.MonotonicUs();
   checkpoint_duration_us_ = last_checkpoint_us_ - began_us;
   dirty_ = false;

@@ -89,6 +89,7 @@ class Job {
   void FinishStep(bool replay);
   void TakeCheckpoint(bool finished);
   void CommitPrepared(const Checkpoint& checkpoint);
+  void RefuseChanged(const Checkpoint& checkpoint) const;
   Cut CurrentCut() const;
   void Deliver(SourceGroup& group, idx_t table, ChangeChunk& chunk);
   void Emit(idx_t pipeline, ChangeChunk& chunk);

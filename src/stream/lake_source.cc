@@ -5,7 +5,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "table/commit_group.h"
+#include "table/group_cut.h"
 #include "table/log/table_log.h"
 
 namespace millrace {
@@ -66,10 +66,10 @@ class LakeSource : public Source {
   }
   bool AwaitsFirstData() const override {
     if (bounded_) return false;
-    Caps caps;
+    GroupCut cut(context_.files);
     for (const LakeInput& input : inputs_) {
       if (input.position.snapshot != kNotStarted || input.has_log || input.start_snapshot ||
-          FirstSnapshot(input, caps) > 0) {
+          FirstSnapshot(input, cut) > 0) {
         return false;
       }
     }
@@ -156,13 +156,14 @@ class LakeSource : public Source {
   // snapshots of a commit group count only once the group is complete, and tables of one group stop
   // at the same group.
   std::vector<TablePosition> Targets(idx_t max_rows) {
+    GroupCut cut(context_.files);  // For the first step, in which all tables start.
     Caps caps;
     ChooseGroups(max_rows, caps);
     std::vector<TablePosition> targets;
     for (LakeInput& input : inputs_) {
       TablePosition target = input.position;
       if (target.snapshot == kNotStarted) {
-        target.snapshot = FirstSnapshot(input, caps);
+        target.snapshot = FirstSnapshot(input, cut);
         if (input.has_log) target.log_offset = LogOffsetOf(input, target.snapshot);
       } else if (!input.has_log) {
         target.snapshot = LastAdmitted(input, max_rows, caps);
@@ -183,6 +184,8 @@ class LakeSource : public Source {
       std::unique_ptr<LogReader> ahead = OpenLog(input, input.position.log_offset);
       std::map<std::string, int64_t> mine;
       while (auto batch = ahead->Peek()) {
+        // Sinks of one job are told apart by what follows a point.
+        batch->job.resize(std::min(batch->job.size(), batch->job.find('.')));
         mine[batch->job] = batch->step;
         batches[i].push_back(*batch);
         ahead->Read({}, [](ChangeChunk&) {});
@@ -212,28 +215,17 @@ class LakeSource : public Source {
                                        offset);
   }
 
-  int64_t FirstSnapshot(const LakeInput& input, Caps& caps) const {
-    if (input.start_snapshot) {
-      if (!input.table->FindSnapshot(*input.start_snapshot)) {
-        Throw(ErrorCode::kNotFound,
-              "Reading table '{}': snapshot {} ('scan.snapshot-id') does not exist; "
-              "there are {} to {}",
-              input.table->folder(), *input.start_snapshot,
-              input.table->EarliestSnapshotId().value_or(0),
-              input.table->LatestSnapshot() ? input.table->LatestSnapshot()->id : 0);
-      }
-      return input.skip_full ? *input.start_snapshot - 1 : *input.start_snapshot;
+  int64_t FirstSnapshot(const LakeInput& input, GroupCut& cut) const {
+    if (!input.start_snapshot) return cut.Newest(input.table);
+    if (!input.table->FindSnapshot(*input.start_snapshot)) {
+      Throw(ErrorCode::kNotFound,
+            "Reading table '{}': snapshot {} ('scan.snapshot-id') does not exist; "
+            "there are {} to {}",
+            input.table->folder(), *input.start_snapshot,
+            input.table->EarliestSnapshotId().value_or(0),
+            input.table->LatestSnapshot() ? input.table->LatestSnapshot()->id : 0);
     }
-    auto latest = input.table->LatestSnapshot();
-    int64_t id = latest ? latest->id : 0;
-    // Back from a group that is not complete yet, or newer than the one its other members are read
-    // at.
-    while (id > 0) {
-      auto snapshot = input.table->FindSnapshot(id);
-      if (!snapshot || Admitted(input, *snapshot, caps)) break;
-      id--;
-    }
-    return id;
+    return input.skip_full ? *input.start_snapshot - 1 : *input.start_snapshot;
   }
 
   static idx_t RowsOf(const Snapshot& snapshot) {
@@ -267,7 +259,7 @@ class LakeSource : public Source {
     }
   }
 
-  int64_t LastAdmitted(const LakeInput& input, idx_t max_rows, Caps& caps) const {
+  int64_t LastAdmitted(const LakeInput& input, idx_t max_rows, const Caps& caps) const {
     int64_t from = input.position.snapshot;
     int64_t id = from;
     idx_t rows = 0;  // Of snapshots that belong to no group.
@@ -299,11 +291,13 @@ class LakeSource : public Source {
     return slot->second;
   }
 
-  bool Admitted(const LakeInput& input, const Snapshot& snapshot, Caps& caps) const {
+  // A group that ChooseGroups has not seen waits for the next step: a table that has been looked at
+  // since may lack its part of it.
+  static bool Admitted(const LakeInput& input, const Snapshot& snapshot, const Caps& caps) {
     auto group = GroupOf(snapshot);
     if (!group) return true;
-    std::optional<int64_t> cap = CapOf(input, group->first, caps);
-    return cap && *cap >= group->second;
+    auto cap = caps.find(KeyOf(input, group->first));
+    return cap != caps.end() && cap->second && *cap->second >= group->second;
   }
 
   // The log position that the files of `snapshot` include: from the newest snapshot that tells one.

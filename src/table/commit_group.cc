@@ -95,4 +95,12 @@ std::optional<CommitGroup> LatestCommitGroup(FileSystem& files, const std::strin
   return ReadGroup(files, warehouse, job, names.back());
 }
 
+std::optional<CommitGroup> CommitGroupBefore(FileSystem& files, const std::string& warehouse,
+                                             const std::string& job, int64_t checkpoint) {
+  std::vector<std::string> names = GroupNames(files, warehouse, job);
+  while (!names.empty() && names.back() >= GroupName(checkpoint)) names.pop_back();
+  if (names.empty()) return std::nullopt;
+  return ReadGroup(files, warehouse, job, names.back());
+}
+
 }  // namespace millrace

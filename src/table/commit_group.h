@@ -35,5 +35,8 @@ void PublishCommitGroup(FileSystem& files, const CommitGroup& group);
 /// The newest complete group of `job`; nullopt when there is none.
 std::optional<CommitGroup> LatestCommitGroup(FileSystem& files, const std::string& warehouse,
                                              const std::string& job);
+/// The newest complete group of `job` before `checkpoint` that is still there.
+std::optional<CommitGroup> CommitGroupBefore(FileSystem& files, const std::string& warehouse,
+                                             const std::string& job, int64_t checkpoint);
 
 }  // namespace millrace

@@ -155,6 +155,20 @@ void Committer::Wait(int attempt) const {
   table_.context.clock.SleepMs(wait);
 }
 
+/// A commit that is repeated long after may come to a table that was dropped and made anew: no
+/// snapshot may name what is not there.
+void Committer::RefuseMissingFiles(const Part& part) const {
+  for (const ManifestEntry& entry : part.delta) {
+    if (entry.kind != FileKind::kAdd) continue;
+    std::string path = DataFilePath(table_.BucketFolder(entry.partition, entry.bucket), entry.file);
+    if (table_.context.files.Exists(path)) continue;
+    Throw(ErrorCode::kConflict,
+          "Cannot commit to table {}: the prepared file {} is gone; was the table dropped and made "
+          "anew? Start the job over with --fresh.",
+          table_.folder, path);
+  }
+}
+
 /// Writes what the snapshot names and publishes it. nullopt: someone else took the id.
 std::optional<int64_t> Committer::TryPublish(Part& part, const std::optional<Snapshot>& latest) {
   const TableOptions& options = table_.parsed;
@@ -167,6 +181,7 @@ std::optional<int64_t> Committer::TryPublish(Part& part, const std::optional<Sna
   Snapshot next;
   size_t mark = 0;
   try {
+    if (!part.delta_list) RefuseMissingFiles(part);
     // The changes are written once for all attempts, only the base depends on who came first.
     if (!part.delta_list) part.delta_list = writer.WriteList(writer.WriteManifests(part.delta));
     if (!part.changelog_list && !part.changelog.empty()) {

@@ -28,6 +28,7 @@ class Committer {
   Snapshot MakeSnapshot(const Part& part, const std::optional<Snapshot>& latest,
                         WrittenList base) const;
   std::optional<int64_t> FindPublished(Part& part, const std::optional<Snapshot>& latest);
+  void RefuseMissingFiles(const Part& part) const;
   bool IsApplied(const Part& part, const Snapshot& latest, bool passed) const;
   std::optional<std::string> FindConflict(const Part& part,
                                           const std::optional<Snapshot>& latest) const;

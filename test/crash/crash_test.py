@@ -202,7 +202,7 @@ def case_kill(folder, rng, kills):
     done, number, told = 0, 0, []
     while done < kills:
         number += 1
-        bank = Bank(f"{folder}/bank{number}", rng, rng.choice([4_000, 12_000]), rng.choice([2_000, 6_000, 0]))
+        bank = Bank(f"{folder}/bank{number}", rng, rng.choice([3_000, 9_000]), rng.choice([1_000, 3_000, 0]))
         lines, lives = [], 0
         while True:
             lives += 1
@@ -311,7 +311,7 @@ SELECT '{LAST_WORD}' AS word;"""
 
 def case_batch_readers(folder, rng, kills):
     """Batch queries beside a writer that is killed now and then see the books balanced, every time."""
-    bank = Bank(folder + "/bank", rng, 12_000, 6_000)
+    bank = Bank(folder + "/bank", rng, 12_000, 4_000)
     bank.env["LOAD_CHECKPOINT"] = "10 ms"
     args = ["--data", bank.folder + "/jobs", "-f", bank.tables, "-f", os.path.join(ROOT, "examples/bank/load.sql")]
     balance = ("SELECT (SELECT SUM(opening_balance - balance) FROM ods_accounts) + "
@@ -337,8 +337,37 @@ def case_batch_readers(folder, rng, kills):
     return f"{looked} looks, {lives} lives"
 
 
+def case_end(folder, rng, kills):
+    """Killed when the script has just ended, its jobs are forgotten all or not at all: the next run repeats all of it or nothing."""
+    os.makedirs(folder)
+    tables = [f"t{i}" for i in range(6)]
+    path = folder + "/script.sql"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"CREATE CATALOG lake WITH ('type'='paimon', 'warehouse'='{folder}/warehouse'); USE CATALOG lake; "
+                   "SET 'table.dml-sync'='true';\n")
+        for i, table in enumerate(tables):
+            mode = "batch" if i % 2 else "streaming"
+            file.write(f"CREATE TABLE IF NOT EXISTS {table} (x INT) WITH ('bucket'='-1'); SET 'execution.runtime-mode'='{mode}';\n"
+                       f"INSERT INTO {table} VALUES (1);\n")
+        file.write(f"SELECT '{LAST_WORD}' AS word;\n")
+    args, runs = ["--data", folder + "/jobs", "-f", path], 0
+    for _ in range(min(kills, 40)):
+        life = Life(args)
+        while life.process.poll() is None and not life.ended_well():
+            time.sleep(0.0005)
+        time.sleep(rng.uniform(0, 0.012))
+        life.end(0, kill=True)
+        run(args)
+        sql = (f"CREATE CATALOG lake WITH ('type'='paimon', 'warehouse'='{folder}/warehouse'); USE CATALOG lake; "
+               "SET 'execution.runtime-mode'='batch'; " + " UNION ALL ".join(f"SELECT COUNT(*) FROM {t}" for t in tables) + ";")
+        counts = run(["--data", folder + "/look", "--format", "csv", "-e", sql])[1:]
+        check(len(set(counts)) == 1 and int(counts[0]) in (runs + 1, runs + 2), f"after {runs} whole runs: {counts}")
+        runs = int(counts[0])
+    return f"{runs} whole runs"
+
+
 CASES = {"kill": case_kill, "fresh": case_fresh, "two-at-once": case_two_at_once, "two-writers": case_two_writers,
-         "batch-readers": case_batch_readers}
+         "batch-readers": case_batch_readers, "end": case_end}
 
 
 def main():
