@@ -347,8 +347,12 @@ std::unique_ptr<ResultStream> SqlSession::StreamQuery(const std::string& duck_sq
 StatementResult SqlSession::Run(const Query& statement) {
   StatementResult result;
   result.kind = ResultKind::kQuery;
-  result.rows = settings_.Streaming() ? StreamQuery(statement.query.duck_sql)
-                                      : MakeBatchResult(NewConnection(), statement.query.duck_sql);
+  // A query without tables has nothing to follow.
+  bool follows =
+      settings_.Streaming() &&
+      (settings_.Changelog() || !NewConnection()->GetTableNames(statement.query.duck_sql).empty());
+  result.rows = follows ? StreamQuery(statement.query.duck_sql)
+                        : MakeBatchResult(NewConnection(), statement.query.duck_sql);
   return result;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "duckdb/common/string_util.hpp"
 #include "meta/options.h"
 
 namespace millrace {
@@ -73,7 +74,12 @@ void Settings::Set(const std::string& key, const std::string& value) {
     }
     return;
   }
-  if (!IsFlinkKey(key)) {
+  // A key of Flink's that Millrace does not know is kept; a slip in one that it knows is told.
+  bool slip = false;
+  for (const std::string& name : known) {
+    slip = slip || duckdb::StringUtil::LevenshteinDistance(key, name) <= 2;
+  }
+  if (slip || !IsFlinkKey(key)) {
     Throw(ErrorCode::kNotFound, "SET '{}': there is no such setting{}", key,
           DidYouMean(key, known));
   }

@@ -32,8 +32,44 @@ StatementResult SqlSession::Execute(const StatementText& statement) {
     }
     return Run(ParseStatement(statement));
   } catch (const std::exception& exception) {
-    throw ErrorFrom(exception);
+    throw Explained(statement, ErrorFrom(exception));
   }
+}
+
+// DuckDB knows neither our catalogs' names for a suggestion nor where in the script the table
+// stands.
+Error SqlSession::Explained(const StatementText& statement, const Error& error) const {
+  static const std::string kBefore = "Table with name ", kAfter = " does not exist!";
+  size_t end = error.text().find(kAfter);
+  if (!error.text().starts_with(kBefore) || end == std::string::npos) return error;
+  std::string name = error.text().substr(kBefore.size(), end - kBefore.size());
+  std::string place;
+  size_t at = statement.text.find(name);
+  if (at != std::string::npos) {
+    SourcePosition position = statement.position;
+    for (size_t i = 0; i < at; i++) {
+      bool line_end = statement.text[i] == '\n';
+      position.line += line_end ? 1 : 0;
+      position.column = line_end ? 1 : position.column + 1;
+    }
+    place = fmt::format("line {}, column {}: ", position.line, position.column);
+  }
+  return Error(ErrorCode::kNotFound,
+               fmt::format("{}there is no table '{}'{}; SHOW TABLES lists those of {}.{}", place,
+                           name, DidYouMean(name, KnownTables()), catalog_, database_));
+}
+
+std::vector<std::string> SqlSession::KnownTables() const {
+  const CatalogServices& services = const_cast<Engine&>(engine_).services();
+  std::vector<std::string> known;
+  auto store = services.stores.find(catalog_);
+  if (store != services.stores.end() && store->second->HasDatabase(database_)) {
+    known = store->second->Tables(database_);
+    for (const std::string& view : store->second->Views(database_)) known.push_back(view);
+  }
+  for (const auto& [path, definition] : services.temporary.tables) known.push_back(path.name);
+  for (const auto& [path, view] : services.temporary.views) known.push_back(path.name);
+  return known;
 }
 
 StatementResult SqlSession::Run(const Statement& statement) {

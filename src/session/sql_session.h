@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "base/error.h"
 #include "session/engine.h"
 #include "session/job_folders.h"
 #include "session/jobs.h"
@@ -33,6 +34,8 @@ class SqlSession : public Session {
   struct Target;  // A table that an INSERT writes, with the query cast to its columns.
 
   StatementResult Run(const Statement& statement);
+  Error Explained(const StatementText& statement, const Error& error) const;
+  std::vector<std::string> KnownTables() const;
 
   // ddl.cc
   StatementResult Run(const CreateCatalog& statement);

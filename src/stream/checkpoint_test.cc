@@ -1,0 +1,120 @@
+// Goal: what a job leaves on disk is read back whole, or refused by name; a torn journal line is no
+// step. Method: write, damage and read in a memory file system; fail every file operation of
+// Publish.
+#include "stream/checkpoint.h"
+
+#include <doctest/doctest.h>
+
+#include "base/error.h"
+#include "io/faulty_file_system.h"
+#include "io/memory_file_system.h"
+
+namespace millrace {
+
+namespace {
+
+Checkpoint Sample(int64_t id) {
+  Checkpoint checkpoint;
+  checkpoint.id = id;
+  checkpoint.step = id * 10;
+  checkpoint.cut = {"a", "{\"b\": 1}"};
+  checkpoint.fingerprints = {"f"};
+  checkpoint.prepared = {"files"};
+  checkpoint.input_types = {{ChangelogType::kUpsert, ChangelogType::kFull}};
+  checkpoint.statement = "INSERT INTO t SELECT 'x'";
+  return checkpoint;
+}
+
+void CheckEqual(const Checkpoint& got, const Checkpoint& expected) {
+  CHECK(got.id == expected.id);
+  CHECK(got.step == expected.step);
+  CHECK(got.cut == expected.cut);
+  CHECK(got.fingerprints == expected.fingerprints);
+  CHECK(got.prepared == expected.prepared);
+  CHECK(got.input_types == expected.input_types);
+  CHECK(got.statement == expected.statement);
+  CHECK(got.finished == expected.finished);
+}
+
+}  // namespace
+
+TEST_CASE("A checkpoint is read back, the newest wins, older ones are forgotten") {
+  MemoryFileSystem files;
+  JobFolder folder(files, "/jobs/j");
+  CHECK_FALSE(folder.Latest());
+  for (int64_t id = 1; id <= 3; id++) {
+    auto state = folder.State(id, 0);
+    state->Append("operator", "by");
+    state->Append("operator", "tes");
+    state->Close("operator");
+    folder.Publish(Sample(id));
+    CheckEqual(*folder.Latest(), Sample(id));
+    CHECK(folder.State(id, 0)->Get("operator") == "bytes");
+    CHECK_FALSE(folder.State(id, 0)->Get("other"));
+  }
+  CHECK_FALSE(files.Exists("/jobs/j/checkpoint-2/metadata.json"));
+}
+
+TEST_CASE("The journal keeps whole steps and cuts a torn one") {
+  MemoryFileSystem files;
+  {
+    JobFolder folder(files, "/jobs/j");
+    folder.Publish(Sample(1));
+    folder.AppendJournal({11, {"p", "q"}});
+    folder.AppendJournal({12, {"r", "s"}});
+  }
+  files.OpenForAppend("/jobs/j/journal-1")->Append("{\"step\": 13, \"cu");
+  JobFolder again(files, "/jobs/j");
+  auto steps = again.Journal(1);
+  REQUIRE(steps.size() == 2);
+  CHECK(steps[1].step == 12);
+  CHECK(steps[1].cut == Cut{"r", "s"});
+  again.AppendJournal({13, {"t", "u"}});
+  steps = again.Journal(1);
+  REQUIRE(steps.size() == 3);
+  CHECK(steps[2].cut == Cut{"t", "u"});
+}
+
+TEST_CASE("A damaged checkpoint is refused by name") {
+  MemoryFileSystem files;
+  JobFolder folder(files, "/jobs/j");
+  folder.Publish(Sample(1));
+  std::string path = "/jobs/j/checkpoint-1/metadata.json";
+  std::string whole = files.Read(path);
+  for (size_t size : {size_t(0), size_t(1), whole.size() / 2, whole.size() - 2}) {
+    CAPTURE(size);
+    files.Overwrite(path, whole.substr(0, size));
+    try {
+      folder.Latest();
+      FAIL("must throw");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::kCorrupt);
+      CHECK(error.text().find(path) != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("Publish is all or nothing, whichever file operation fails") {
+  for (int fail_at = 0;; fail_at++) {
+    CAPTURE(fail_at);
+    MemoryFileSystem disk;
+    JobFolder(disk, "/jobs/j").Publish(Sample(1));
+    FaultyFileSystem faulty(disk, {.fail_at = fail_at});
+    bool done = false;
+    try {
+      JobFolder(faulty, "/jobs/j").Publish(Sample(2));
+      done = true;
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::kIo);
+    }
+    auto latest = JobFolder(disk, "/jobs/j").Latest();
+    REQUIRE(latest);
+    CheckEqual(*latest, Sample(latest->id));
+    if (done) {
+      CHECK(latest->id == 2);
+      return;
+    }
+  }
+}
+
+}  // namespace millrace
