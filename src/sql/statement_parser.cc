@@ -438,6 +438,10 @@ StatementBody StatementParser::SetStatement() {
   idx_t last = list_.tokens.size() - 1;
   set.key = text(first, at_);
   if (set.key->empty()) Fail("expected a key before '='");
+  if (at_ + 1 == last) {
+    at_ = last;
+    Fail("expected a value after '='; '' is the empty one");
+  }
   set.value = text(at_ + 1, last);
   at_ = last;
   return set;

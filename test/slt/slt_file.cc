@@ -17,7 +17,14 @@ const std::map<std::string, RecordKind> kSimpleDirectives = {
     {"changes", RecordKind::kChanges},       {"same-as-batch", RecordKind::kSameAsBatch},
     {"settle", RecordKind::kSettle},         {"wait", RecordKind::kWait},
     {"checkpoint", RecordKind::kCheckpoint}, {"crash", RecordKind::kCrash},
-    {"restart", RecordKind::kRestart},
+    {"restart", RecordKind::kRestart},       {"printed", RecordKind::kPrinted},
+};
+
+// Directives whose argument is the rest of the line.
+const std::map<std::string, RecordKind> kLineDirectives = {
+    {"file", RecordKind::kFile},         {"damage", RecordKind::kDamage},
+    {"remember", RecordKind::kRemember}, {"untouched", RecordKind::kUntouched},
+    {"fails", RecordKind::kFails},       {"round-trip", RecordKind::kRoundTrip},
 };
 
 std::string Trim(const std::string& text) {
@@ -101,6 +108,13 @@ class Reader {
       record.kind = simple->second;
       record.argument = TakeWord(rest);
       if (word == "changes") record.order = ParseOrder(rest);
+      if (word == "printed") record.order = ParseOrder(record.argument);
+      return;
+    }
+    auto line = kLineDirectives.find(word);
+    if (line != kLineDirectives.end()) {
+      record.kind = line->second;
+      record.argument = Substitute(rest);
       return;
     }
     if (word == "statement") {
@@ -133,7 +147,7 @@ class Reader {
 
   // Lines up to a blank one. Those after "----" are rows; a feed has rows only.
   void ReadBody(Record& record) {
-    bool in_rows = record.kind == RecordKind::kFeed;
+    bool in_rows = record.kind == RecordKind::kFeed || record.kind == RecordKind::kFile;
     for (; at_ < lines_.size() && !Trim(lines_[at_]).empty(); at_++) {
       std::string line = Substitute(lines_[at_]);
       if (!in_rows && Trim(line) == "----") {

@@ -21,6 +21,13 @@ enum class RecordKind {
   kCheckpoint,
   kCrash,
   kRestart,
+  kFile,
+  kDamage,
+  kRemember,
+  kUntouched,
+  kPrinted,
+  kFails,
+  kRoundTrip,
 };
 
 enum class RowOrder { kAsIs, kRowSort, kValueSort };

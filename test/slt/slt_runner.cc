@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <regex>
 
 #include "base/error.h"
@@ -21,17 +22,33 @@ std::string FirstWord(const std::string& sql) {
   return word;
 }
 
-// "INSERT INTO a.b.t SELECT ..." -> {"t", "SELECT ..."}; false for other forms.
+// "INSERT INTO a.b.t SELECT ..." -> {"a.b.t", "SELECT ..."}; false for other forms.
 bool SplitInsert(const std::string& sql, std::string& target, std::string& query) {
-  static const std::regex kInsert(R"(^\s*INSERT\s+INTO\s+`?([\w.]+)`?\s+([\s\S]*)$)",
+  static const std::regex kInsert(R"(^\s*INSERT\s+INTO\s+([\w.`]+)\s+([\s\S]*)$)",
                                   std::regex::icase);
   std::smatch match;
   if (!std::regex_match(sql, match, kInsert)) return false;
   target = match[1];
-  target = target.substr(target.find_last_of('.') + 1);
   query = match[2];
   std::string word = FirstWord(query);
   return word == "SELECT" || word == "WITH" || word == "VALUES";
+}
+
+std::string LastPart(std::string name) {
+  name = name.substr(name.find_last_of('.') + 1);
+  std::erase(name, '`');
+  return name;
+}
+
+// The INSERTs inside EXECUTE STATEMENT SET BEGIN ... END too.
+std::vector<std::string> Inserts(const std::string& statement) {
+  static const std::regex kSet(R"(^\s*EXECUTE\s+STATEMENT\s+SET\s+BEGIN([\s\S]*)END[\s;]*$)",
+                               std::regex::icase);
+  std::smatch match;
+  if (!std::regex_match(statement, match, kSet)) return {statement};
+  std::vector<std::string> inserts;
+  for (const StatementText& insert : SplitScript(match[1].str())) inserts.push_back(insert.text);
+  return inserts;
 }
 
 std::vector<TextRow> ToRows(const std::vector<std::string>& lines) {
@@ -158,8 +175,10 @@ void SltRunner::ExecuteAll(const std::string& sql, bool remember) {
   for (const StatementText& statement : SplitScript(sql)) {
     std::string word = FirstWord(statement.text);
     std::string mode = session_->Setting(kMode);
-    std::string target, query;
-    if (SplitInsert(statement.text, target, query)) insert_queries_[target] = query;
+    for (const std::string& insert : Inserts(statement.text)) {
+      std::string target, query;
+      if (SplitInsert(insert, target, query)) insert_queries_[LastPart(target)] = {target, query};
+    }
     StatementResult result = Execute(statement.text);
     if (result.rows) {
       ChangeChunk chunk;
@@ -175,7 +194,11 @@ void SltRunner::ExecuteAll(const std::string& sql, bool remember) {
 }
 
 void SltRunner::RunRecord(const Record& record) {
-  bool needs_session = record.kind != RecordKind::kRestart && record.kind != RecordKind::kFeed;
+  const RecordKind kOutside[] = {RecordKind::kRestart,  RecordKind::kFeed,
+                                 RecordKind::kFile,     RecordKind::kDamage,
+                                 RecordKind::kRemember, RecordKind::kUntouched};
+  bool needs_session =
+      std::find(std::begin(kOutside), std::end(kOutside), record.kind) == std::end(kOutside);
   if (needs_session && !session_) Fail(record, "the session has crashed; `restart` it first");
   switch (record.kind) {
     case RecordKind::kStatementOk:
@@ -219,6 +242,21 @@ void SltRunner::RunRecord(const Record& record) {
       break;
     case RecordKind::kRestart:
       Restart();
+      break;
+    case RecordKind::kFile:
+    case RecordKind::kDamage:
+    case RecordKind::kRemember:
+    case RecordKind::kUntouched:
+      RunOnFiles(record);
+      break;
+    case RecordKind::kPrinted:
+      ComparePrinted(record);
+      break;
+    case RecordKind::kFails:
+      ExpectFailure(record);
+      break;
+    case RecordKind::kRoundTrip:
+      RoundTrip(record);
       break;
   }
 }
@@ -316,8 +354,11 @@ void SltRunner::RunCount(const Record& record) {
   std::string types;
   bool is_query = false;
   std::vector<TextRow> rows = QueryRows(record.sql, types, is_query);
-  std::string count =
-      rows.size() == 1 && rows[0].size() == 1 ? rows[0][0] : std::to_string(rows.size());
+  std::string count = std::to_string(rows.size());
+  if (rows.size() == 1 && rows[0].size() == 1 &&
+      rows[0][0].find_first_not_of("-0123456789") == std::string::npos) {
+    count = rows[0][0];
+  }
   if (count != record.argument) {
     Fail(record, fmt::format("the count is {}, expected {}", count, record.argument));
   }
@@ -394,27 +435,110 @@ void SltRunner::CompareChanges(const Record& record) {
   }
 }
 
-void SltRunner::CompareWithBatch(const Record& record) {
-  checks_++;
-  Settle();
-  size_t* shown = nullptr;
-  std::string problem, types;
-  std::vector<TextRow> folded = Fold(ChangesOf(record.argument, shown), problem);
-  if (!problem.empty()) Fail(record, problem);
-  auto stream = streams_.find(record.argument);
-  const std::string& sql =
-      stream != streams_.end() ? stream->second.sql : insert_queries_[record.argument];
+std::vector<TextRow> SltRunner::BatchRows(const std::string& sql, std::string& types) {
   std::string mode = session_->Setting(kMode);
   bool is_query = false;
   Execute("SET 'execution.runtime-mode' = 'batch'");
-  std::vector<TextRow> batch = QueryRows(sql, types, is_query);
+  std::vector<TextRow> rows = QueryRows(sql, types, is_query);
   Execute("SET 'execution.runtime-mode' = '" + mode + "'");
+  return rows;
+}
+
+void SltRunner::CompareWithBatch(const Record& record) {
+  checks_++;
+  Settle();
+  const std::string& name = record.argument;
+  auto stream = streams_.find(name);
+  auto insert = insert_queries_.find(name);
+  std::string problem, types;
+  std::vector<TextRow> folded;
+  if (stream == streams_.end() && insert != insert_queries_.end() && !history_->IsTarget(name)) {
+    // A lake table or a file: what is committed.
+    session_->CheckpointForTest();
+    folded = BatchRows("SELECT * FROM " + insert->second.target, types);
+  } else {
+    size_t* shown = nullptr;
+    folded = Fold(ChangesOf(name, shown), problem);
+  }
+  if (!problem.empty()) Fail(record, problem);
+  std::vector<TextRow> batch =
+      BatchRows(stream != streams_.end() ? stream->second.sql : insert->second.query, types);
   SortForComparison(types, folded);
   SortForComparison(types, batch);
   if (!SameRows(batch, folded, types)) {
-    Fail(record, fmt::format("'{}' differs from batch (- batch, + streaming)\n{}", record.argument,
+    Fail(record, fmt::format("'{}' differs from batch (- batch, + streaming)\n{}", name,
                              Difference(batch, folded)));
   }
+}
+
+void SltRunner::RunOnFiles(const Record& record) {
+  const std::string& path = record.argument;
+  if (record.kind == RecordKind::kFile) {
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    std::ofstream file(path + ".tmp", std::ios::binary);
+    for (auto& line : record.rows) file << line << '\n';
+    file.close();
+    std::filesystem::rename(path + ".tmp", path);
+  } else if (record.kind == RecordKind::kDamage) {
+    size_t blank = path.find(' ');
+    if (blank == std::string::npos) Fail(record, "damage cut|scribble|delete <glob>");
+    std::vector<std::string> files = MatchingFiles(path.substr(blank + 1));
+    if (files.empty()) Fail(record, "no file matches");
+    for (auto& file : files) Damage(path.substr(0, blank), file);
+  } else if (record.kind == RecordKind::kRemember) {
+    remembered_[path] = ReadFolder(path);
+  } else {
+    checks_++;
+    std::string lost = LostFiles(remembered_[path], ReadFolder(path));
+    if (!lost.empty()) Fail(record, lost);
+  }
+}
+
+void SltRunner::ComparePrinted(const Record& record) {
+  checks_++;
+  Settle();
+  std::vector<TextRow> lines, expected;
+  std::istringstream printed(printed_.str());
+  for (std::string line; std::getline(printed, line);) lines.push_back({line});
+  printed_.str("");
+  for (auto& row : record.rows) expected.push_back({row});
+  Sort(record.order, lines);
+  Sort(record.order, expected);
+  if (!SameRows(expected, lines, "")) {
+    Fail(record, "the printed lines differ\n" + Difference(expected, lines));
+  }
+}
+
+// A running job or stream ends by an error.
+void SltRunner::ExpectFailure(const Record& record) {
+  checks_++;
+  try {
+    session_->SettleForTest();
+    for (auto& [name, stream] : streams_) Drain(stream);
+    session_->CancelJobs();
+    session_->WaitForJobs();
+  } catch (const std::exception& exception) {
+    std::string text = ErrorFrom(exception).text();
+    if (std::regex_search(text, std::regex(record.argument, std::regex::icase))) return;
+    Fail(record, fmt::format("the error is not /{}/ but: {}", record.argument, text));
+  }
+  Fail(record, fmt::format("no job failed; expected the error /{}/", record.argument));
+}
+
+// What SHOW CREATE prints makes the same object again.
+void SltRunner::RoundTrip(const Record& record) {
+  checks_++;
+  std::string types;
+  bool is_query = false;
+  size_t blank = record.argument.find_last_of(' ');
+  if (blank == std::string::npos) Fail(record, "round-trip [TEMPORARY] TABLE|VIEW <name>");
+  std::string kind = record.argument.substr(0, blank), name = record.argument.substr(blank + 1);
+  std::string show = "SHOW CREATE " + kind.substr(kind.find_last_of(' ') + 1) + " " + name;
+  std::string before = QueryRows(show, types, is_query).at(0).at(0);
+  Execute("DROP " + kind + " " + name);
+  Execute(before);
+  std::string after = QueryRows(show, types, is_query).at(0).at(0);
+  if (before != after) Fail(record, "it became\n" + after + "\nand was\n" + before);
 }
 
 void SltRunner::Restart() {

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "feed_connector.h"
+#include "folder_check.h"
 #include "session/session.h"
 #include "slt_file.h"
 
@@ -61,6 +62,11 @@ class SltRunner {
   void Feed(const Record& record);
   void CompareChanges(const Record& record);
   void CompareWithBatch(const Record& record);
+  void RunOnFiles(const Record& record);
+  void ComparePrinted(const Record& record);
+  void ExpectFailure(const Record& record);
+  void RoundTrip(const Record& record);
+  std::vector<TextRow> BatchRows(const std::string& sql, std::string& types);
   void Restart();
   void Settle();
   std::vector<ChangeRow> ChangesOf(const std::string& name, size_t*& shown);
@@ -73,9 +79,14 @@ class SltRunner {
   std::unique_ptr<ConnectorRegistry> connectors_;
   std::unique_ptr<Session> session_;
   std::ostringstream printed_;
+  std::map<std::string, FolderContent> remembered_;  // By folder.
   std::map<std::string, Stream> streams_;
   std::map<std::string, size_t> shown_of_target_;
-  std::map<std::string, std::string> insert_queries_;  // Target -> query text.
+  struct InsertQuery {
+    std::string target;  // As written.
+    std::string query;
+  };
+  std::map<std::string, InsertQuery> insert_queries_;  // By the last part of the target's name.
   struct Remembered {
     std::string sql;
     std::string mode;
