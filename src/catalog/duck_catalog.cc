@@ -8,7 +8,9 @@
 #include "duckdb/catalog/catalog_entry/schema_catalog_entry.hpp"
 #include "duckdb/catalog/catalog_entry/table_catalog_entry.hpp"
 #include "duckdb/catalog/catalog_entry/view_catalog_entry.hpp"
+#include "duckdb/catalog/catalog_search_path.hpp"
 #include "duckdb/main/attached_database.hpp"
+#include "duckdb/main/client_data.hpp"
 #include "duckdb/main/config.hpp"
 #include "duckdb/main/connection.hpp"
 #include "duckdb/parser/keyword_helper.hpp"
@@ -23,10 +25,19 @@
 #include "duckdb/storage/table_storage_info.hpp"
 #include "duckdb/transaction/transaction.hpp"
 #include "duckdb/transaction/transaction_manager.hpp"
+#include "table/table_options.h"
 
 namespace millrace {
 
 namespace {
+
+// Whether functions are looked up among Flink's before DuckDB's.
+bool FindsFlink(duckdb::ClientContext& context) {
+  for (auto& entry : duckdb::ClientData::Get(context).catalog_search_path->GetSetPaths()) {
+    if (entry.schema == "flink") return true;
+  }
+  return false;
+}
 
 // "t$options{...}" names t with an OPTIONS hint; "t$physical" its physical columns only.
 constexpr const char* kOptionsMark = "$options{";
@@ -166,6 +177,12 @@ class SchemaEntry : public duckdb::SchemaCatalogEntry {
     if (found == owner.entries.end()) {
       auto entry = MakeEntry(lookup.GetEntryName());
       if (!entry) return nullptr;
+      if (entry->type == duckdb::CatalogType::VIEW_ENTRY && !FindsFlink(transaction.GetContext())) {
+        Throw(ErrorCode::kUnsupported,
+              "'{}' is a view or has computed columns: its text is in Flink's dialect, where / and "
+              "other words mean something else; SET 'table.sql-dialect' = 'default' to read it",
+              lookup.GetEntryName());
+      }
       found = owner.entries.emplace(key, std::move(entry)).first;
     }
     return found->second.get();
@@ -231,6 +248,9 @@ class SchemaEntry : public duckdb::SchemaCatalogEntry {
       std::shared_ptr<const TableDefinition> definition, const std::string& entry_name,
       const ParsedName& parsed) {
     if (!parsed.hint.empty() || parsed.physical) {
+      if (definition->Connector().empty()) {
+        RefuseMisspelled(fmt::format("Reading table '{}'", definition->path.ToString()), parsed.hint);
+      }
       TableDefinition changed = *definition;
       for (const auto& [key, value] : parsed.hint) changed.options[key] = value;
       std::erase_if(changed.columns,

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "catalog/catalog_store.h"
+#include "table/table_options.h"
 
 namespace millrace {
 
@@ -109,6 +110,8 @@ class LakeStore : public CatalogStore {
       Throw(ErrorCode::kExists, "Creating table '{}': it exists already",
             definition.path.ToString());
     }
+    RefuseMisspelled(fmt::format("Creating table '{}'", definition.path.ToString()),
+                     definition.options);
     TableDefinition stored = definition;
     nlohmann::json computed = ComputedToJson(definition);
     if (!computed.empty()) stored.options[kComputedKey] = computed.dump();

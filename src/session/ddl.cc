@@ -214,6 +214,17 @@ void SqlSession::DropTableOrView(const Drop& statement) {
   ObjectPath path = Resolve(statement.name);
   bool is_table = statement.kind == ObjectKind::kTable;
   TemporaryObjects& temporary = engine_.services().temporary;
+  if (!statement.temporary) {  // What the user sees under this name is not what would go.
+    CatalogStore& stored = engine_.Store(path.catalog);
+    bool is_stored = stored.HasDatabase(path.database) &&
+                     (stored.FindTable(path.database, path.name) || stored.FindView(path.database, path.name));
+    bool hidden_by_table = temporary.tables.count(path) > 0;
+    if (is_stored && (hidden_by_table || temporary.views.count(path))) {
+      std::string kind = hidden_by_table ? "table" : "view";
+      Throw(ErrorCode::kInvalid, "Dropping '{}': a temporary {} of that name hides it; DROP TEMPORARY {} {} first",
+            path.ToString(), kind, duckdb::StringUtil::Upper(kind), path.name);
+    }
+  }
   bool dropped = is_table ? temporary.tables.erase(path) > 0 : temporary.views.erase(path) > 0;
   if (dropped) return;
   if (statement.temporary) {

@@ -6,6 +6,7 @@
 #include "duckdb/parser/keyword_helper.hpp"
 #include "session/sql_session.h"
 #include "table/commit_group.h"
+#include "table/table_options.h"
 
 namespace millrace {
 
@@ -92,6 +93,9 @@ SqlSession::Target SqlSession::ResolveTarget(const Insert& insert) {
     Throw(ErrorCode::kInvalid, "Inserting into '{}': it is a view", path.ToString());
   }
   TableDefinition definition = *NeedTable(path);
+  if (definition.Connector().empty()) {
+    RefuseMisspelled(fmt::format("Inserting into '{}'", path.ToString()), insert.hint);
+  }
   for (const auto& [key, value] : insert.hint) definition.options[key] = value;
   if (insert.overwrite) {
     Throw(ErrorCode::kUnsupported,
@@ -359,7 +363,7 @@ StatementResult SqlSession::Run(const Query& statement) {
 StatementResult SqlSession::RunDuck(const std::string& sql) {
   StatementResult result;
   result.kind = ResultKind::kQuery;
-  result.rows = MakeBatchResult(NewConnection(), sql);
+  result.rows = MakeBatchResult(engine_.NewConnection(catalog_, database_, true), sql);
   return result;
 }
 

@@ -45,13 +45,14 @@ Engine::Engine(ConnectorRegistry& connectors, const SessionOptions& options)
 Engine::~Engine() = default;
 
 std::unique_ptr<duckdb::Connection> Engine::NewConnection(const std::string& catalog,
-                                                          const std::string& database) {
+                                                          const std::string& database,
+                                                          bool duck_meaning) {
   auto connection = std::make_unique<duckdb::Connection>(*database_);
   duckdb::vector<duckdb::CatalogSearchEntry> path;
   // The current database first: DuckDB looks for `database.table` in the catalog of the first
   // entry.
   path.emplace_back(catalog, database);
-  path.emplace_back("memory", kFlinkSchema);
+  if (!duck_meaning) path.emplace_back("memory", kFlinkSchema);
   connection->context->RunFunctionInTransaction([&] {
     duckdb::ClientData::Get(*connection->context)
         .catalog_search_path->Set(path, duckdb::CatalogSetPathType::SET_DIRECTLY);

@@ -20,8 +20,11 @@ class Engine {
   ~Engine();
 
   /// A connection that finds tables of `catalog`.`database` and Flink's functions by bare names.
+  /// `duck_meaning`: functions and operators are DuckDB's; views, whose text is Flink's, cannot be
+  /// read.
   std::unique_ptr<duckdb::Connection> NewConnection(const std::string& catalog,
-                                                    const std::string& database);
+                                                    const std::string& database,
+                                                    bool duck_meaning = false);
   Environment& environment() { return *environment_; }
   TableContext table_context();
   CatalogServices& services() { return *services_; }

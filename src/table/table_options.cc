@@ -1,5 +1,6 @@
 #include "table/table_options.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/error.h"
@@ -86,7 +87,21 @@ std::optional<std::string> FindMeaning(const Options& options, const Meaning (&m
   return std::nullopt;
 }
 
+// The options that Millrace reads.
+constexpr const char* kRead[] = {"bucket", "bucket-key", "changelog-producer", "commit.max-retries", "commit.max-retry-wait", "commit.min-retry-wait", "compaction.incremental-size-threshold", "compaction.max-size-amplification-percent", "compaction.size-ratio", "compaction.total-size-threshold", "file.compression", "file.compression.zstd-level", "file.format", "ignore-delete", "ignore-update-before", "log.system", "manifest.full-compaction-threshold-size", "manifest.merge-min-count", "manifest.target-file-size", "merge-engine", "metadata.stats-mode", "num-levels", "num-sorted-run.compaction-trigger", "scan.snapshot-id", "scan.timestamp", "sequence.field", "snapshot.expire.limit", "snapshot.num-retained.max", "snapshot.num-retained.min", "snapshot.time-retained", "source.split.open-file-cost", "source.split.target-size", "target-file-size", "write-buffer-size", "write-only"};
+
 }  // namespace
+
+void RefuseMisspelled(const std::string& what, const Options& options) {
+  for (const auto& [key, value] : options) {
+    if (std::find(std::begin(kRead), std::end(kRead), key) != std::end(kRead)) continue;
+    for (const char* known : kRead) {
+      if (StringUtil::LevenshteinDistance(key, known) > 2) continue;
+      Throw(ErrorCode::kNotFound, "{}: there is no option '{}'; did you mean '{}'?", what, key,
+            known);
+    }
+  }
+}
 
 std::optional<std::string> FindUnsupported(const TableSchema& schema, const Options& options) {
   if (auto found = FindMeaning(options, kMeanings)) return found;

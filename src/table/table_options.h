@@ -41,6 +41,11 @@ struct TableOptions {
 /// Reads options of a table with `schema`'s keys. Throws: Error(kInvalid) naming option and value.
 TableOptions ParseTableOptions(const TableSchema& schema, const Options& options);
 
+/// Paimon has more options than Millrace reads, so unknown ones pass; but a name that is within two
+/// letters of one that is read is a slip. `what`: "Table 'a.b.c'".
+/// Throws: Error(kNotFound) with the name meant.
+void RefuseMisspelled(const std::string& what, const Options& options);
+
 /// Why Millrace can neither write nor scan this table, with what is possible instead; nullopt: it
 /// can.
 std::optional<std::string> FindUnsupported(const TableSchema& schema, const Options& options);

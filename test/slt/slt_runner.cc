@@ -399,6 +399,13 @@ void SltRunner::Feed(const Record& record) {
 
 void SltRunner::Settle() {
   session_->SettleForTest();
+  std::string types;
+  bool is_query = false;
+  for (const TextRow& job : QueryRows("SHOW JOBS", types, is_query)) {
+    if (job[2] != "FAILED") continue;
+    session_->CancelJobs();
+    session_->WaitForJobs();  // Throws what it failed of.
+  }
   for (auto& [name, stream] : streams_) Drain(stream);
 }
 
