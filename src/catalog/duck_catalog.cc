@@ -249,7 +249,8 @@ class SchemaEntry : public duckdb::SchemaCatalogEntry {
       const ParsedName& parsed) {
     if (!parsed.hint.empty() || parsed.physical) {
       if (definition->Connector().empty()) {
-        RefuseMisspelled(fmt::format("Reading table '{}'", definition->path.ToString()), parsed.hint);
+        RefuseMisspelled(fmt::format("Reading table '{}'", definition->path.ToString()),
+                         parsed.hint);
       }
       TableDefinition changed = *definition;
       for (const auto& [key, value] : parsed.hint) changed.options[key] = value;

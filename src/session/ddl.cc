@@ -216,12 +216,14 @@ void SqlSession::DropTableOrView(const Drop& statement) {
   TemporaryObjects& temporary = engine_.services().temporary;
   if (!statement.temporary) {  // What the user sees under this name is not what would go.
     CatalogStore& stored = engine_.Store(path.catalog);
-    bool is_stored = stored.HasDatabase(path.database) &&
-                     (stored.FindTable(path.database, path.name) || stored.FindView(path.database, path.name));
+    bool is_stored =
+        stored.HasDatabase(path.database) &&
+        (stored.FindTable(path.database, path.name) || stored.FindView(path.database, path.name));
     bool hidden_by_table = temporary.tables.count(path) > 0;
     if (is_stored && (hidden_by_table || temporary.views.count(path))) {
       std::string kind = hidden_by_table ? "table" : "view";
-      Throw(ErrorCode::kInvalid, "Dropping '{}': a temporary {} of that name hides it; DROP TEMPORARY {} {} first",
+      Throw(ErrorCode::kInvalid,
+            "Dropping '{}': a temporary {} of that name hides it; DROP TEMPORARY {} {} first",
             path.ToString(), kind, duckdb::StringUtil::Upper(kind), path.name);
     }
   }

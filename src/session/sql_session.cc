@@ -32,7 +32,7 @@ StatementResult SqlSession::Execute(const StatementText& statement) {
     }
     return Run(ParseStatement(statement));
   } catch (const std::exception& exception) {
-    throw Explained(statement, ErrorFrom(exception));
+    throw Explained(statement, WithSuggestion(ErrorFrom(exception)));
   }
 }
 
@@ -70,6 +70,19 @@ std::vector<std::string> SqlSession::KnownTables() const {
   for (const auto& [path, definition] : services.temporary.tables) known.push_back(path.name);
   for (const auto& [path, view] : services.temporary.views) known.push_back(path.name);
   return known;
+}
+
+// DuckDB suggests columns and tables, but not catalogs.
+Error SqlSession::WithSuggestion(Error error) {
+  const std::string kBegin = "Catalog \"", kEnd = "\" does not exist!";
+  size_t end = error.text().find(kEnd);
+  if (!error.text().starts_with(kBegin) || end == std::string::npos) return error;
+  std::string name = error.text().substr(kBegin.size(), end - kBegin.size());
+  std::vector<std::string> known;
+  for (const auto& [catalog, store] : engine_.services().stores) known.push_back(catalog);
+  return Error(ErrorCode::kNotFound,
+               fmt::format("There is no catalog '{}'{}{}", name, DidYouMean(name, known),
+                           error.text().substr(end + kEnd.size())));
 }
 
 StatementResult SqlSession::Run(const Statement& statement) {

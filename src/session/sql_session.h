@@ -80,6 +80,7 @@ class SqlSession : public Session {
   ObjectPath Resolve(const QualifiedName& name) const;
   /// Throws: Error(kNotFound) with a suggestion.
   std::shared_ptr<const TableDefinition> NeedTable(const ObjectPath& path) const;
+  Error WithSuggestion(Error error);
   std::unique_ptr<duckdb::Connection> NewConnection() {
     return engine_.NewConnection(catalog_, database_);
   }

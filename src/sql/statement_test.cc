@@ -200,6 +200,8 @@ TEST_CASE("EXPLAIN, SET, RESET, STOP JOB, queries, statements for DuckDB") {
   CHECK(Parse<Set>("SET execution.runtime-mode=streaming").value == "streaming");
   CHECK(Parse<Set>("SET pipeline.name = 'x'").value == "x");
   CHECK(Parse<Set>("SET execution.checkpointing.interval = 10 s").value == "10 s");
+  CHECK_THROWS_WITH_AS(ParseStatement({"SET 'a' =", {}, true}),
+                       doctest::Contains("expected a value"), Error);
   CHECK(!Parse<Reset>("RESET").key);
   CHECK(Parse<Reset>("RESET 'a.b'").key == "a.b");
   CHECK(Parse<Reset>("RESET a.b-c").key == "a.b-c");

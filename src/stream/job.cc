@@ -12,6 +12,7 @@ namespace millrace {
 namespace {
 
 constexpr int64_t kIdleWaitMs = 5;
+constexpr size_t kShownStatement = 300;  // Bytes of it in the message of a failure.
 
 std::string OptionsKey(const TableDefinition& definition) {
   std::string key = definition.path.ToString();
@@ -210,8 +211,12 @@ void Job::Run() {
   std::lock_guard lock(mutex_);
   if (failure) {
     state_ = JobState::kFailed;
-    failure_ = Error(failure->code(), fmt::format("Job '{}' stopped at step {}: {}", options_.name,
-                                                  step_, failure->text()));
+    std::string statement = options_.statement.substr(0, kShownStatement);
+    if (statement.size() < options_.statement.size()) statement += " ...";
+    failure_ =
+        Error(failure->code(),
+              fmt::format("Job '{}' stopped at step {}: {}{}{}", options_.name, step_,
+                          failure->text(), statement.empty() ? "" : "\nStatement: ", statement));
   } else {
     state_ = cancelled_ ? JobState::kCancelled : JobState::kFinished;
   }

@@ -88,7 +88,41 @@ std::optional<std::string> FindMeaning(const Options& options, const Meaning (&m
 }
 
 // The options that Millrace reads.
-constexpr const char* kRead[] = {"bucket", "bucket-key", "changelog-producer", "commit.max-retries", "commit.max-retry-wait", "commit.min-retry-wait", "compaction.incremental-size-threshold", "compaction.max-size-amplification-percent", "compaction.size-ratio", "compaction.total-size-threshold", "file.compression", "file.compression.zstd-level", "file.format", "ignore-delete", "ignore-update-before", "log.system", "manifest.full-compaction-threshold-size", "manifest.merge-min-count", "manifest.target-file-size", "merge-engine", "metadata.stats-mode", "num-levels", "num-sorted-run.compaction-trigger", "scan.snapshot-id", "scan.timestamp", "sequence.field", "snapshot.expire.limit", "snapshot.num-retained.max", "snapshot.num-retained.min", "snapshot.time-retained", "source.split.open-file-cost", "source.split.target-size", "target-file-size", "write-buffer-size", "write-only"};
+constexpr const char* kRead[] = {"bucket",
+                                 "bucket-key",
+                                 "changelog-producer",
+                                 "commit.max-retries",
+                                 "commit.max-retry-wait",
+                                 "commit.min-retry-wait",
+                                 "compaction.incremental-size-threshold",
+                                 "compaction.max-size-amplification-percent",
+                                 "compaction.size-ratio",
+                                 "compaction.total-size-threshold",
+                                 "file.compression",
+                                 "file.compression.zstd-level",
+                                 "file.format",
+                                 "ignore-delete",
+                                 "ignore-update-before",
+                                 "log.system",
+                                 "manifest.full-compaction-threshold-size",
+                                 "manifest.merge-min-count",
+                                 "manifest.target-file-size",
+                                 "merge-engine",
+                                 "metadata.stats-mode",
+                                 "num-levels",
+                                 "num-sorted-run.compaction-trigger",
+                                 "scan.snapshot-id",
+                                 "scan.timestamp",
+                                 "sequence.field",
+                                 "snapshot.expire.limit",
+                                 "snapshot.num-retained.max",
+                                 "snapshot.num-retained.min",
+                                 "snapshot.time-retained",
+                                 "source.split.open-file-cost",
+                                 "source.split.target-size",
+                                 "target-file-size",
+                                 "write-buffer-size",
+                                 "write-only"};
 
 }  // namespace
 

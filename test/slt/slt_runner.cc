@@ -399,10 +399,16 @@ void SltRunner::Feed(const Record& record) {
 
 void SltRunner::Settle() {
   session_->SettleForTest();
-  std::string types;
-  bool is_query = false;
-  for (const TextRow& job : QueryRows("SHOW JOBS", types, is_query)) {
-    if (job[2] != "FAILED") continue;
+  StatementResult jobs = Execute("SHOW JOBS");
+  std::vector<ChangeRow> rows;
+  ChangeChunk chunk;
+  if (jobs.rows) chunk.Initialize(jobs.rows->Types());
+  while (jobs.rows && jobs.rows->Next(chunk)) {
+    AppendRows(chunk, rows);
+    chunk.Reset();
+  }
+  for (const ChangeRow& job : rows) {
+    if (job.values[2] != "FAILED") continue;
     session_->CancelJobs();
     session_->WaitForJobs();  // Throws what it failed of.
   }
