@@ -2,6 +2,8 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <sstream>
@@ -19,6 +21,7 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr int kSignalled = 128;
+constexpr const char* kByteOrderMark = "\xEF\xBB\xBF";  // Some editors begin a file with it.
 
 struct Script {
   std::string name, text;
@@ -34,8 +37,13 @@ Script ReadScript(const std::string& path, const CommandLine& line) {
   if (!file) {
     Throw(ErrorCode::kIo, "Reading the script '{}': {}", path, strerror(errno));
   }
+  if (std::filesystem::is_directory(path)) {
+    Throw(ErrorCode::kInvalid, "Reading the script '{}': it is a folder", path);
+  }
   if (file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
-  return {path, ReplaceVariables(text.str(), path, line.defined)};
+  std::string sql = text.str();
+  if (sql.starts_with(kByteOrderMark)) sql.erase(0, strlen(kByteOrderMark));
+  return {path, ReplaceVariables(sql, path, line.defined)};
 }
 
 std::vector<Script> ReadScripts(const CommandLine& line) {

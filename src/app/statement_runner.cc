@@ -75,6 +75,19 @@ std::optional<SourcePosition> TakeEngineLine(std::string& text, std::string_view
   return place;
 }
 
+// DuckDB lists every function of the name that it did not find; a few say what it wanted.
+void ShortenCandidates(std::string& text) {
+  constexpr int kShown = 6;
+  size_t at = text.find("\tCandidate functions:");
+  for (int line = 0; at != std::string::npos && line <= kShown; line++)
+    at = text.find('\n', at + 1);
+  if (at == std::string::npos || text.find("\n\t", at) != at) return;
+  size_t end = at;
+  while (end != std::string::npos && text.compare(end, 2, "\n\t") == 0)
+    end = text.find('\n', end + 1);
+  text.replace(at, (end == std::string::npos ? text.size() : end) - at, "\n\t...");
+}
+
 }  // namespace
 
 std::string DescribeError(const Error& error, const std::string& name, std::string_view script,
@@ -82,6 +95,7 @@ std::string DescribeError(const Error& error, const std::string& name, std::stri
   std::string message = error.text();
   std::optional<SourcePosition> named = TakePosition(message);
   std::optional<SourcePosition> engine = TakeEngineLine(message, script, statement);
+  ShortenCandidates(message);
   SourcePosition place = named.value_or(engine.value_or(statement));
   std::string text = fmt::format("{}:{}:{}: {}\n", name, place.line, place.column, message);
   std::string_view line = LineOf(script, place.line);

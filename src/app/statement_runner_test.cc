@@ -129,6 +129,19 @@ TEST_CASE("DuckDB's own excerpt becomes a place in the script") {
         "f:3:5: Column \"nope\" was not found\n    , nope\n      ^\n");
 }
 
+TEST_CASE("Of many candidates a few are shown") {
+  std::string message = "No function matches\n\tCandidate functions:";
+  for (int i = 0; i < 20; i++) message += fmt::format("\n\t+(T{}) -> T", i);
+  for (const char* end : {"", "\n"}) {
+    std::string text =
+        DescribeError(Error(ErrorCode::kInvalid, message + end), "s", "SELECT 1", {1, 1});
+    CHECK(text.find("+(T5)") != std::string::npos);
+    CHECK(text.find("\n\t...") != std::string::npos);
+    CHECK(text.find("+(T6)") == std::string::npos);
+    CHECK(text.find("SELECT 1") != std::string::npos);
+  }
+}
+
 TEST_CASE("CSV and JSON show query results only, tables everything") {
   FakeSession session;
   std::string script = "create it; show tables; query a;";

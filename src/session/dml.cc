@@ -348,6 +348,16 @@ std::unique_ptr<ResultStream> SqlSession::StreamQuery(const std::string& duck_sq
   return MakeJobResult(running, std::move(queue), std::move(names), std::move(types), fold);
 }
 
+std::unique_ptr<ResultStream> SqlSession::BatchQuery(
+    const std::string& duck_sql, std::shared_ptr<duckdb::Connection> connection) {
+  {
+    // Much of a query may run before its first row is there.
+    std::lock_guard lock(running_mutex_);
+    running_query_ = connection;
+  }
+  return MakeBatchResult(std::move(connection), duck_sql);
+}
+
 StatementResult SqlSession::Run(const Query& statement) {
   StatementResult result;
   result.kind = ResultKind::kQuery;
@@ -356,14 +366,14 @@ StatementResult SqlSession::Run(const Query& statement) {
       settings_.Streaming() &&
       (settings_.Changelog() || !NewConnection()->GetTableNames(statement.query.duck_sql).empty());
   result.rows = follows ? StreamQuery(statement.query.duck_sql)
-                        : MakeBatchResult(NewConnection(), statement.query.duck_sql);
+                        : BatchQuery(statement.query.duck_sql, NewConnection());
   return result;
 }
 
 StatementResult SqlSession::RunDuck(const std::string& sql) {
   StatementResult result;
   result.kind = ResultKind::kQuery;
-  result.rows = MakeBatchResult(engine_.NewConnection(catalog_, database_, true), sql);
+  result.rows = BatchQuery(sql, engine_.NewConnection(catalog_, database_, true));
   return result;
 }
 

@@ -38,7 +38,7 @@ class TextResult : public ResultStream {
 
 class BatchResult : public ResultStream {
  public:
-  BatchResult(std::unique_ptr<duckdb::Connection> connection, const std::string& duck_sql)
+  BatchResult(std::shared_ptr<duckdb::Connection> connection, const std::string& duck_sql)
       : connection_(std::move(connection)), result_(connection_->SendQuery(duck_sql)) {
     if (result_->HasError()) result_->ThrowError();
   }
@@ -62,7 +62,7 @@ class BatchResult : public ResultStream {
   }
 
  private:
-  std::unique_ptr<duckdb::Connection> connection_;
+  const std::shared_ptr<duckdb::Connection> connection_;
   duckdb::unique_ptr<duckdb::QueryResult> result_;
   duckdb::unique_ptr<DataChunk> held_;
 };
@@ -109,7 +109,7 @@ std::unique_ptr<ResultStream> MakeTextResult(std::vector<std::string> names,
   return std::make_unique<TextResult>(std::move(names), rows);
 }
 
-std::unique_ptr<ResultStream> MakeBatchResult(std::unique_ptr<duckdb::Connection> connection,
+std::unique_ptr<ResultStream> MakeBatchResult(std::shared_ptr<duckdb::Connection> connection,
                                               const std::string& duck_sql) {
   return std::make_unique<BatchResult>(std::move(connection), duck_sql);
 }

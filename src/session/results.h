@@ -14,7 +14,7 @@ std::unique_ptr<ResultStream> MakeTextResult(std::vector<std::string> names,
                                              const std::vector<std::vector<std::string>>& rows);
 
 /// A batch query, streamed from DuckDB. Owns the connection.
-std::unique_ptr<ResultStream> MakeBatchResult(std::unique_ptr<duckdb::Connection> connection,
+std::unique_ptr<ResultStream> MakeBatchResult(std::shared_ptr<duckdb::Connection> connection,
                                               const std::string& duck_sql);
 
 /// Changes that wait between a job and its reader. Bounded: a slow reader slows the job.

@@ -101,6 +101,7 @@ void SqlSession::Cancel() {
   cancelled_ = true;
   std::lock_guard lock(running_mutex_);
   if (running_connection_) running_connection_->Interrupt();
+  if (auto query = running_query_.lock()) query->Interrupt();
   if (running_job_) running_job_->Cancel();
 }
 

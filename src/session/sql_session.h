@@ -72,6 +72,8 @@ class SqlSession : public Session {
   StatementResult RunDuck(const std::string& sql);
   Target ResolveTarget(const Insert& insert);
   std::unique_ptr<ResultStream> StreamQuery(const std::string& duck_sql);
+  std::unique_ptr<ResultStream> BatchQuery(const std::string& duck_sql,
+                                           std::shared_ptr<duckdb::Connection> connection);
   /// Names and types that a query gives, by binding it.
   void BindQuery(const std::string& duck_sql, duckdb::vector<std::string>* names,
                  duckdb::vector<LogicalType>* types);
@@ -98,8 +100,9 @@ class SqlSession : public Session {
   std::vector<std::string> finished_jobs_;  // Their folders are kept until the script has ended.
   bool crashed_ = false;
 
-  std::mutex running_mutex_;  // Guards the two below, for Cancel.
+  std::mutex running_mutex_;  // Guards the three below, for Cancel.
   duckdb::Connection* running_connection_ = nullptr;
+  std::weak_ptr<duckdb::Connection> running_query_;
   std::shared_ptr<Job> running_job_;
   std::atomic<bool> cancelled_{false};
 };
