@@ -233,7 +233,6 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
   }
   auto job = std::make_unique<Job>(engine_.environment(), engine_.connectors(),
                                    std::move(pipelines), job_options);
-  finished_jobs_.push_back(job_options.id);
   std::shared_ptr<Job> running = jobs_->Submit(std::move(job), false);
   StatementResult result;
   result.kind = ResultKind::kJob;

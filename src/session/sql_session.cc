@@ -123,9 +123,13 @@ Progress SqlSession::CurrentProgress() {
 
 void SqlSession::WaitForJobs() {
   jobs_->WaitAll();
-  // The script has run to its end: a second run is a new one, not a recovery.
+  if (interrupted_) return;
+  // The script has run to its end: a second run is a new one, not a recovery. Only jobs that were
+  // stopped before their end keep their state, and go on then.
   for (const JobRunner::Entry& entry : jobs_->Jobs()) {
-    if (entry.job->State() == JobState::kCancelled) return;
+    if (!entry.is_query && entry.job->State() == JobState::kFinished) {
+      finished_jobs_.push_back(entry.job->options().id);
+    }
   }
   folders_.EndScript(finished_jobs_);
   finished_jobs_.clear();

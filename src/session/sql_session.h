@@ -25,7 +25,10 @@ class SqlSession : public Session {
   Progress CurrentProgress() override;
   std::string Setting(const std::string& key) const override { return settings_.Get(key); }
   void WaitForJobs() override;
-  void CancelJobs() override { jobs_->CancelAll(); }
+  void CancelJobs() override {
+    interrupted_ = true;
+    jobs_->CancelAll();
+  }
   void SettleForTest() override;
   void CheckpointForTest() override;
   void CrashForTest() override;
@@ -97,7 +100,8 @@ class SqlSession : public Session {
   std::unique_ptr<JobRunner> jobs_;
   std::map<std::string, int> job_numbers_;  // Equal statements of one script are told apart.
   JobFolders folders_;
-  std::vector<std::string> finished_jobs_;  // Their folders are kept until the script has ended.
+  std::vector<std::string> finished_jobs_;  // Batch inserts: kept until the script has ended.
+  std::atomic<bool> interrupted_{false};    // CancelJobs was called.
   bool crashed_ = false;
 
   std::mutex running_mutex_;  // Guards the three below, for Cancel.
