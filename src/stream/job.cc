@@ -271,8 +271,7 @@ void Job::Loop() {
     int64_t since_us = environment_.clock.MonotonicUs() - last_checkpoint_us_;
     // State is written whole: a large one is written less often, so that it costs a fifth of the
     // time at most.
-    int64_t interval_us =
-        std::max(options_.checkpoint_interval_ms * 1000, 4 * checkpoint_duration_us_);
+    int64_t interval_us = std::max(options_.checkpoint_interval_ms * 1000, 4 * saving_us_);
     bool due = dirty_ && since_us >= interval_us;
     if (folder_ && (due || asked_checkpoint > checkpoints_done_)) TakeCheckpoint(false);
     std::unique_lock lock(mutex_);
@@ -408,7 +407,6 @@ Cut Job::CurrentCut() const {
 }
 
 void Job::TakeCheckpoint(bool finished) {
-  int64_t began_us = environment_.clock.MonotonicUs();
   Checkpoint checkpoint;
   checkpoint.id = checkpoint_id_ + 1;
   checkpoint.step = step_;
@@ -416,10 +414,14 @@ void Job::TakeCheckpoint(bool finished) {
   checkpoint.statement = options_.statement;
   checkpoint.input_types = input_types_;
   checkpoint.finished = finished;
+  int64_t saving_us = 0;
   for (idx_t p = 0; p < pipelines_.size(); p++) {
     checkpoint.prepared.push_back(pipelines_[p].sink->Prepare(checkpoint.id));
     checkpoint.fingerprints.push_back(pipelines_[p].flow->Fingerprint());
-    if (!finished) pipelines_[p].flow->Save(*folder_->State(checkpoint.id, p));
+    if (finished) continue;
+    int64_t began_us = environment_.clock.MonotonicUs();
+    pipelines_[p].flow->Save(*folder_->State(checkpoint.id, p));
+    saving_us += environment_.clock.MonotonicUs() - began_us;
   }
   if (abandoned_) return;
   folder_->Publish(checkpoint);
@@ -427,7 +429,7 @@ void Job::TakeCheckpoint(bool finished) {
   CommitPrepared(checkpoint);
   if (finished && !abandoned_) folder_->MarkCommitted(checkpoint.id);
   last_checkpoint_us_ = environment_.clock.MonotonicUs();
-  checkpoint_duration_us_ = last_checkpoint_us_ - began_us;
+  saving_us_ = saving_us;
   dirty_ = false;
   checkpoints_++;
 }

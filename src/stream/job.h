@@ -105,8 +105,8 @@ class Job {
   int64_t step_ = 0;
   int64_t checkpoint_id_ = 0;
   int64_t last_checkpoint_us_ = 0;
-  int64_t checkpoint_duration_us_ = 0;
-  bool dirty_ = false;  // A step has run since the last checkpoint.
+  int64_t saving_us_ = 0;  // What writing the state took at the last checkpoint.
+  bool dirty_ = false;     // A step has run since the last checkpoint.
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
