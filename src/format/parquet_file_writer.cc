@@ -79,8 +79,10 @@ void AddFieldIds(duckdb::ChildFieldIDs& ids, const std::string& name, int id, co
                  int outer_id, int depth);
 
 void AddChildIds(duckdb::FieldID& field, const DataType& type, int outer_id, int depth) {
-  int element = kElementIdBase + kElementIdStep * outer_id + depth + 1;
-  int key = kElementIdBase - kElementIdStep * outer_id - (depth + 1);
+  // 64 bits: the ids of _KEY_ columns are so large that the product of these would overflow.
+  int64_t offset = int64_t{kElementIdStep} * outer_id + depth + 1;
+  auto element = static_cast<int>(kElementIdBase + offset);
+  auto key = static_cast<int>(kElementIdBase - offset);
   if (type.root == TypeRoot::kArray) {
     AddFieldIds(field.child_field_ids, "element", element, type.children[0], outer_id, depth + 1);
   } else if (type.root == TypeRoot::kMap || type.root == TypeRoot::kMultiset) {

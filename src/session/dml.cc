@@ -162,13 +162,24 @@ SqlSession::Target SqlSession::ResolveTarget(const Insert& insert) {
   return target;
 }
 
+bool SqlSession::HasFinished(const std::string& job_id) const {
+  for (const JobRunner::Entry& entry : jobs_->Jobs()) {
+    if (entry.job->options().id == job_id && entry.job->State() == JobState::kFinished) return true;
+  }
+  return false;
+}
+
 std::string SqlSession::JobId(const std::string& statement_text, const std::string& name) {
   if (!name.empty()) {
     std::string id;
     for (char c : name)
       id += std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ? c : '_';
     // Different names must not meet in one folder.
-    return id == name ? id : id + "-" + StableHash(name).substr(0, 8);
+    if (id != name) id += "-" + StableHash(name).substr(0, 8);
+    // A second job of the name goes on with the first, unless that one has come to its end.
+    std::string first = id;
+    for (int number = 2; HasFinished(id); number++) id = fmt::format("{}-{}", first, number);
+    return id;
   }
   if (options_.script_path.empty())
     return "job-" + engine_.environment().random.Uuid().substr(0, 8);

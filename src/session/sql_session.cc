@@ -127,7 +127,8 @@ void SqlSession::WaitForJobs() {
   // The script has run to its end: a second run is a new one, not a recovery. Only jobs that were
   // stopped before their end keep their state, and go on then.
   for (const JobRunner::Entry& entry : jobs_->Jobs()) {
-    if (!entry.is_query && entry.job->State() == JobState::kFinished) {
+    bool finished = !entry.is_query && entry.job->State() == JobState::kFinished;
+    if (finished && forgotten_jobs_.insert(entry.job).second) {
       finished_jobs_.push_back(entry.job->options().id);
     }
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <set>
 
 #include "base/error.h"
 #include "session/engine.h"
@@ -89,6 +90,7 @@ class SqlSession : public Session {
   std::unique_ptr<duckdb::Connection> NewConnection() {
     return engine_.NewConnection(catalog_, database_);
   }
+  bool HasFinished(const std::string& job_id) const;
   /// A name for the job of the current statement, stable for a script; and its folder.
   std::string JobId(const std::string& statement_text, const std::string& name);
 
@@ -101,7 +103,8 @@ class SqlSession : public Session {
   std::map<std::string, int> job_numbers_;  // Equal statements of one script are told apart.
   JobFolders folders_;
   std::vector<std::string> finished_jobs_;  // Batch inserts: kept until the script has ended.
-  std::atomic<bool> interrupted_{false};    // CancelJobs was called.
+  std::set<std::shared_ptr<Job>> forgotten_jobs_;  // Finished, and their folders gone.
+  std::atomic<bool> interrupted_{false};           // CancelJobs was called.
   bool crashed_ = false;
 
   std::mutex running_mutex_;  // Guards the three below, for Cancel.

@@ -51,7 +51,8 @@ inline TableDefinition TestTable(const std::string& connector, const std::string
 /// A chunk of the table's rows, each given as the SQL of its cells.
 inline std::unique_ptr<ChangeChunk> MakeChunk(const TableDefinition& table,
                                               const std::vector<std::string>& rows) {
-  static duckdb::DuckDB database(nullptr);
+  // Never destroyed: at exit it would outlive what its threads keep.
+  static auto& database = *new duckdb::DuckDB(nullptr);
   duckdb::Connection connection(database);
   connection.Query("SET TimeZone = 'UTC'");
   auto chunk = std::make_unique<ChangeChunk>();
