@@ -214,6 +214,8 @@ class BankSource : public Source {
         position_.loaded += count;
         left -= count * readers;
       }
+      if (position_.loaded < last)
+        break;  // The step is full: a table nobody reads must not be next.
       first += range.rows;
     }
     return position_.loaded != start;
