@@ -123,7 +123,11 @@ class LakeStore : public CatalogStore {
     }
     std::erase_if(stored.columns, [](const ColumnDefinition& c) { return c.computed.has_value(); });
     stored.watermark.reset();
-    Table::Create(context_, folder, stored);
+    try {
+      Table::Create(context_, folder, stored);
+    } catch (const Error& error) {  // Another process made it since we looked.
+      if (!if_not_exists || error.code() != ErrorCode::kExists) throw;
+    }
   }
 
   void DropTable(const std::string& database, const std::string& name, bool if_exists) override {

@@ -129,9 +129,12 @@ int64_t Committer::PublishPart(Part& part) {
       }
       if (auto id = TryPublish(part, latest)) return *id;
     } catch (const Error& error) {
-      // Others have gone on so far that the snapshot we started from is expired: a lost race too.
-      if (error.code() != ErrorCode::kCorrupt || !latest || table_.snapshots.Find(latest->id))
+      // Others have gone on so far that the snapshot we started from is expired, or about to be:
+      // its files go before it does. A lost race too.
+      if (error.code() != ErrorCode::kCorrupt || !latest ||
+          table_.snapshots.LatestId() == latest->id) {
         throw;
+      }
     }
     part.report.lost_races++;
     if (attempt >= options.commit_max_retries) {
