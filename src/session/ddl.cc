@@ -3,17 +3,13 @@
 
 #include "base/error.h"
 #include "duckdb/main/prepared_statement.hpp"
-#include "duckdb/parser/keyword_helper.hpp"
 #include "session/sql_session.h"
+#include "sql/lexer.h"
 #include "stream/lake_source.h"
 
 namespace millrace {
 
 namespace {
-
-std::string Quote(const std::string& name) {
-  return duckdb::KeywordHelper::WriteQuoted(name, '"');
-}
 
 void CheckColumns(const TableDefinition& definition) {
   if (definition.columns.empty()) {
@@ -67,7 +63,7 @@ void SqlSession::BindComputedColumns(TableDefinition& definition) {
       outer += (outer.empty() ? "" : ", ") + ("(" + *column.computed + ")");
     } else {
       inner += (inner.empty() ? "" : ", ") + ("NULL::" + column.type.ToDuck().ToString()) + " AS " +
-               Quote(column.name);
+               QuoteName(column.name);
     }
   }
   if (outer.empty()) return;

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "duckdb/main/query_result.hpp"
 #include "session/sql_session.h"
+#include "sql/lexer.h"
 #include "stream/lake_source.h"
 
 namespace millrace {
@@ -28,10 +29,6 @@ std::string TimeText(int64_t ms) {
   return text;
 }
 
-std::string SqlQuote(const std::string& text) {
-  return "'" + duckdb::StringUtil::Replace(text, "'", "''") + "'";
-}
-
 std::string Ticks(const std::string& name) {
   return "`" + duckdb::StringUtil::Replace(name, "`", "``") + "`";
 }
@@ -47,8 +44,8 @@ std::string CreateTableText(const TableDefinition& definition) {
   for (const ColumnDefinition& column : definition.columns) {
     std::string item = "  " + Ticks(column.name);
     item += column.computed ? " AS " + *column.computed : " " + column.type.ToString();
-    if (column.metadata) item += " METADATA FROM " + SqlQuote(*column.metadata);
-    if (!column.comment.empty()) item += " COMMENT " + SqlQuote(column.comment);
+    if (column.metadata) item += " METADATA FROM " + QuoteString(*column.metadata);
+    if (!column.comment.empty()) item += " COMMENT " + QuoteString(column.comment);
     items.push_back(item);
   }
   if (definition.watermark) {
@@ -62,12 +59,12 @@ std::string CreateTableText(const TableDefinition& definition) {
       fmt::format("CREATE {}TABLE {}.{}.{} (\n{}\n)", definition.temporary ? "TEMPORARY " : "",
                   Ticks(definition.path.catalog), Ticks(definition.path.database),
                   Ticks(definition.path.name), fmt::join(items, ",\n"));
-  if (!definition.comment.empty()) text += "\nCOMMENT " + SqlQuote(definition.comment);
+  if (!definition.comment.empty()) text += "\nCOMMENT " + QuoteString(definition.comment);
   if (!definition.partition_keys.empty())
     text += "\nPARTITIONED BY (" + TickList(definition.partition_keys) + ")";
   std::vector<std::string> options;
   for (const auto& [key, value] : definition.options)
-    options.push_back("  " + SqlQuote(key) + " = " + SqlQuote(value));
+    options.push_back("  " + QuoteString(key) + " = " + QuoteString(value));
   if (!options.empty()) text += fmt::format("\nWITH (\n{}\n)", fmt::join(options, ",\n"));
   return text;
 }
@@ -237,7 +234,6 @@ std::string SqlSession::ExplainQuery(const std::string& duck_sql, const std::str
 StatementResult SqlSession::Run(const Set& statement) {
   if (statement.key) {
     settings_.Set(*statement.key, statement.value);
-    if (*statement.key == "table.local-time-zone") engine_.SetTimeZone(statement.value);
     return {};
   }
   std::vector<std::vector<std::string>> rows;

@@ -3,8 +3,8 @@
 
 #include "base/error.h"
 #include "duckdb/main/prepared_statement.hpp"
-#include "duckdb/parser/keyword_helper.hpp"
 #include "session/sql_session.h"
+#include "sql/lexer.h"
 #include "table/commit_group.h"
 #include "table/table_options.h"
 
@@ -17,10 +17,6 @@ std::string StableHash(const std::string& text) {
   uint64_t hash = 14695981039346656037ULL;
   for (unsigned char c : text) hash = (hash ^ c) * 1099511628211ULL;
   return fmt::format("{:016x}", hash);
-}
-
-std::string Quote(const std::string& name) {
-  return duckdb::KeywordHelper::WriteQuoted(name, '"');
 }
 
 // Flink's implicit casts: within a family; anything may be NULL.
@@ -148,7 +144,7 @@ SqlSession::Target SqlSession::ResolveTarget(const Insert& insert) {
       expression = "c" + std::to_string(i);
       if (types[i] != type) expression = "CAST(" + expression + " AS " + type.ToString() + ")";
     }
-    select += (select.empty() ? "" : ", ") + expression + " AS " + Quote(to.name);
+    select += (select.empty() ? "" : ", ") + expression + " AS " + QuoteName(to.name);
   }
   target.duck_sql =
       "SELECT " + select + " FROM (" + insert.query.duck_sql + ") AS q(" + aliases + ")";

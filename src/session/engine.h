@@ -30,7 +30,6 @@ class Engine {
   CatalogServices& services() { return *services_; }
   ConnectorRegistry& connectors() { return connectors_; }
   Executor& executor() { return *executor_; }
-  void SetTimeZone(const std::string& zone) { time_zone_ = zone; }
 
   void CreateCatalog(const std::string& name, const Options& options);
   void DropCatalog(const std::string& name);
@@ -51,7 +50,6 @@ class Engine {
   std::unique_ptr<Environment> environment_;
   std::shared_ptr<CatalogServices> services_;
   std::unique_ptr<duckdb::Connection> attaching_;
-  std::string time_zone_;
 };
 
 /// Batch scans of lake tables (parallel by split) and of connectors (through a bounded Source).

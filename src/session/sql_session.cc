@@ -147,7 +147,6 @@ void SqlSession::CheckpointForTest() {
 }
 
 void SqlSession::CrashForTest() {
-  crashed_ = true;
   jobs_->AbandonAll();
 }
 

@@ -105,7 +105,6 @@ class SqlSession : public Session {
   std::vector<std::string> finished_jobs_;  // Batch inserts: kept until the script has ended.
   std::set<std::shared_ptr<Job>> forgotten_jobs_;  // Finished, and their folders gone.
   std::atomic<bool> interrupted_{false};           // CancelJobs was called.
-  bool crashed_ = false;
 
   std::mutex running_mutex_;  // Guards the three below, for Cancel.
   duckdb::Connection* running_connection_ = nullptr;

@@ -80,10 +80,23 @@ void StoreExact(__int128 value, const AggregateCall& call, Vector& result, idx_t
   }
 }
 
-class CountAccumulator : public Accumulator {
+/// An aggregate whose state is a plain value: it lies in the group's row and is saved as it is.
+template <typename State>
+class PlainAccumulator : public Accumulator {
+ public:
+  idx_t Bytes() const override { return sizeof(State); }
+  void Save(StateWriter& writer, const std::vector<uint8_t*>& states) override {
+    for (uint8_t* state : states) writer.Put(*reinterpret_cast<State*>(state));
+  }
+  void Load(StateReader& reader, const std::vector<uint8_t*>& states,
+            const std::vector<uint64_t>&) override {
+    for (uint8_t* state : states) *reinterpret_cast<State*>(state) = reader.Get<State>();
+  }
+};
+
+class CountAccumulator : public PlainAccumulator<int64_t> {
  public:
   explicit CountAccumulator(AggregateCall call) : call_(std::move(call)) {}
-  idx_t Bytes() const override { return 8; }
   void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t*,
               const int8_t* weights) override {
     if (!argument) {
@@ -101,13 +114,6 @@ class CountAccumulator : public Accumulator {
     for (idx_t i = 0; i < count; i++)
       StoreExact(*reinterpret_cast<int64_t*>(states[i]), call_, result, i);
   }
-  void Save(StateWriter& writer, const std::vector<uint8_t*>& states) override {
-    for (uint8_t* state : states) writer.Put(*reinterpret_cast<int64_t*>(state));
-  }
-  void Load(StateReader& reader, const std::vector<uint8_t*>& states,
-            const std::vector<uint64_t>&) override {
-    for (uint8_t* state : states) *reinterpret_cast<int64_t*>(state) = reader.Get<int64_t>();
-  }
   std::string DescribeState() const override { return "count"; }
 
  private:
@@ -120,10 +126,9 @@ struct ExactSum {
 };
 
 /// SUM and AVG of integers and decimals.
-class ExactSumAccumulator : public Accumulator {
+class ExactSumAccumulator : public PlainAccumulator<ExactSum> {
  public:
   explicit ExactSumAccumulator(AggregateCall call) : call_(std::move(call)) {}
-  idx_t Bytes() const override { return sizeof(ExactSum); }
   void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t*,
               const int8_t* weights) override {
     switch (argument->GetType().InternalType()) {
@@ -159,13 +164,6 @@ class ExactSumAccumulator : public Accumulator {
         Average(state, result, i);
       }
     }
-  }
-  void Save(StateWriter& writer, const std::vector<uint8_t*>& states) override {
-    for (uint8_t* state : states) writer.Put(*reinterpret_cast<ExactSum*>(state));
-  }
-  void Load(StateReader& reader, const std::vector<uint8_t*>& states,
-            const std::vector<uint64_t>&) override {
-    for (uint8_t* state : states) *reinterpret_cast<ExactSum*>(state) = reader.Get<ExactSum>();
   }
   std::string DescribeState() const override { return "exact sum"; }
 
@@ -236,10 +234,9 @@ struct DoubleSum {
 };
 
 /// SUM and AVG of FLOAT and DOUBLE.
-class DoubleSumAccumulator : public Accumulator {
+class DoubleSumAccumulator : public PlainAccumulator<DoubleSum> {
  public:
   explicit DoubleSumAccumulator(AggregateCall call) : call_(std::move(call)) {}
-  idx_t Bytes() const override { return sizeof(DoubleSum); }
   void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t*,
               const int8_t* weights) override {
     if (argument->GetType().InternalType() == PhysicalType::FLOAT) {
@@ -266,13 +263,6 @@ class DoubleSumAccumulator : public Accumulator {
         FlatVector::GetData<double>(result)[i] = value;
       }
     }
-  }
-  void Save(StateWriter& writer, const std::vector<uint8_t*>& states) override {
-    for (uint8_t* state : states) writer.Put(*reinterpret_cast<DoubleSum*>(state));
-  }
-  void Load(StateReader& reader, const std::vector<uint8_t*>& states,
-            const std::vector<uint64_t>&) override {
-    for (uint8_t* state : states) *reinterpret_cast<DoubleSum*>(state) = reader.Get<DoubleSum>();
   }
   std::string DescribeState() const override { return "compensated sum"; }
 

@@ -103,6 +103,27 @@ Bindings Concatenate(Bindings left, const Bindings& right) {
         what);
 }
 
+JoinKind KindOf(duckdb::JoinType type) {
+  switch (type) {
+    case duckdb::JoinType::INNER:
+      return JoinKind::kInner;
+    case duckdb::JoinType::LEFT:
+      return JoinKind::kLeft;
+    case duckdb::JoinType::RIGHT:
+      return JoinKind::kRight;
+    case duckdb::JoinType::OUTER:
+      return JoinKind::kFull;
+    case duckdb::JoinType::SEMI:
+      return JoinKind::kSemi;
+    case duckdb::JoinType::ANTI:
+      return JoinKind::kAnti;
+    case duckdb::JoinType::MARK:
+      return JoinKind::kMark;
+    default:
+      Refuse("a join of type " + duckdb::EnumUtil::ToString(type));
+  }
+}
+
 /// The first call in it whose value differs from call to call; error() only ends the query.
 std::string VolatileFunction(const duckdb::Expression& expression) {
   if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_FUNCTION) {
@@ -418,35 +439,8 @@ Operator& PlanCompiler::WalkJoin(duckdb::LogicalComparisonJoin& plan) {
   if (delim) delim_sources_.pop_back();
 
   JoinOperator::Plan made;
-  switch (plan.join_type) {
-    case duckdb::JoinType::INNER:
-      made.kind = JoinKind::kInner;
-      break;
-    case duckdb::JoinType::SINGLE:
-      made.at_most_one = true;
-      made.kind = JoinKind::kLeft;
-      break;
-    case duckdb::JoinType::LEFT:
-      made.kind = JoinKind::kLeft;
-      break;
-    case duckdb::JoinType::RIGHT:
-      made.kind = JoinKind::kRight;
-      break;
-    case duckdb::JoinType::OUTER:
-      made.kind = JoinKind::kFull;
-      break;
-    case duckdb::JoinType::SEMI:
-      made.kind = JoinKind::kSemi;
-      break;
-    case duckdb::JoinType::ANTI:
-      made.kind = JoinKind::kAnti;
-      break;
-    case duckdb::JoinType::MARK:
-      made.kind = JoinKind::kMark;
-      break;
-    default:
-      Refuse("a join of type " + duckdb::EnumUtil::ToString(plan.join_type));
-  }
+  made.at_most_one = plan.join_type == duckdb::JoinType::SINGLE;
+  made.kind = made.at_most_one ? JoinKind::kLeft : KindOf(plan.join_type);
   Bindings both = Concatenate(left_bindings, right_bindings);
   bool mark = made.kind == JoinKind::kMark;
   for (auto& condition : plan.conditions) {
@@ -480,31 +474,7 @@ Operator& PlanCompiler::WalkNestedLoop(duckdb::LogicalOperator& plan) {
   made.right_output = AllColumns(right.Types().size());
   if (plan.type == LogicalOperatorType::LOGICAL_ANY_JOIN) {
     auto& any = plan.Cast<duckdb::LogicalAnyJoin>();
-    switch (any.join_type) {
-      case duckdb::JoinType::INNER:
-        made.kind = JoinKind::kInner;
-        break;
-      case duckdb::JoinType::LEFT:
-        made.kind = JoinKind::kLeft;
-        break;
-      case duckdb::JoinType::RIGHT:
-        made.kind = JoinKind::kRight;
-        break;
-      case duckdb::JoinType::OUTER:
-        made.kind = JoinKind::kFull;
-        break;
-      case duckdb::JoinType::SEMI:
-        made.kind = JoinKind::kSemi;
-        break;
-      case duckdb::JoinType::ANTI:
-        made.kind = JoinKind::kAnti;
-        break;
-      case duckdb::JoinType::MARK:
-        made.kind = JoinKind::kMark;
-        break;
-      default:
-        Refuse("a join of type " + duckdb::EnumUtil::ToString(any.join_type));
-    }
+    made.kind = KindOf(any.join_type);
     made.residual.push_back(ResolveColumns(*any.condition, both));
     made.left_output = MapOrAll(any.left_projection_map, left.Types().size());
     made.right_output = MapOrAll(any.right_projection_map, right.Types().size());
