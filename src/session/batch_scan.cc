@@ -64,9 +64,9 @@ class LakeBatchScan : public BatchScan {
       : table_(std::move(table)) {
     options_.columns = request.columns;
     options_.predicates = request.predicates;
-    auto id = table_->options().find("scan.snapshot-id");
-    if (id != table_->options().end()) {
-      options_.snapshot_id = std::strtoll(id->second.c_str(), nullptr, 10);
+    ScanStart start = ReadScanStart(*table_, true);
+    if (start.snapshot) {
+      options_.snapshot_id = start.snapshot;
     } else {
       int64_t newest = cut.Newest(table_);
       if (newest == 0) return;  // Nothing that may be read yet.
@@ -76,7 +76,7 @@ class LakeBatchScan : public BatchScan {
       splits_ = table_->PlanScan(options_);
     } catch (const Error&) {
       // Expired under a slow query: the newest there is.
-      if (id != table_->options().end() || table_->FindSnapshot(*options_.snapshot_id)) throw;
+      if (start.snapshot || table_->FindSnapshot(*options_.snapshot_id)) throw;
       options_.snapshot_id.reset();
       splits_ = table_->PlanScan(options_);
     }

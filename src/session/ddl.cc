@@ -21,7 +21,7 @@ void CheckColumns(const TableDefinition& definition) {
     for (const std::string& seen : names) {
       if (duckdb::StringUtil::CIEquals(seen, column.name)) {
         Throw(ErrorCode::kInvalid,
-              "Creating table '{}': column '{}' is there twice (names differ by more than case)",
+              "Creating table '{}': column '{}' is there twice (names must differ by more than case)",
               definition.path.ToString(), column.name);
       }
     }
@@ -38,7 +38,11 @@ void CheckColumns(const TableDefinition& definition) {
   };
   need(definition.primary_key, "PRIMARY KEY");
   need(definition.partition_keys, "PARTITIONED BY");
-  if (definition.watermark) need({}, "WATERMARK");
+  if (definition.watermark && !definition.FindColumn(definition.watermark->column)) {
+    Throw(ErrorCode::kInvalid, "Creating table '{}': WATERMARK FOR '{}' names no column{}",
+          definition.path.ToString(), definition.watermark->column,
+          DidYouMean(definition.watermark->column, names));
+  }
 }
 
 }  // namespace

@@ -28,8 +28,8 @@ struct LakeInput {
   std::unique_ptr<LogReader> log;
   bool has_log = false;
   bool relied_on_full = false;
-  bool skip_full = false;                 // scan.mode = latest, from-snapshot: changes only.
-  std::optional<int64_t> start_snapshot;  // Of from-snapshot(-full), scan.snapshot-id.
+  ScanStart start;
+  std::string identity;  // Of this making of the table.
 };
 
 std::string Option(const Table& table, const std::string& key) {
@@ -49,9 +49,10 @@ class LakeSource : public Source {
       LakeInput input;
       input.table = OpenLakeTable(context_, *source.definition);
       input.columns = source.columns;
-      ReadScanMode(input);
+      input.start = ReadScanStart(*input.table, bounded_);
+      input.identity = LakeTableIdentity(context_, *source.definition);
       input.has_log =
-          !bounded_ && Option(*input.table, "log.system") == "local" && !input.start_snapshot;
+          !bounded_ && Option(*input.table, "log.system") == "local" && !input.start.snapshot;
       inputs_.push_back(std::move(input));
     }
   }
@@ -68,7 +69,7 @@ class LakeSource : public Source {
     if (bounded_) return false;
     GroupCut cut(context_.files);
     for (const LakeInput& input : inputs_) {
-      if (input.position.snapshot != kNotStarted || input.has_log || input.start_snapshot ||
+      if (input.position.snapshot != kNotStarted || input.has_log || input.start.snapshot ||
           FirstSnapshot(input, cut) > 0) {
         return false;
       }
@@ -94,7 +95,7 @@ class LakeSource : public Source {
   std::string Position() const override {
     nlohmann::json json = nlohmann::json::array();
     for (const LakeInput& input : inputs_) {
-      json.push_back({{"table", input.table->folder()},
+      json.push_back({{"table", input.identity},
                       {"snapshot", input.position.snapshot},
                       {"log", input.position.log_offset}});
     }
@@ -110,35 +111,6 @@ class LakeSource : public Source {
   }
 
  private:
-  void ReadScanMode(LakeInput& input) const {
-    std::string mode = Option(*input.table, "scan.mode");
-    std::string snapshot = Option(*input.table, "scan.snapshot-id");
-    if (!snapshot.empty()) {
-      char* end = nullptr;
-      input.start_snapshot = std::strtoll(snapshot.c_str(), &end, 10);
-      if (*end != 0 || *input.start_snapshot < 1) {
-        Throw(ErrorCode::kInvalid,
-              "Reading table '{}': 'scan.snapshot-id' = '{}' is not a snapshot id",
-              input.table->folder(), snapshot);
-      }
-      if (mode.empty() || mode == "default")
-        mode = bounded_ ? "from-snapshot-full" : "from-snapshot";
-    }
-    if (mode.empty() || mode == "default" || mode == "full" || mode == "latest-full") return;
-    if (mode == "latest" || mode == "from-snapshot") {
-      input.skip_full = !bounded_;
-    } else if (mode != "from-snapshot-full") {
-      Throw(ErrorCode::kUnsupported,
-            "Reading table '{}': 'scan.mode' = '{}' is not supported; use "
-            "latest-full, latest, from-snapshot or from-snapshot-full",
-            input.table->folder(), mode);
-    }
-    if (mode != "latest" && !input.start_snapshot) {
-      Throw(ErrorCode::kInvalid, "Reading table '{}': 'scan.mode' = '{}' needs 'scan.snapshot-id'",
-            input.table->folder(), mode);
-    }
-  }
-
   std::vector<TablePosition> Parse(const std::string& position) const {
     nlohmann::json json = nlohmann::json::parse(position, nullptr, false);
     if (!json.is_array() || json.size() != inputs_.size()) {
@@ -146,8 +118,14 @@ class LakeSource : public Source {
             position, inputs_.size());
     }
     std::vector<TablePosition> positions;
-    for (const nlohmann::json& item : json) {
-      positions.push_back({item.at("snapshot").get<int64_t>(), item.at("log").get<int64_t>()});
+    for (idx_t i = 0; i < inputs_.size(); i++) {
+      if (json[i].at("table").get<std::string>() != inputs_[i].identity) {
+        Throw(ErrorCode::kInvalid,
+              "Resuming a lake source: table '{}' was dropped and made anew (or others are read "
+              "now); start over with --fresh",
+              inputs_[i].table->folder());
+      }
+      positions.push_back({json[i].at("snapshot").get<int64_t>(), json[i].at("log").get<int64_t>()});
     }
     return positions;
   }
@@ -216,16 +194,16 @@ class LakeSource : public Source {
   }
 
   int64_t FirstSnapshot(const LakeInput& input, GroupCut& cut) const {
-    if (!input.start_snapshot) return cut.Newest(input.table);
-    if (!input.table->FindSnapshot(*input.start_snapshot)) {
+    if (!input.start.snapshot) return cut.Newest(input.table);
+    if (!input.table->FindSnapshot(*input.start.snapshot)) {
       Throw(ErrorCode::kNotFound,
             "Reading table '{}': snapshot {} ('scan.snapshot-id') does not exist; "
             "there are {} to {}",
-            input.table->folder(), *input.start_snapshot,
+            input.table->folder(), *input.start.snapshot,
             input.table->EarliestSnapshotId().value_or(0),
             input.table->LatestSnapshot() ? input.table->LatestSnapshot()->id : 0);
     }
-    return input.skip_full ? *input.start_snapshot - 1 : *input.start_snapshot;
+    return input.start.changes_only ? *input.start.snapshot - 1 : *input.start.snapshot;
   }
 
   static idx_t RowsOf(const Snapshot& snapshot) {
@@ -313,7 +291,7 @@ class LakeSource : public Source {
 
   void Advance(LakeInput& input, const TablePosition& target, const ChangeReceiver& receive) {
     if (input.position.snapshot == kNotStarted) {
-      if (!input.skip_full && target.snapshot > 0) ReadFull(input, target.snapshot, receive);
+      if (!input.start.changes_only && target.snapshot > 0) ReadFull(input, target.snapshot, receive);
       if (input.has_log) input.position.log_offset = LogOffsetOf(input, target.snapshot);
     } else {
       for (int64_t id = input.position.snapshot + 1; id <= target.snapshot; id++) {
@@ -383,6 +361,54 @@ std::shared_ptr<const Table> OpenLakeTable(TableContext context,
           definition.path.ToString());
   }
   return Table::Open(context, path.mapped(), dynamic);
+}
+
+ScanStart ReadScanStart(const Table& table, bool bounded) {
+  // Options that choose rows and that nothing here follows: another answer must not look like theirs.
+  for (const char* key : {"scan.timestamp", "scan.timestamp-millis", "scan.creation-time-millis",
+                          "scan.file-creation-time-millis", "scan.tag-name", "scan.watermark",
+                          "scan.version", "scan.bounded.watermark", "incremental-between",
+                          "incremental-between-timestamp", "incremental-to-auto-tag"}) {
+    if (Option(table, key).empty()) continue;
+    Throw(ErrorCode::kUnsupported,
+          "Reading table '{}': '{}' is not supported; name the snapshot with 'scan.snapshot-id'",
+          table.folder(), key);
+  }
+  ScanStart start;
+  std::string mode = Option(table, "scan.mode");
+  std::string snapshot = Option(table, "scan.snapshot-id");
+  if (!snapshot.empty()) {
+    char* end = nullptr;
+    start.snapshot = std::strtoll(snapshot.c_str(), &end, 10);
+    if (*end != 0 || *start.snapshot < 1) {
+      Throw(ErrorCode::kInvalid,
+            "Reading table '{}': 'scan.snapshot-id' = '{}' is not a snapshot id", table.folder(),
+            snapshot);
+    }
+    if (mode.empty() || mode == "default") mode = bounded ? "from-snapshot-full" : "from-snapshot";
+  }
+  if (mode.empty() || mode == "default" || mode == "full" || mode == "latest-full") return start;
+  if (mode == "latest" || mode == "from-snapshot") {
+    start.changes_only = !bounded;
+  } else if (mode != "from-snapshot-full") {
+    Throw(ErrorCode::kUnsupported,
+          "Reading table '{}': 'scan.mode' = '{}' is not supported; use latest-full, latest, "
+          "from-snapshot or from-snapshot-full",
+          table.folder(), mode);
+  }
+  if (mode != "latest" && !start.snapshot) {
+    Throw(ErrorCode::kInvalid, "Reading table '{}': 'scan.mode' = '{}' needs 'scan.snapshot-id'",
+          table.folder(), mode);
+  }
+  return start;
+}
+
+std::string LakeTableIdentity(TableContext context, const TableDefinition& definition) {
+  auto path = definition.options.find(kPathOption);
+  if (!definition.Connector().empty() || path == definition.options.end()) return "";
+  std::string file = JoinPath(path->second, "schema/schema-0");
+  return fmt::format("{}@{}", path->second,
+                     SchemaFromJson(context.files.Read(file), file).time_ms);
 }
 
 std::unique_ptr<Source> MakeLakeSource(TableContext context, const std::vector<SourceTable>& tables,

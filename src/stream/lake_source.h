@@ -14,6 +14,18 @@ namespace millrace {
 /// Opens the lake table of a definition, its options (and hints) over the stored ones.
 std::shared_ptr<const Table> OpenLakeTable(TableContext context, const TableDefinition& definition);
 
+/// Which making of a lake table this is: its folder and when its first schema was written, so that a table
+/// dropped and made anew is another one. "" for tables of connectors.
+std::string LakeTableIdentity(TableContext context, const TableDefinition& definition);
+
+/// Where reading begins, as the options say: `scan.snapshot-id` and `scan.mode`.
+struct ScanStart {
+  std::optional<int64_t> snapshot;
+  bool changes_only = false;  // No full snapshot first.
+};
+/// Throws: Error(kUnsupported) for an option that chooses rows in a way that is not followed.
+ScanStart ReadScanStart(const Table& table, bool bounded);
+
 /// `bounded`: the snapshots that are there now (or that hints name), then the end.
 /// Throws: Error(kUnsupported) for tables that cannot be followed, saying which option would allow
 /// it.

@@ -108,9 +108,8 @@ class PrintSink : public Sink {
   ChangelogType Accepts() const override { return ChangelogType::kFull; }
 
   void Write(ChangeChunk& chunk) override {
+    // Nothing of a step may be seen before the job's journal has it: lines wait for its end.
     AppendRowLines(chunk, types_, identifier_, lines_, &starts_);
-    // The step's number is told at its end only, so its lines wait for it.
-    if (!with_step_) Flush();
   }
 
   void EndStep(int64_t step) override {
