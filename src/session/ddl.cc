@@ -20,9 +20,10 @@ void CheckColumns(const TableDefinition& definition) {
   for (const ColumnDefinition& column : definition.columns) {
     for (const std::string& seen : names) {
       if (duckdb::StringUtil::CIEquals(seen, column.name)) {
-        Throw(ErrorCode::kInvalid,
-              "Creating table '{}': column '{}' is there twice (names must differ by more than case)",
-              definition.path.ToString(), column.name);
+        Throw(
+            ErrorCode::kInvalid,
+            "Creating table '{}': column '{}' is there twice (names must differ by more than case)",
+            definition.path.ToString(), column.name);
       }
     }
     names.push_back(column.name);

@@ -125,7 +125,8 @@ class LakeSource : public Source {
               "now); start over with --fresh",
               inputs_[i].table->folder());
       }
-      positions.push_back({json[i].at("snapshot").get<int64_t>(), json[i].at("log").get<int64_t>()});
+      positions.push_back(
+          {json[i].at("snapshot").get<int64_t>(), json[i].at("log").get<int64_t>()});
     }
     return positions;
   }
@@ -291,7 +292,8 @@ class LakeSource : public Source {
 
   void Advance(LakeInput& input, const TablePosition& target, const ChangeReceiver& receive) {
     if (input.position.snapshot == kNotStarted) {
-      if (!input.start.changes_only && target.snapshot > 0) ReadFull(input, target.snapshot, receive);
+      if (!input.start.changes_only && target.snapshot > 0)
+        ReadFull(input, target.snapshot, receive);
       if (input.has_log) input.position.log_offset = LogOffsetOf(input, target.snapshot);
     } else {
       for (int64_t id = input.position.snapshot + 1; id <= target.snapshot; id++) {
@@ -364,7 +366,8 @@ std::shared_ptr<const Table> OpenLakeTable(TableContext context,
 }
 
 ScanStart ReadScanStart(const Table& table, bool bounded) {
-  // Options that choose rows and that nothing here follows: another answer must not look like theirs.
+  // Options that choose rows and that nothing here follows: another answer must not look like
+  // theirs.
   for (const char* key : {"scan.timestamp", "scan.timestamp-millis", "scan.creation-time-millis",
                           "scan.file-creation-time-millis", "scan.tag-name", "scan.watermark",
                           "scan.version", "scan.bounded.watermark", "incremental-between",
@@ -407,8 +410,7 @@ std::string LakeTableIdentity(TableContext context, const TableDefinition& defin
   auto path = definition.options.find(kPathOption);
   if (!definition.Connector().empty() || path == definition.options.end()) return "";
   std::string file = JoinPath(path->second, "schema/schema-0");
-  return fmt::format("{}@{}", path->second,
-                     SchemaFromJson(context.files.Read(file), file).time_ms);
+  return fmt::format("{}@{}", path->second, SchemaFromJson(context.files.Read(file), file).time_ms);
 }
 
 std::unique_ptr<Source> MakeLakeSource(TableContext context, const std::vector<SourceTable>& tables,

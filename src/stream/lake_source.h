@@ -14,8 +14,8 @@ namespace millrace {
 /// Opens the lake table of a definition, its options (and hints) over the stored ones.
 std::shared_ptr<const Table> OpenLakeTable(TableContext context, const TableDefinition& definition);
 
-/// Which making of a lake table this is: its folder and when its first schema was written, so that a table
-/// dropped and made anew is another one. "" for tables of connectors.
+/// Which making of a lake table this is: its folder and when its first schema was written, so that
+/// a table dropped and made anew is another one. "" for tables of connectors.
 std::string LakeTableIdentity(TableContext context, const TableDefinition& definition);
 
 /// Where reading begins, as the options say: `scan.snapshot-id` and `scan.mode`.
