@@ -72,6 +72,8 @@ class ParquetFileReader {
   bool Next(DataChunk& chunk);
   const duckdb::vector<LogicalType>& Types() const;
   int64_t RowCount() const;
+  /// Names and types of all columns that the file has, in its order.
+  std::vector<std::pair<std::string, LogicalType>> FileColumnTypes() const;
 
  private:
   struct State;

@@ -257,4 +257,10 @@ int64_t ParquetFileReader::RowCount() const {
   return static_cast<int64_t>(state_->reader->NumRows());
 }
 
+std::vector<std::pair<std::string, LogicalType>> ParquetFileReader::FileColumnTypes() const {
+  std::vector<std::pair<std::string, LogicalType>> types;
+  for (const auto& column : state_->reader->columns) types.emplace_back(column.name, column.type);
+  return types;
+}
+
 }  // namespace millrace

@@ -178,6 +178,10 @@ void JobFolder::MarkCommitted(int64_t id) {
          CreateOutcome::kCreated);
 }
 
+void JobFolder::NoteCommitted(int64_t id) {
+  files_.OpenForWrite(JoinPath(CheckpointFolder(id), "committed"));  // Empty, and not synced.
+}
+
 bool JobFolder::IsCommitted(int64_t id) const {
   return files_.Exists(JoinPath(CheckpointFolder(id), "committed"));
 }

@@ -52,6 +52,8 @@ class JobFolder {
   void Publish(const Checkpoint& checkpoint);
   /// Everything that checkpoint `id` prepared is committed: no need to ask again.
   void MarkCommitted(int64_t id);
+  /// The same, but may be forgotten when the machine goes down: commits are repeated then.
+  void NoteCommitted(int64_t id);
   bool IsCommitted(int64_t id) const;
   /// Durable when it returns.
   void AppendJournal(const JournalStep& step);

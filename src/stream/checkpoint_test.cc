@@ -75,6 +75,17 @@ TEST_CASE("The journal keeps whole steps and cuts a torn one") {
   CHECK(steps[2].cut == Cut{"t", "u"});
 }
 
+TEST_CASE("What a checkpoint prepared counts as committed from its note on, and no other's") {
+  MemoryFileSystem files;
+  JobFolder folder(files, "/jobs/j");
+  folder.Publish(Sample(1));
+  CHECK_FALSE(folder.IsCommitted(1));
+  folder.NoteCommitted(1);
+  CHECK(JobFolder(files, "/jobs/j").IsCommitted(1));
+  folder.Publish(Sample(2));
+  CHECK_FALSE(folder.IsCommitted(2));
+}
+
 TEST_CASE("A damaged checkpoint is refused by name") {
   MemoryFileSystem files;
   JobFolder folder(files, "/jobs/j");

@@ -316,7 +316,8 @@ void Job::Restore() {
     }
     step_ = checkpoint->step;
     checkpoint_id_ = checkpoint->id;
-    CommitPrepared(*checkpoint);
+    // Once more only when it may be needed: readers may have taken published files away since.
+    if (!folder_->IsCommitted(checkpoint->id)) CommitPrepared(*checkpoint);
   }
   std::vector<JournalStep> journal = folder_->Journal(checkpoint_id_);
   if (!journal.empty() && postponed_) StartFlows();
@@ -427,7 +428,9 @@ void Job::TakeCheckpoint(bool finished) {
   folder_->Publish(checkpoint);
   checkpoint_id_ = checkpoint.id;
   CommitPrepared(checkpoint);
-  if (finished && !abandoned_) folder_->MarkCommitted(checkpoint.id);
+  if (!abandoned_) {
+    finished ? folder_->MarkCommitted(checkpoint.id) : folder_->NoteCommitted(checkpoint.id);
+  }
   last_checkpoint_us_ = environment_.clock.MonotonicUs();
   saving_us_ = saving_us;
   dirty_ = false;

@@ -1,88 +1,26 @@
+// file_sink.cc - rows into the files of a `filesystem` table, published by checkpoints.
+//
+// A folder gets new part files; a table that is one file grows by what each checkpoint prepared
+// (single_file.h). Hidden names end with a tag of the writing job, by which the job, when it runs
+// again, knows what it has left behind.
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
 #include "format/codec/cell_text.h"
-#include "format/codec/codec.h"
-#include "format/parquet_file.h"
-#include "sql/connect/file/file_table.h"
+#include "sql/connect/file/file_writer.h"
+#include "sql/connect/file/single_file.h"
 
 namespace millrace {
 
 namespace {
 
-constexpr size_t kFlushBytes = 1 << 20;
-
-/// Writes one file under its hidden name.
-class FileWriter {
- public:
-  virtual ~FileWriter() = default;
-  virtual void Write(ChangeChunk& chunk) = 0;
-  virtual int64_t Size() const = 0;
-  virtual void Close() = 0;
-};
-
-class TextWriter : public FileWriter {
- public:
-  /// `old_path`: a file whose content comes first, if it exists.
-  TextWriter(FileSystem& files, const FileTable& table, const std::string& path,
-             const std::string& old_path)
-      : file_(files.OpenForWrite(path)),
-        encoder_(MakeEncoder(table.format, table.fields, table.definition->options)) {
-    if (!old_path.empty() && files.Exists(old_path)) {
-      Copy(*files.OpenForRead(old_path));
-    } else {
-      buffer_ = encoder_->Header();
-    }
-  }
-
-  void Write(ChangeChunk& chunk) override {
-    encoder_->Encode(chunk, buffer_);
-    if (buffer_.size() >= kFlushBytes) Flush();
-  }
-  int64_t Size() const override { return file_->Size() + static_cast<int64_t>(buffer_.size()); }
-  void Close() override {
-    Flush();
-    file_->Close();
-  }
-
- private:
-  void Flush() {
-    file_->Append(buffer_);
-    buffer_.clear();
-  }
-  void Copy(RandomAccessFile& old) {
-    int64_t size = old.Size();
-    for (int64_t at = 0; at < size;) {
-      buffer_.resize(static_cast<size_t>(std::min<int64_t>(kFlushBytes, size - at)));
-      old.ReadAt(at, buffer_.data(), static_cast<int64_t>(buffer_.size()));
-      at += static_cast<int64_t>(buffer_.size());
-      if (at == size && !buffer_.empty() && buffer_.back() != '\n') buffer_ += '\n';
-      Flush();
-    }
-  }
-
-  std::unique_ptr<WritableFile> file_;
-  std::unique_ptr<Encoder> encoder_;
-  std::string buffer_;
-};
-
-class ParquetWriter : public FileWriter {
- public:
-  ParquetWriter(Environment& environment, const FileTable& table, const std::string& path) {
-    std::vector<FileColumn> columns;
-    for (const DataField& field : table.fields) columns.push_back({field.name, field.type, -1});
-    ParquetWriteOptions options;
-    options.compression = TableOptions(*table.definition).Text("parquet.compression", "zstd");
-    writer_ = std::make_unique<ParquetFileWriter>(environment.database, environment.files, path,
-                                                  std::move(columns), options);
-  }
-  void Write(ChangeChunk& chunk) override { writer_->Write(chunk.rows); }
-  int64_t Size() const override { return writer_->EstimatedSize(); }
-  void Close() override { writer_->Finish(); }
-
- private:
-  std::unique_ptr<ParquetFileWriter> writer_;
-};
+/// FNV-1a, as 8 hex digits: the same in every run.
+std::string ShortHash(const std::string& text) {
+  uint32_t hash = 2166136261U;
+  for (unsigned char c : text) hash = (hash ^ c) * 16777619U;
+  return fmt::format("{:08x}", hash);
+}
 
 /// A file that is being written, and the name it will have.
 struct OpenFile {
@@ -90,14 +28,33 @@ struct OpenFile {
   std::string hidden, final;
 };
 
-/// Files lie under hidden names until Commit renames them; what Prepare tells is the list of names.
+/// Files lie under hidden names until Commit publishes them; what Prepare tells is their names:
+/// [hidden, final], and for a part of one file the length of its header as well.
 class FileSink : public Sink {
  public:
-  FileSink(Environment& environment, const TableDefinition& definition)
-      : environment_(environment), definition_(definition), table_(definition_) {
+  FileSink(Environment& environment, const TableDefinition& definition, const std::string& job)
+      : environment_(environment),
+        definition_(definition),
+        table_(definition_),
+        hidden_ending_("." + ShortHash(job) + ".inprogress") {
     duckdb::vector<LogicalType> types;
     for (const DataField& field : table_.fields) types.push_back(field.type.ToDuck());
     part_.Initialize(types);
+    if (table_.single_file && !IsFolder(table_.path)) single_.emplace(environment, table_);
+  }
+
+  /// What was not prepared is nobody's.
+  ~FileSink() override {
+    for (auto& [folder, file] : open_) {
+      file.writer.reset();
+      closed_.emplace_back(file.hidden, file.final);
+    }
+    for (const auto& [hidden, final] : closed_) {
+      try {
+        environment_.files.Delete(hidden);
+      } catch (const Error&) {  // A hidden file stays until the job runs again.
+      }
+    }
   }
 
   ChangelogType Accepts() const override {
@@ -133,7 +90,10 @@ class FileSink : public Sink {
     open_.clear();
     if (closed_.empty()) return "";
     nlohmann::json files = nlohmann::json::array();
-    for (const auto& [hidden, final] : closed_) files.push_back({hidden, final});
+    for (const auto& [hidden, final] : closed_) {
+      files.push_back({hidden, final});
+      if (single_) files.back().push_back(FileHeader(table_).size());
+    }
     closed_.clear();
     return files.dump();
   }
@@ -142,13 +102,15 @@ class FileSink : public Sink {
     if (prepared.empty()) return std::nullopt;
     for (const auto& names : nlohmann::json::parse(prepared)) {
       std::string hidden = names[0].get<std::string>(), final = names[1].get<std::string>();
-      if (environment_.files.Exists(hidden)) {
-        environment_.files.Rename(hidden, final);
-      } else if (!environment_.files.Exists(final)) {
-        Throw(ErrorCode::kIo,
-              "Publishing checkpoint {} of table {}: neither {} nor {} exists; was one deleted?",
-              checkpoint, definition_.path.ToString(), hidden, final);
-      }
+      bool found = names.size() > 2
+                       ? SingleFile(environment_, table_).Publish(hidden, names[2].get<int64_t>())
+                       : PublishFile(hidden, final);
+      if (found) continue;
+      Throw(ErrorCode::kIo,
+            "Publishing checkpoint {} of table {}: neither {} nor {} exists. If a reader has taken "
+            "the file away, make an empty one of the second name and run again; if not, its rows "
+            "are lost: start over with --fresh",
+            checkpoint, definition_.path.ToString(), hidden, final);
     }
     return std::nullopt;
   }
@@ -160,8 +122,7 @@ class FileSink : public Sink {
       if (kind == RowKind::kInsert) continue;
       Throw(ErrorCode::kUnsupported,
             "Writing table {}: a file of format '{}' holds inserted rows only, and a {} row came; "
-            "use "
-            "'format' = 'debezium-json', or a table with a primary key",
+            "use 'format' = 'debezium-json', or a table with a primary key",
             definition_.path.ToString(), table_.format, RowKindName(kind));
     }
   }
@@ -197,7 +158,7 @@ class FileSink : public Sink {
     auto [slot, is_new] = open_.try_emplace(folder);
     if (is_new) slot->second = Open(folder);
     slot->second.writer->Write(chunk);
-    if (!table_.single_file && slot->second.writer->Size() >= table_.roll_bytes) {
+    if (!single_ && slot->second.writer->Size() >= table_.roll_bytes) {
       CloseFile(slot->second);
       open_.erase(slot);
     }
@@ -205,32 +166,48 @@ class FileSink : public Sink {
 
   OpenFile Open(const std::string& folder) {
     OpenFile file;
-    std::string place = folder.empty() ? table_.path : JoinPath(table_.path, folder);
-    std::string name = "part-" + environment_.random.Uuid() + table_.Ending();
-    if (table_.single_file) {
-      file.final = table_.path;
-      size_t slash = table_.path.rfind('/');
-      name = FileName(table_.path) + "-" + environment_.random.Uuid();
-      place = table_.path.substr(0, slash);
-      if (table_.IsParquet() && environment_.files.Exists(file.final)) {
-        Throw(
-            ErrorCode::kUnsupported,
-            "Writing table {}: {} exists, and rows cannot be appended to one Parquet file; name a "
-            "folder as 'path'",
-            definition_.path.ToString(), file.final);
-      }
+    std::string place;
+    if (single_) {
+      place = single_->folder();
+      file.final = single_->path();
+      file.hidden = single_->PartName(hidden_ending_);
+      single_->CheckFits();
     } else {
+      place = folder.empty() ? table_.path : JoinPath(table_.path, folder);
+      std::string name = "part-" + environment_.random.Uuid() + table_.Ending();
       file.final = JoinPath(place, name);
+      file.hidden = JoinPath(place, "." + name + hidden_ending_);
     }
-    file.hidden = JoinPath(place, "." + name + ".inprogress");
     environment_.files.MakeFolder(place);
-    if (table_.IsParquet()) {
-      file.writer = std::make_unique<ParquetWriter>(environment_, table_, file.hidden);
-    } else {
-      file.writer = std::make_unique<TextWriter>(environment_.files, table_, file.hidden,
-                                                 table_.single_file ? file.final : "");
-    }
+    DeleteLeftovers(place);
+    file.writer = OpenFileWriter(environment_, table_, file.hidden);
     return file;
+  }
+
+  /// What an earlier life of the job wrote and no checkpoint names: all that was prepared has been
+  /// committed before the first row of this life came.
+  void DeleteLeftovers(const std::string& folder) {
+    if (!swept_.insert(folder).second) return;
+    for (const FileEntry& entry : environment_.files.List(folder)) {
+      if (entry.is_folder || entry.name[0] != '.' || !entry.name.ends_with(hidden_ending_)) {
+        continue;
+      }
+      environment_.files.Delete(JoinPath(folder, entry.name));
+    }
+  }
+
+  bool IsFolder(const std::string& path) const {
+    size_t slash = path.rfind('/');
+    for (const FileEntry& entry : environment_.files.List(slash == 0 ? "/" : path.substr(0, slash)))
+      if (entry.name == FileName(path)) return entry.is_folder;
+    return false;
+  }
+
+  /// False when the file is neither there nor has been published.
+  bool PublishFile(const std::string& hidden, const std::string& final) {
+    if (!environment_.files.Exists(hidden)) return environment_.files.Exists(final);
+    environment_.files.Rename(hidden, final);
+    return true;
   }
 
   void CloseFile(OpenFile& file) {
@@ -241,6 +218,9 @@ class FileSink : public Sink {
   Environment& environment_;
   TableDefinition definition_;
   FileTable table_;
+  const std::string hidden_ending_;
+  std::optional<SingleFile> single_;
+  std::set<std::string> swept_;  // Folders without leftovers.
   ChangeChunk part_;
   std::map<std::string, OpenFile> open_;  // By partition folder.
   std::vector<std::pair<std::string, std::string>> closed_;
@@ -248,8 +228,9 @@ class FileSink : public Sink {
 
 }  // namespace
 
-std::unique_ptr<Sink> MakeFileSink(Environment& environment, const TableDefinition& definition) {
-  return std::make_unique<FileSink>(environment, definition);
+std::unique_ptr<Sink> MakeFileSink(Environment& environment, const TableDefinition& definition,
+                                   const std::string& job) {
+  return std::make_unique<FileSink>(environment, definition, job);
 }
 
 }  // namespace millrace

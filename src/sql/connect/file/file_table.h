@@ -33,6 +33,8 @@ std::string UnescapePathPart(std::string_view text);
 
 std::unique_ptr<Source> MakeFileSource(Environment& environment, const SourceTable& table,
                                        bool bounded);
-std::unique_ptr<Sink> MakeFileSink(Environment& environment, const TableDefinition& definition);
+/// `job` names the writer, the same in each of its lives.
+std::unique_ptr<Sink> MakeFileSink(Environment& environment, const TableDefinition& definition,
+                                   const std::string& job);
 
 }  // namespace millrace

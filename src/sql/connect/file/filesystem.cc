@@ -59,8 +59,8 @@ class FilesystemConnector : public Connector {
   }
 
   std::unique_ptr<Sink> MakeSink(Environment& environment, const TableDefinition& definition,
-                                 const std::string&) const override {
-    return MakeFileSink(environment, definition);
+                                 const std::string& job) const override {
+    return MakeFileSink(environment, definition, job);
   }
 };
 

@@ -112,6 +112,24 @@ TEST_CASE("Output of a checkpoint that never came stays hidden; a lost file is a
   CHECK_THROWS_AS(sink->Commit(1, prepared), Error);
 }
 
+TEST_CASE("What a killed life of a job left behind goes with its next one; others' files stay") {
+  FileTest test;
+  TableDefinition table = test.Table(kColumns, "out", {{"format", "json"}});
+  auto start = [&](const std::string& job) {
+    auto sink = test.registry.Get("filesystem").MakeSink(test.environment, table, job);
+    sink->Write(*MakeChunk(table, NumberRows(1, 10)));
+    return sink;
+  };
+  auto hidden = [&] { return test.files->List(JoinPath(test.folder, "out")).size(); };
+  start("mine")->Prepare(1);  // No checkpoint names it.
+  start("other")->Prepare(1);
+  CHECK(hidden() == 2);
+  auto sink = start("mine");
+  CHECK(hidden() == 2);
+  sink.reset();  // What was never prepared goes at once.
+  CHECK(hidden() == 1);
+}
+
 TEST_CASE("One file grows by whole checkpoints") {
   FileTest test;
   TableDefinition table =

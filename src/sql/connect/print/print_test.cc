@@ -44,3 +44,16 @@ TEST_CASE("Rows are printed in Flink's form, with identifier and step") {
   CHECK(print({{"print-identifier", "out"}}) == "out> " + first + "out> " + second);
   CHECK(print({{"print.with-step", "true"}}) == "12: out> " + first + "12: out> " + second);
 }
+
+TEST_CASE("Nothing of a step is printed before its end, however much it is") {
+  TestEnvironment test;
+  TableDefinition table = TestTable("print", "a STRING", {});
+  ConnectorRegistry registry;
+  RegisterPrintConnector(registry);
+  auto sink = registry.Get("print").MakeSink(test.environment, table, "job");
+  auto chunk = MakeChunk(table, std::vector<std::string>(1000, "repeat('x', 10000)"));
+  for (int i = 0; i < 20; i++) sink->Write(*chunk);
+  CHECK(test.out.str().empty());  // The job's journal does not have the step yet.
+  sink->EndStep(1);
+  CHECK(test.out.str().size() == 20 * 1000 * (10000 + 5));
+}
