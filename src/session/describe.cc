@@ -1,10 +1,10 @@
 // describe.cc - SHOW, DESCRIBE, EXPLAIN, SET, RESET, STOP JOB.
 #include <algorithm>
-#include <ctime>
 
 #include "base/error.h"
 #include "duckdb/main/query_result.hpp"
 #include "session/sql_session.h"
+#include "session/time_zone.h"
 #include "sql/lexer.h"
 #include "stream/lake_source.h"
 
@@ -18,15 +18,6 @@ StatementResult Rows(std::vector<std::string> names,
   result.kind = ResultKind::kRows;
   result.rows = MakeTextResult(std::move(names), rows);
   return result;
-}
-
-std::string TimeText(int64_t ms) {
-  std::time_t seconds = ms / 1000;
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[32];
-  std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &parts);
-  return text;
 }
 
 std::string Ticks(const std::string& name) {
@@ -151,10 +142,11 @@ StatementResult SqlSession::Run(const Show& statement) {
 
 StatementResult SqlSession::ShowJobs() {
   std::vector<std::vector<std::string>> rows;
+  auto connection = NewConnection();
   for (const JobRunner::Entry& entry : jobs_->Jobs()) {
     JobStatistics statistics = entry.job->Statistics();
     rows.push_back({entry.job->options().id, entry.job->options().name,
-                    JobStateName(entry.job->State()), TimeText(entry.started_ms),
+                    JobStateName(entry.job->State()), LocalTimeText(*connection, entry.started_ms),
                     std::to_string(statistics.rows_in), std::to_string(statistics.rows_out),
                     std::to_string(statistics.state_bytes)});
   }
@@ -233,6 +225,7 @@ std::string SqlSession::ExplainQuery(const std::string& duck_sql, const std::str
 
 StatementResult SqlSession::Run(const Set& statement) {
   if (statement.key) {
+    if (*statement.key == kTimeZoneKey) engine_.SetTimeZone(statement.value);
     settings_.Set(*statement.key, statement.value);
     return {};
   }
@@ -247,6 +240,7 @@ StatementResult SqlSession::Run(const Reset& statement) {
   } else {
     settings_.ResetAll();
   }
+  engine_.SetTimeZone(settings_.Get(kTimeZoneKey));
   return {};
 }
 

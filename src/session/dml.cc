@@ -371,15 +371,17 @@ StatementResult SqlSession::Run(const Query& statement) {
   bool follows =
       settings_.Streaming() &&
       (settings_.Changelog() || !NewConnection()->GetTableNames(statement.query.duck_sql).empty());
-  result.rows = follows ? StreamQuery(statement.query.duck_sql)
-                        : BatchQuery(statement.query.duck_sql, NewConnection());
+  result.rows = MakeLocalTimeResult(follows ? StreamQuery(statement.query.duck_sql)
+                                            : BatchQuery(statement.query.duck_sql, NewConnection()),
+                                    NewConnection());
   return result;
 }
 
 StatementResult SqlSession::RunDuck(const std::string& sql) {
   StatementResult result;
   result.kind = ResultKind::kQuery;
-  result.rows = BatchQuery(sql, engine_.NewConnection(catalog_, database_, true));
+  result.rows = MakeLocalTimeResult(
+      BatchQuery(sql, engine_.NewConnection(catalog_, database_, true)), NewConnection());
   return result;
 }
 

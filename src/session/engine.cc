@@ -6,6 +6,7 @@
 #include "duckdb/catalog/catalog_search_path.hpp"
 #include "duckdb/main/client_data.hpp"
 #include "duckdb/main/config.hpp"
+#include "session/time_zone.h"
 #include "sql/flink_functions.h"
 #include "stream/lake_sink.h"
 #include "stream/lake_source.h"
@@ -58,6 +59,12 @@ std::unique_ptr<duckdb::Connection> Engine::NewConnection(const std::string& cat
         .catalog_search_path->Set(path, duckdb::CatalogSetPathType::SET_DIRECTLY);
   });
   return connection;
+}
+
+void Engine::SetTimeZone(const std::string& setting) {
+  if (system_zone_.empty()) system_zone_ = CurrentTimeZone(*attaching_);
+  UseTimeZone(*attaching_,
+              setting == "default" ? system_zone_ : ResolveTimeZone(*attaching_, setting));
 }
 
 TableContext Engine::table_context() {

@@ -25,6 +25,9 @@ class Engine {
   std::unique_ptr<duckdb::Connection> NewConnection(const std::string& catalog,
                                                     const std::string& database,
                                                     bool duck_meaning = false);
+  /// The zone of TIMESTAMP_LTZ for what is bound from here on: 'table.local-time-zone'. Throws:
+  /// Error(kInvalid) with a suggestion.
+  void SetTimeZone(const std::string& setting);
   Environment& environment() { return *environment_; }
   TableContext table_context();
   CatalogServices& services() { return *services_; }
@@ -50,6 +53,7 @@ class Engine {
   std::unique_ptr<Environment> environment_;
   std::shared_ptr<CatalogServices> services_;
   std::unique_ptr<duckdb::Connection> attaching_;
+  std::string system_zone_;  // Asked before the first change.
 };
 
 /// Batch scans of lake tables (parallel by split) and of connectors (through a bounded Source).

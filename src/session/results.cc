@@ -1,6 +1,10 @@
 #include "session/results.h"
 
 #include "base/error.h"
+#include "duckdb/common/type_visitor.hpp"
+#include "duckdb/execution/expression_executor.hpp"
+#include "duckdb/planner/expression/bound_cast_expression.hpp"
+#include "duckdb/planner/expression/bound_reference_expression.hpp"
 
 namespace millrace {
 
@@ -67,6 +71,54 @@ class BatchResult : public ResultStream {
   duckdb::unique_ptr<DataChunk> held_;
 };
 
+// TIMESTAMP_LTZ -> TIMESTAMP, also as a member of other types.
+LogicalType LocalType(const LogicalType& type) {
+  return duckdb::TypeVisitor::VisitReplace(type, [](const LogicalType& member) {
+    return member.id() == LogicalTypeId::TIMESTAMP_TZ ? LogicalType(LogicalTypeId::TIMESTAMP)
+                                                      : member;
+  });
+}
+
+class LocalTimeResult : public ResultStream {
+ public:
+  LocalTimeResult(std::unique_ptr<ResultStream> rows,
+                  std::shared_ptr<duckdb::Connection> connection)
+      : rows_(std::move(rows)), connection_(std::move(connection)), casts_(*connection_->context) {
+    const auto& types = rows_->Types();
+    input_.Initialize(types);
+    for (idx_t i = 0; i < types.size(); i++) {
+      types_.push_back(LocalType(types[i]));
+      auto column = duckdb::make_uniq<duckdb::BoundReferenceExpression>(types[i], i);
+      expressions_.push_back(duckdb::BoundCastExpression::AddCastToType(
+          *connection_->context, std::move(column), types_[i]));
+      casts_.AddExpression(*expressions_.back());
+    }
+  }
+
+  const duckdb::vector<std::string>& Names() const override { return rows_->Names(); }
+  const duckdb::vector<LogicalType>& Types() const override { return types_; }
+  bool IsChangelog() const override { return rows_->IsChangelog(); }
+  void Cancel() override { rows_->Cancel(); }
+  FetchStatus Fetch(ChangeChunk& chunk, int64_t wait_ms) override {
+    input_.Reset();
+    FetchStatus status = rows_->Fetch(input_, wait_ms);
+    chunk.Reset();
+    if (status != FetchStatus::kRows) return status;
+    MILLRACE_CHECK(input_.size() <= kChunkRows);
+    casts_.Execute(input_.rows, chunk.rows);
+    chunk.kinds = input_.kinds;
+    return status;
+  }
+
+ private:
+  std::unique_ptr<ResultStream> rows_;
+  std::shared_ptr<duckdb::Connection> connection_;
+  duckdb::vector<duckdb::unique_ptr<duckdb::Expression>> expressions_;
+  duckdb::ExpressionExecutor casts_;
+  duckdb::vector<LogicalType> types_;
+  ChangeChunk input_;
+};
+
 // Buffers a step, so that a reader sees whole steps only.
 class QueueSink : public Sink {
  public:
@@ -112,6 +164,14 @@ std::unique_ptr<ResultStream> MakeTextResult(std::vector<std::string> names,
 std::unique_ptr<ResultStream> MakeBatchResult(std::shared_ptr<duckdb::Connection> connection,
                                               const std::string& duck_sql) {
   return std::make_unique<BatchResult>(std::move(connection), duck_sql);
+}
+
+std::unique_ptr<ResultStream> MakeLocalTimeResult(std::unique_ptr<ResultStream> rows,
+                                                  std::shared_ptr<duckdb::Connection> connection) {
+  bool local = true;
+  for (const LogicalType& type : rows->Types()) local = local && LocalType(type) == type;
+  if (local) return rows;
+  return std::make_unique<LocalTimeResult>(std::move(rows), std::move(connection));
 }
 
 bool ChangeQueue::Push(ChangeChunk& chunk) {

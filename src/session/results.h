@@ -17,6 +17,11 @@ std::unique_ptr<ResultStream> MakeTextResult(std::vector<std::string> names,
 std::unique_ptr<ResultStream> MakeBatchResult(std::shared_ptr<duckdb::Connection> connection,
                                               const std::string& duck_sql);
 
+/// The same rows, with what the clocks of the connection's time zone show in the place of
+/// TIMESTAMP_LTZ.
+std::unique_ptr<ResultStream> MakeLocalTimeResult(std::unique_ptr<ResultStream> rows,
+                                                  std::shared_ptr<duckdb::Connection> connection);
+
 /// Changes that wait between a job and its reader. Bounded: a slow reader slows the job.
 /// Threads: one writer, one reader; Close any.
 class ChangeQueue {

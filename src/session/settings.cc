@@ -27,7 +27,7 @@ const std::vector<KnownSetting>& KnownSettings() {
       {"table.exec.mini-batch.enabled", "", {"true", "false"}},
       {"table.exec.mini-batch.allow-latency", "", {}},
       {"table.exec.sink.upsert-materialize", "", {}},
-      {"table.local-time-zone", "", {}},
+      {kTimeZoneKey, "default", {}},
       {"parallelism.default", "", {}},
       {"pipeline.name", "", {}},
   };

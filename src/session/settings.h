@@ -5,6 +5,8 @@
 
 namespace millrace {
 
+inline constexpr const char* kTimeZoneKey = "table.local-time-zone";
+
 /// The settings of one session. Keys in Flink's own name spaces that have no meaning here are kept
 /// and have no effect, so that scripts run unmodified; other unknown keys are refused with a
 /// suggestion. Threads: one at a time.

@@ -283,6 +283,30 @@ bool BindDate(duckdb::ClientContext& context, char sign, duckdb::ScalarFunction&
   return true;
 }
 
+template <int sign, bool interval_first>
+void InstantKernel(DataChunk& arguments, duckdb::ExpressionState&, Vector& result) {
+  duckdb::BinaryExecutor::Execute<duckdb::timestamp_t, duckdb::interval_t, duckdb::timestamp_t>(
+      arguments.data[interval_first ? 1 : 0], arguments.data[interval_first ? 0 : 1], result,
+      arguments.size(), [](duckdb::timestamp_t time, duckdb::interval_t interval) {
+        if (sign < 0) interval = duckdb::Interval::Invert(interval);
+        return duckdb::Interval::Add(time, interval);
+      });
+}
+
+// A day added to a TIMESTAMP_LTZ is 24 hours in Flink, also when clocks are changed that day.
+bool BindInstant(char sign, duckdb::ScalarFunction& bound,
+                 const duckdb::vector<LogicalType>& types) {
+  const LogicalType instant = LogicalType::TIMESTAMP_TZ, interval = LogicalType::INTERVAL;
+  bool interval_first = sign == '+' && types[0] == interval && types[1] == instant;
+  if (!interval_first && !(types[0] == instant && types[1] == interval)) return false;
+  bound.function = interval_first ? InstantKernel<1, true>
+                   : sign == '+'  ? InstantKernel<1, false>
+                                  : InstantKernel<-1, false>;
+  bound.arguments = types;
+  bound.SetReturnType(instant);
+  return true;
+}
+
 template <char sign>
 BindData BindOperator(duckdb::ClientContext& context, duckdb::ScalarFunction& bound,
                       Expressions& arguments) {
@@ -302,6 +326,7 @@ BindData BindOperator(duckdb::ClientContext& context, duckdb::ScalarFunction& bo
   bool decimal = types[0].id() == LogicalTypeId::DECIMAL || types[1].id() == LogicalTypeId::DECIMAL;
   if (left && right && (decimal || sign == '/')) return BindDecimal(sign, bound, *left, *right);
   if ((sign == '+' || sign == '-') && BindDate(context, sign, bound, arguments)) return nullptr;
+  if ((sign == '+' || sign == '-') && BindInstant(sign, bound, types)) return nullptr;
   return Delegate(context, std::string(1, sign), bound, arguments, types);
 }
 

@@ -287,6 +287,20 @@ void Now(DataChunk&, duckdb::ExpressionState& state, Vector& result) {
   duckdb::ConstantVector::GetData<duckdb::timestamp_t>(result)[0] = now;
 }
 
+// The argument of a TIMESTAMPDIFF: between two TIMESTAMP_LTZ true time counts, what UTC's clocks
+// show.
+BindData BindToClock(duckdb::ClientContext&, duckdb::ScalarFunction& bound,
+                     Expressions& arguments) {
+  bool instant = TypesOf(arguments)[0].id() == LogicalTypeId::TIMESTAMP_TZ;
+  bound.arguments = {instant ? LogicalType::TIMESTAMP_TZ : LogicalType::TIMESTAMP};
+  bound.SetReturnType(LogicalType::TIMESTAMP);
+  return nullptr;
+}
+
+void ToClock(DataChunk& arguments, duckdb::ExpressionState&, Vector& result) {
+  result.Reinterpret(arguments.data[0]);
+}
+
 constexpr const char* kMacros[] = {
     "proctime() AS now()",
     "current_row_timestamp() AS now()",
@@ -294,8 +308,7 @@ constexpr const char* kMacros[] = {
     "flink_current_date() AS CAST(CAST(now() AS TIMESTAMP) AS DATE)",
     "flink_localtime() AS CAST(date_trunc('second', CAST(now() AS TIMESTAMP)) AS TIME)",
     "dayofweek(x) AS system.main.dayofweek(x) + 1",
-    "timestampdiff(u, a, b) AS CAST(date_sub(u, CAST(a AS TIMESTAMP), CAST(b AS TIMESTAMP)) AS "
-    "INTEGER)",
+    "timestampdiff(u, a, b) AS CAST(date_sub(u, to_clock(a), to_clock(b)) AS INTEGER)",
     "date_format(x, p) AS format_time(TRY_CAST(x AS TIMESTAMP), p)",
     "to_timestamp(x) AS parse_timestamp(x, 'yyyy-MM-dd HH:mm:ss'), (x, p) AS parse_timestamp(x, p)",
     "to_date(x) AS parse_date(x, 'yyyy-MM-dd'), (x, p) AS parse_date(x, p)",
@@ -326,6 +339,7 @@ void RegisterTimes(FunctionRegistry& registry) {
   registry.Scalar(
       duckdb::ScalarFunction("floor_to", {text, any}, any, nullptr, BindFloorTo<false>));
   registry.Scalar(duckdb::ScalarFunction("ceil_to", {text, any}, any, nullptr, BindFloorTo<true>));
+  registry.Scalar(duckdb::ScalarFunction("to_clock", {any}, any, ToClock, BindToClock));
   registry.Scalar(duckdb::ScalarFunction("timestampadd", {text, LogicalType::BIGINT, any}, any,
                                          nullptr, BindTimestampAdd));
   duckdb::ScalarFunction now("now", {}, LogicalType::TIMESTAMP_TZ, Now);

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include "duckdb/common/type_visitor.hpp"
 #include "duckdb/main/client_context.hpp"
+#include "duckdb/planner/expression_iterator.hpp"
+#include "duckdb/planner/logical_operator_visitor.hpp"
 #include "stream/multiset_operators.h"
 #include "stream/plan_compiler.h"
 
@@ -16,6 +19,31 @@ uint64_t Fnv(std::string_view text) {
   return hash;
 }
 
+/// Whether a value is computed from or to TIMESTAMP_LTZ; handing one on does not count.
+bool AsksClocks(const duckdb::Expression& expression) {
+  constexpr auto kZoned = LogicalTypeId::TIMESTAMP_TZ;
+  auto kind = expression.GetExpressionClass();
+  if (kind == duckdb::ExpressionClass::BOUND_COLUMN_REF ||
+      kind == duckdb::ExpressionClass::BOUND_REF) {
+    return false;
+  }
+  bool asks = duckdb::TypeVisitor::Contains(expression.return_type, kZoned);
+  duckdb::ExpressionIterator::EnumerateChildren(expression, [&](const duckdb::Expression& child) {
+    asks = asks || duckdb::TypeVisitor::Contains(child.return_type, kZoned) || AsksClocks(child);
+  });
+  return asks;
+}
+
+bool AsksClocks(duckdb::LogicalOperator& plan) {
+  bool asks = false;
+  duckdb::LogicalOperatorVisitor::EnumerateExpressions(
+      plan, [&](duckdb::unique_ptr<duckdb::Expression>* expression) {
+        asks = asks || AsksClocks(**expression);
+      });
+  for (auto& child : plan.children) asks = asks || AsksClocks(*child);
+  return asks;
+}
+
 class CompiledDataflow : public Dataflow {
  public:
   CompiledDataflow(duckdb::ClientContext& context, const std::string& sql, DataflowOptions options)
@@ -23,6 +51,7 @@ class CompiledDataflow : public Dataflow {
     BoundPlan bound = BindStreamingPlan(context, sql);
     names_ = bound.names;
     types_ = bound.types;
+    bool asks_clocks = AsksClocks(*bound.root);
     // Some functions ask for a transaction when their state is made.
     context.RunFunctionInTransaction(
         [&] { plan_ = PlanCompiler(context).Compile(std::move(bound.root)); });
@@ -32,6 +61,10 @@ class CompiledDataflow : public Dataflow {
     for (auto& op : plan_.operators) text += "\n" + op->Describe();
     for (idx_t column : options_.sink_key) text += fmt::format(" key {}", column);
     fingerprint_ = fmt::format("{:016x}", Fnv(text));
+    Value zone;
+    if (asks_clocks && context.TryGetCurrentSetting("TimeZone", zone)) {
+      fingerprint_ += kFingerprintZone + zone.ToString();
+    }
   }
 
   const std::vector<SourceTable>& Inputs() const override { return inputs_; }

@@ -29,6 +29,9 @@ class StateStore {
   virtual std::optional<std::string> Get(const std::string& key) = 0;
 };
 
+/// In a fingerprint, stands before the time zone that the results depend on.
+inline constexpr char kFingerprintZone = '@';
+
 struct DataflowOptions {
   /// Key columns of the sink (indexes into the output), empty if it has none. Where the query's own
   /// unique key differs, the dataflow keeps the live rows per key and shows the greatest.
@@ -67,7 +70,8 @@ class Dataflow {
   /// Between steps. Load: before the first Push, on a dataflow compiled from the same SQL.
   virtual void Save(StateStore& store) = 0;
   virtual void Load(StateStore& store) = 0;
-  /// Changes when state of one plan cannot serve another.
+  /// Changes when state of one plan cannot serve another. Where results depend on the session's
+  /// time zone it ends with "@Europe/Prague".
   virtual std::string Fingerprint() const = 0;
   /// One operator a line, inputs indented: rule, changelog type, state, limits.
   virtual std::string Explain() const = 0;

@@ -20,6 +20,12 @@ std::string OptionsKey(const TableDefinition& definition) {
   return key;
 }
 
+/// The time zone in a fingerprint; "" if it names none.
+std::string ZoneOf(const std::string& fingerprint) {
+  size_t mark = fingerprint.find(kFingerprintZone);
+  return mark == std::string::npos ? "" : fingerprint.substr(mark + 1);
+}
+
 }  // namespace
 
 const char* JobStateName(JobState state) {
@@ -307,6 +313,15 @@ void Job::Restore() {
     for (idx_t g = 0; g < groups_.size(); g++) groups_[g]->source->Seek(checkpoint->cut[g]);
     for (idx_t p = 0; p < pipelines_.size(); p++) {
       if (checkpoint->fingerprints[p] != pipelines_[p].flow->Fingerprint()) {
+        std::string before = ZoneOf(checkpoint->fingerprints[p]);
+        std::string now = ZoneOf(pipelines_[p].flow->Fingerprint());
+        if (before != now && !before.empty() && !now.empty()) {
+          Throw(ErrorCode::kInvalid,
+                "Resuming job '{}': what it has computed is in the local time of '{}', and the "
+                "session's zone is '{}'; SET 'table.local-time-zone' = '{}', or start over with "
+                "--fresh",
+                options_.name, before, now, before);
+        }
         Throw(ErrorCode::kInvalid,
               "Resuming job '{}': the plan of the query into '{}' is another than "
               "that of checkpoint {} (was a table or view changed?); start over with --fresh",

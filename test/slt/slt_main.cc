@@ -68,6 +68,7 @@ std::vector<std::string> FilesOf(const std::string& path) {
 int main(int argc, char** argv) {
   namespace fs = std::filesystem;
   using namespace millrace;
+  setenv("TZ", "UTC", 1);  // What is printed must not depend on where the tests run.
   SltOptions options;
   bool verbose = false;
   std::vector<std::string> files;
