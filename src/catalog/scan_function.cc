@@ -1,8 +1,11 @@
 #include "catalog/scan_function.h"
 
+#include "duckdb/planner/expression/bound_between_expression.hpp"
 #include "duckdb/planner/expression/bound_columnref_expression.hpp"
 #include "duckdb/planner/expression/bound_comparison_expression.hpp"
+#include "duckdb/planner/expression/bound_conjunction_expression.hpp"
 #include "duckdb/planner/expression/bound_constant_expression.hpp"
+#include "duckdb/planner/expression/bound_operator_expression.hpp"
 #include "duckdb/planner/operator/logical_get.hpp"
 
 namespace millrace {
@@ -70,33 +73,86 @@ std::optional<ColumnPredicate::Op> OpOf(duckdb::ExpressionType type) {
   }
 }
 
-// Notes `column op constant` for pruning and leaves every filter to the plan.
-void NotePredicates(duckdb::ClientContext&, duckdb::LogicalGet& get,
-                    duckdb::FunctionData* bind_data,
-                    duckdb::vector<duckdb::unique_ptr<duckdb::Expression>>& filters) {
-  auto& data = bind_data->Cast<ScanBindData>();
-  for (const auto& filter : filters) {
-    if (filter->GetExpressionClass() != duckdb::ExpressionClass::BOUND_COMPARISON) continue;
-    auto& comparison = filter->Cast<duckdb::BoundComparisonExpression>();
-    duckdb::ExpressionType type = comparison.GetExpressionType();
-    duckdb::Expression* left = comparison.left.get();
-    duckdb::Expression* right = comparison.right.get();
+/// Finds predicates on a scan's columns in filters.
+class PredicateFinder {
+ public:
+  PredicateFinder(duckdb::LogicalGet& get, ScanBindData& data) : get_(get), data_(data) {}
+
+  void Note(const duckdb::Expression& filter) {
+    switch (filter.GetExpressionClass()) {
+      case duckdb::ExpressionClass::BOUND_COMPARISON: {
+        auto& comparison = filter.Cast<duckdb::BoundComparisonExpression>();
+        return Compare(filter.GetExpressionType(), *comparison.left, *comparison.right);
+      }
+      case duckdb::ExpressionClass::BOUND_BETWEEN: {
+        auto& between = filter.Cast<duckdb::BoundBetweenExpression>();
+        Compare(between.LowerComparisonType(), *between.input, *between.lower);
+        return Compare(between.UpperComparisonType(), *between.input, *between.upper);
+      }
+      case duckdb::ExpressionClass::BOUND_CONJUNCTION:
+        if (filter.GetExpressionType() != duckdb::ExpressionType::CONJUNCTION_AND) return;
+        for (auto& child : filter.Cast<duckdb::BoundConjunctionExpression>().children) {
+          Note(*child);
+        }
+        return;
+      case duckdb::ExpressionClass::BOUND_OPERATOR:
+        if (filter.GetExpressionType() == duckdb::ExpressionType::COMPARE_IN) {
+          In(filter.Cast<duckdb::BoundOperatorExpression>());
+        }
+        return;
+      default:
+        return;
+    }
+  }
+
+ private:
+  /// The column of `definition` that `expression` is.
+  std::optional<idx_t> ColumnOf(const duckdb::Expression& expression) const {
+    if (expression.GetExpressionClass() != duckdb::ExpressionClass::BOUND_COLUMN_REF)
+      return std::nullopt;
+    auto& column = expression.Cast<duckdb::BoundColumnRefExpression>();
+    if (column.binding.table_index != get_.table_index) return std::nullopt;
+    idx_t id = get_.GetColumnIds()[column.binding.column_index].GetPrimaryIndex();
+    if (id >= data_.definition->columns.size()) return std::nullopt;
+    return id;
+  }
+
+  void Compare(duckdb::ExpressionType type, const duckdb::Expression& one,
+               const duckdb::Expression& other) {
+    const duckdb::Expression* left = &one;
+    const duckdb::Expression* right = &other;
     if (left->GetExpressionClass() == duckdb::ExpressionClass::BOUND_CONSTANT) {
       std::swap(left, right);
       type = duckdb::FlipComparisonExpression(type);
     }
     auto op = OpOf(type);
-    if (!op || left->GetExpressionClass() != duckdb::ExpressionClass::BOUND_COLUMN_REF ||
-        right->GetExpressionClass() != duckdb::ExpressionClass::BOUND_CONSTANT) {
-      continue;
-    }
-    auto& column = left->Cast<duckdb::BoundColumnRefExpression>();
+    if (!op || right->GetExpressionClass() != duckdb::ExpressionClass::BOUND_CONSTANT) return;
     const Value& constant = right->Cast<duckdb::BoundConstantExpression>().value;
-    if (column.binding.table_index != get.table_index || constant.IsNull()) continue;
-    idx_t id = get.GetColumnIds()[column.binding.column_index].GetPrimaryIndex();
-    if (id >= data.definition->columns.size()) continue;
-    data.predicates.push_back({id, *op, constant});
+    auto column = ColumnOf(*left);
+    if (column && !constant.IsNull()) data_.predicates.push_back({*column, *op, constant});
   }
+
+  void In(const duckdb::BoundOperatorExpression& in) {
+    auto column = ColumnOf(*in.children[0]);
+    if (!column) return;
+    ColumnPredicate predicate{*column, ColumnPredicate::Op::kIn, Value()};
+    for (size_t i = 1; i < in.children.size(); i++) {
+      if (in.children[i]->GetExpressionClass() != duckdb::ExpressionClass::BOUND_CONSTANT) return;
+      predicate.constants.push_back(in.children[i]->Cast<duckdb::BoundConstantExpression>().value);
+    }
+    data_.predicates.push_back(std::move(predicate));
+  }
+
+  duckdb::LogicalGet& get_;
+  ScanBindData& data_;
+};
+
+// Notes predicates for pruning and leaves every filter to the plan.
+void NotePredicates(duckdb::ClientContext&, duckdb::LogicalGet& get,
+                    duckdb::FunctionData* bind_data,
+                    duckdb::vector<duckdb::unique_ptr<duckdb::Expression>>& filters) {
+  PredicateFinder finder(get, bind_data->Cast<ScanBindData>());
+  for (const auto& filter : filters) finder.Note(*filter);
 }
 
 duckdb::InsertionOrderPreservingMap<std::string> Describe(

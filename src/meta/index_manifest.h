@@ -15,6 +15,15 @@ struct DeletionVectorRange {
   bool operator==(const DeletionVectorRange&) const = default;
 };
 
+/// The same for a reader: the place in the index file's path.
+struct DeletionFile {
+  std::string path;
+  int64_t offset = 0;
+  int64_t length = 0;
+  std::optional<int64_t> cardinality;
+  bool operator==(const DeletionFile&) const = default;
+};
+
 /// The rows and fields that a global index covers.
 struct GlobalIndexMeta {
   int64_t row_range_start = 0;

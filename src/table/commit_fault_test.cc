@@ -68,6 +68,7 @@ idx_t CountOrphanManifests(TestWorld& world, const Table& table) {
   for (int64_t id = *table.EarliestSnapshotId(); auto snapshot = table.FindSnapshot(id); id++) {
     std::vector<std::string> lists = {snapshot->base_manifest_list, snapshot->delta_manifest_list};
     if (snapshot->changelog_manifest_list) lists.push_back(*snapshot->changelog_manifest_list);
+    if (snapshot->index_manifest) named.insert(*snapshot->index_manifest);
     for (const std::string& list : lists) {
       named.insert(list);
       for (const auto& manifest : manifests.ReadList(list)) named.insert(manifest.file_name);
@@ -220,6 +221,7 @@ TEST_CASE("a compaction that another one made impossible is given up by name; th
   for (BucketChange& bucket : only_compaction.buckets) {
     bucket.new_files.clear();
     bucket.changelog_files.clear();
+    bucket.index_changes.clear();
   }
   try {
     table->Commit(only_compaction, "bob", 2);
@@ -268,6 +270,70 @@ TEST_CASE("a commit that comes again after its snapshots expired is not doubled"
   CHECK_THROWS_AS(table->Commit(first, "job", 1),
                   Error);  // Compacted away and gone: nobody can tell.
   CHECK(ReadRows(*table) == rows);
+}
+
+namespace {
+
+/// Others go on while a writer sleeps just before, or just after, it creates its snapshot.
+class SleepingFileSystem : public FaultyFileSystem {
+ public:
+  SleepingFileSystem(FileSystem& base, bool before, std::function<void()> others)
+      : FaultyFileSystem(base, {}), base_(base), before_(before), others_(std::move(others)) {}
+  CreateOutcome CreateExclusive(const std::string& path, std::string_view bytes) override {
+    auto others = std::exchange(others_, nullptr);
+    if (others && before_) others();
+    CreateOutcome outcome = base_.CreateExclusive(path, bytes);
+    if (others && !before_) others();
+    return outcome;
+  }
+
+ private:
+  FileSystem& base_;
+  const bool before_;
+  std::function<void()> others_;
+};
+
+}  // namespace
+
+TEST_CASE("a commit that sleeps until its id has come and gone is there once") {
+  for (bool before : {true, false}) {
+    for (bool compact : {true, false}) {
+      CAPTURE(before);
+      CAPTURE(compact);
+      TestWorld world;
+      auto table = Table::Create(world.context(), "w/d.db/t", FaultDefinition());
+      std::vector<std::vector<TestRow>> batches = {Inserts(0, 10, "a"), Inserts(100, 105, "b")};
+      auto writer = table->NewWriter("late");
+      WriteRows(*writer, batches[0]);
+      table->Commit(writer->PrepareCommit(), "late", 1);
+      auto other = table->NewWriter("other");
+      SleepingFileSystem sleeping(world.disk, before, [&] {
+        for (int64_t i = 1; i <= 8; i++) {
+          batches.push_back(Inserts(200 + i, 203 + i, "c"));
+          WriteRows(*other, batches.back());
+          table->Commit(other->PrepareCommit(), "other", i);
+        }
+      });
+      if (compact) writer->CompactFully();
+      WriteRows(*writer, batches[1]);
+      Committable committable = writer->PrepareCommit();
+      auto late = Table::Open(world.Over(sleeping), "w/d.db/t");
+      int64_t id = *late->Commit(committable, "late", 2);
+      CHECK(ReadRows(*table) == Expected(batches));
+      CHECK(CountRows(*table) == Expected(batches).size());
+      if (before) CHECK(table->Commit(committable, "late", 2) == id);
+      CHECK(ReadRows(*table) == Expected(batches));
+      // The history has no gap and no stray snapshot below it.
+      int64_t earliest = *table->EarliestSnapshotId();
+      for (int64_t n = 1; n <= table->LatestSnapshot()->id; n++) {
+        CHECK(table->FindSnapshot(n).has_value() == (n >= earliest));
+      }
+      WriteRows(*other, Inserts(300, 301, "d"));
+      batches.push_back(Inserts(300, 301, "d"));
+      table->Commit(other->PrepareCommit(), "other", 100);
+      CHECK(ReadRows(*table) == Expected(batches));
+    }
+  }
 }
 
 TEST_CASE("damaged metadata is told by name, and nothing is written over it") {

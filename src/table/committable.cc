@@ -10,7 +10,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;  // 1: without index files.
 
 std::string ToHex(std::string_view bytes) {
   constexpr char kDigits[] = "0123456789abcdef";
@@ -125,20 +125,107 @@ std::vector<DataFileMeta> FilesFromJson(const Json& json) {
   return files;
 }
 
+Json IndexToJson(const IndexManifestEntry& entry) {
+  Json json = {{"kind", static_cast<int>(entry.kind)},
+               {"type", entry.index_type},
+               {"name", entry.file_name},
+               {"size", entry.file_size},
+               {"rows", entry.row_count}};
+  if (entry.deletion_vectors) {
+    Json ranges = Json::array();
+    for (const DeletionVectorRange& range : *entry.deletion_vectors) {
+      Json item = {{"file", range.data_file}, {"offset", range.offset}, {"length", range.length}};
+      PutOptional(item, "cardinality", range.cardinality);
+      ranges.push_back(std::move(item));
+    }
+    json["vectors"] = std::move(ranges);
+  }
+  PutOptional(json, "externalPath", entry.external_path);
+  return json;
+}
+
+IndexManifestEntry IndexFromJson(const Json& json, const BucketChange& bucket) {
+  IndexManifestEntry entry;
+  int kind = json.at("kind").get<int>();
+  if (kind != 0 && kind != 1) {
+    Throw(ErrorCode::kCorrupt, "Cannot read a prepared commit: an index file has the kind {}.",
+          kind);
+  }
+  entry.kind = static_cast<FileKind>(kind);
+  entry.partition = bucket.partition;
+  entry.bucket = bucket.bucket;
+  json.at("type").get_to(entry.index_type);
+  json.at("name").get_to(entry.file_name);
+  json.at("size").get_to(entry.file_size);
+  json.at("rows").get_to(entry.row_count);
+  if (json.contains("vectors")) {
+    entry.deletion_vectors.emplace();
+    for (const Json& item : json.at("vectors")) {
+      DeletionVectorRange& range = entry.deletion_vectors->emplace_back();
+      item.at("file").get_to(range.data_file);
+      item.at("offset").get_to(range.offset);
+      item.at("length").get_to(range.length);
+      GetOptional(item, "cardinality", range.cardinality);
+    }
+  }
+  GetOptional(json, "externalPath", entry.external_path);
+  return entry;
+}
+
+/// Left out when empty: most tables have no index files.
+void PutIndexChanges(Json& json, const char* name, const std::vector<IndexManifestEntry>& entries) {
+  if (entries.empty()) return;
+  Json changes = Json::array();
+  for (const IndexManifestEntry& entry : entries) changes.push_back(IndexToJson(entry));
+  json[name] = std::move(changes);
+}
+
+void GetIndexChanges(const Json& json, const char* name, const BucketChange& bucket,
+                     std::vector<IndexManifestEntry>& entries) {
+  if (!json.contains(name)) return;
+  for (const Json& entry : json.at(name)) entries.push_back(IndexFromJson(entry, bucket));
+}
+
+BucketChange BucketFromJson(const Json& json) {
+  BucketChange bucket;
+  bucket.partition = FromHex(json.at("partition"));
+  json.at("bucket").get_to(bucket.bucket);
+  json.at("totalBuckets").get_to(bucket.total_buckets);
+  bucket.new_files = FilesFromJson(json.at("newFiles"));
+  bucket.changelog_files = FilesFromJson(json.at("changelogFiles"));
+  bucket.compact_before = FilesFromJson(json.at("compactBefore"));
+  bucket.compact_after = FilesFromJson(json.at("compactAfter"));
+  GetIndexChanges(json, "index", bucket, bucket.index_changes);
+  GetIndexChanges(json, "compactIndex", bucket, bucket.compact_index_changes);
+  if (json.contains("hashBase")) json.at("hashBase").get_to(bucket.hash_index_base);
+  return bucket;
+}
+
+Json BucketToJson(const BucketChange& bucket) {
+  Json json = {{"partition", ToHex(bucket.partition)},
+               {"bucket", bucket.bucket},
+               {"totalBuckets", bucket.total_buckets},
+               {"newFiles", FilesToJson(bucket.new_files)},
+               {"changelogFiles", FilesToJson(bucket.changelog_files)},
+               {"compactBefore", FilesToJson(bucket.compact_before)},
+               {"compactAfter", FilesToJson(bucket.compact_after)}};
+  PutIndexChanges(json, "index", bucket.index_changes);
+  PutIndexChanges(json, "compactIndex", bucket.compact_index_changes);
+  if (!bucket.hash_index_base.empty()) json["hashBase"] = bucket.hash_index_base;
+  return json;
+}
+
 Committable Parse(const Json& json) {
-  if (json.at("version").get<int>() != kVersion) {
+  int version = json.at("version").get<int>();
+  if (version < 1 || version > kVersion) {
     Throw(ErrorCode::kUnsupported,
-          "Cannot read a prepared commit of version {}: this program knows {}. "
+          "Cannot read a prepared commit of version {}: this program knows 1 to {}. "
           "Finish the job with the version that wrote the checkpoint.",
-          json.at("version").dump(), kVersion);
+          version, kVersion);
   }
   Committable committable;
   for (const Json& bucket : json.at("buckets")) {
-    committable.buckets.push_back(
-        {FromHex(bucket.at("partition")), bucket.at("bucket").get<int>(),
-         bucket.at("totalBuckets").get<int>(), FilesFromJson(bucket.at("newFiles")),
-         FilesFromJson(bucket.at("changelogFiles")), FilesFromJson(bucket.at("compactBefore")),
-         FilesFromJson(bucket.at("compactAfter"))});
+    committable.buckets.push_back(BucketFromJson(bucket));
   }
   for (const auto& [bucket, offset] : json.at("logOffsets").items()) {
     committable.log_offsets[std::stoi(bucket)] = offset.get<int64_t>();
@@ -153,7 +240,8 @@ Committable Parse(const Json& json) {
 bool Committable::Empty() const {
   for (const BucketChange& bucket : buckets) {
     if (!bucket.new_files.empty() || !bucket.changelog_files.empty() ||
-        !bucket.compact_before.empty() || !bucket.compact_after.empty()) {
+        !bucket.compact_before.empty() || !bucket.compact_after.empty() ||
+        !bucket.index_changes.empty() || !bucket.compact_index_changes.empty()) {
       return false;
     }
   }
@@ -162,15 +250,7 @@ bool Committable::Empty() const {
 
 std::string Committable::ToJson() const {
   Json json = {{"version", kVersion}, {"buckets", Json::array()}};
-  for (const BucketChange& bucket : buckets) {
-    json["buckets"].push_back({{"partition", ToHex(bucket.partition)},
-                               {"bucket", bucket.bucket},
-                               {"totalBuckets", bucket.total_buckets},
-                               {"newFiles", FilesToJson(bucket.new_files)},
-                               {"changelogFiles", FilesToJson(bucket.changelog_files)},
-                               {"compactBefore", FilesToJson(bucket.compact_before)},
-                               {"compactAfter", FilesToJson(bucket.compact_after)}});
-  }
+  for (const BucketChange& bucket : buckets) json["buckets"].push_back(BucketToJson(bucket));
   json["logOffsets"] = Json::object();
   for (const auto& [bucket, offset] : log_offsets)
     json["logOffsets"][std::to_string(bucket)] = offset;

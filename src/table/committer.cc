@@ -4,6 +4,9 @@
 #include <set>
 
 #include "base/error.h"
+#include "table/hash_index_merge.h"
+#include "table/index_changes.h"
+#include "table/index_store.h"
 
 namespace millrace {
 
@@ -26,13 +29,22 @@ int64_t CountRows(const std::vector<ManifestEntry>& entries) {
   return rows;
 }
 
-EntryFilter InBuckets(const std::vector<ManifestEntry>& entries) {
+EntryFilter InBuckets(const std::vector<ManifestEntry>& entries,
+                      const std::vector<IndexManifestEntry>& index_entries) {
   auto names = std::make_shared<std::set<std::string>>();
   for (const ManifestEntry& entry : entries)
+    names->insert(BucketName(entry.partition, entry.bucket));
+  for (const IndexManifestEntry& entry : index_entries)
     names->insert(BucketName(entry.partition, entry.bucket));
   return [names](const ManifestEntry& entry) {
     return names->contains(BucketName(entry.partition, entry.bucket));
   };
+}
+
+bool HasVectors(const std::vector<IndexManifestEntry>& changes) {
+  return std::any_of(changes.begin(), changes.end(), [](const IndexManifestEntry& change) {
+    return change.index_type == kDeletionVectorsIndex;
+  });
 }
 
 }  // namespace
@@ -47,16 +59,27 @@ struct Committer::Part {
   CommitReport& report;
   std::vector<ManifestEntry> delta;
   std::vector<ManifestEntry> changelog;
+  std::vector<IndexManifestEntry> prepared_index_changes;
+  std::map<RowBytes, std::string> hash_index_bases;  // By partition.
 
+  std::vector<IndexManifestEntry> index_changes;  // As they fit to the newest snapshot.
+  std::unique_ptr<IndexFileWriter> index_writer;  // Of files that others' changes made necessary.
   std::unique_ptr<ManifestWriter> writer;
   std::optional<WrittenList> delta_list;
   std::optional<WrittenList> changelog_list;
   int64_t searched_to = 0;  // No snapshot up to this id is ours.
+  bool repeated = false;    // It was there already.
   std::optional<std::string> conflict;
+
+  /// New rows alone can always be added.
+  bool CanConflict() const {
+    return kind != CommitKind::kAppend || !prepared_index_changes.empty();
+  }
 
   /// Deletes what was written for it.
   void TakeBack() {
     if (writer) writer->DeleteSince(0);
+    if (index_writer) index_writer->DeleteAll();
     delta_list.reset();
     changelog_list.reset();
   }
@@ -82,13 +105,32 @@ std::optional<int64_t> Committer::Commit(const Committable& committable, CommitR
     for (const auto& file : bucket.compact_after) {
       compact.delta.push_back(MakeEntry(FileKind::kAdd, bucket, file));
     }
+    for (const auto& change : bucket.index_changes) {
+      append.prepared_index_changes.push_back(change);
+      if (change.index_type == kHashIndex && !bucket.hash_index_base.empty()) {
+        append.hash_index_bases[bucket.partition] = bucket.hash_index_base;
+      }
+    }
+    for (const auto& change : bucket.compact_index_changes) {
+      compact.prepared_index_changes.push_back(change);
+    }
   }
-  bool has_compact = !compact.delta.empty();
-  bool has_append =
-      !append.delta.empty() || !append.changelog.empty() || (!has_compact && !committable.Empty());
+  // Rows that were there before go: as in Paimon, readers of new rows must not take it for an
+  // append.
+  if (HasVectors(append.prepared_index_changes)) append.kind = CommitKind::kOverwrite;
+  bool has_compact = !compact.delta.empty() || !compact.prepared_index_changes.empty();
+  bool has_append = !append.delta.empty() || !append.changelog.empty() ||
+                    !append.prepared_index_changes.empty() ||
+                    (!has_compact && !committable.Empty());
   std::optional<int64_t> last;
   if (has_append) last = PublishPart(append);
+  if (append.conflict) {
+    Throw(ErrorCode::kConflict,
+          "Cannot commit to table {}: {}. Nothing was changed; run the statement again.",
+          table_.folder, *append.conflict);
+  }
   if (!has_compact) return last;
+  if (last && !append.repeated) compact.searched_to = *last;
   int64_t compacted = PublishPart(compact);
   if (!compact.conflict) return compacted;
   if (!has_append) {
@@ -121,8 +163,11 @@ int64_t Committer::PublishPart(Part& part) {
   for (int attempt = 0;; attempt++) {
     std::optional<Snapshot> latest = table_.snapshots.Latest();
     try {
-      if (auto there = FindPublished(part, latest)) return *there;
-      if (part.kind == CommitKind::kCompact) part.conflict = FindConflict(part, latest);
+      if (auto there = FindPublished(part, latest)) {
+        part.repeated = true;
+        return *there;
+      }
+      if (part.CanConflict()) part.conflict = FindConflict(part, latest);
       if (part.conflict) {
         part.TakeBack();
         return -1;
@@ -161,14 +206,11 @@ void Committer::Wait(int attempt) const {
 /// A commit that is repeated long after may come to a table that was dropped and made anew: no
 /// snapshot may name what is not there.
 void Committer::RefuseMissingFiles(const Part& part) const {
-  for (const ManifestEntry& entry : part.delta) {
-    if (entry.kind != FileKind::kAdd) continue;
-    std::string path = DataFilePath(table_.BucketFolder(entry.partition, entry.bucket), entry.file);
-    if (table_.context.files.Exists(path)) continue;
+  if (auto missing = FindMissingFile(part)) {
     Throw(ErrorCode::kConflict,
           "Cannot commit to table {}: the prepared file {} is gone; was the table dropped and made "
           "anew? Start the job over with --fresh.",
-          table_.folder, path);
+          table_.folder, *missing);
   }
 }
 
@@ -197,12 +239,24 @@ std::optional<int64_t> Committer::TryPublish(Part& part, const std::optional<Sna
                                    options.manifest_merge_min_count, options.manifest_full_bytes);
     }
     next = MakeSnapshot(part, latest, writer.WriteList(base));
+    if (!part.index_changes.empty()) {
+      std::vector<IndexManifestEntry> there;
+      if (latest) there = ReadIndexEntries(table_, *latest);
+      next.index_manifest =
+          writer.WriteIndex(ApplyIndexChanges(std::move(there), part.index_changes));
+    }
   } catch (...) {
     part.TakeBack();
     throw;
   }
   try {
-    if (table_.snapshots.Publish(next) == PublishOutcome::kPublished) return next.id;
+    PublishOutcome outcome = table_.snapshots.Publish(next);
+    if (outcome == PublishOutcome::kPublished) return next.id;
+    if (outcome == PublishOutcome::kOvertaken) {
+      std::optional<Snapshot> newest = table_.snapshots.Latest();
+      if (newest && IsApplied(part, *newest, next.id)) return next.id;
+      table_.snapshots.Remove(next.id);
+    }
   } catch (const Error& error) {
     // Unknown outcome. While the file cannot be looked at nothing may be taken back.
     std::optional<Snapshot> there = table_.snapshots.Find(next.id);
@@ -270,45 +324,84 @@ std::optional<int64_t> Committer::FindPublished(Part& part, const std::optional<
   }
   bool first = part.searched_to == 0;
   part.searched_to = latest->id;
-  if (first && (passed || cut) && part.kind == CommitKind::kAppend &&
-      IsApplied(part, *latest, passed)) {
-    return latest->id;
+  if (!cut && !(first && passed)) return std::nullopt;
+  if (IsApplied(part, *latest, 0)) return latest->id;
+  if (!first || part.kind == CommitKind::kCompact) return std::nullopt;
+  bool has_files = !part.delta.empty() || !part.prepared_index_changes.empty();
+  if (passed && (!has_files || FindMissingFile(part))) {
+    return latest->id;  // Committed, compacted away and expired.
+  }
+  if (auto missing = FindMissingFile(part)) {
+    Throw(ErrorCode::kConflict,
+          "Cannot commit to table {}: the prepared file {} is gone and the snapshots that could "
+          "tell whether it was committed (user '{}', identifier {}) have expired. Start the job "
+          "afresh after checking its last rows.",
+          table_.folder, *missing, user_, identifier_);
   }
   return std::nullopt;
 }
 
-/// Whether the files of `part` have been committed by a snapshot that is expired by now.
-bool Committer::IsApplied(const Part& part, const Snapshot& latest, bool passed) const {
-  if (part.delta.empty()) return passed;
-  std::set<std::string> names;
-  for (const ManifestEntry& entry : part.delta) names.insert(entry.file.file_name);
-  auto is_ours = [&](const ManifestEntry& entry) { return names.contains(entry.file.file_name); };
+/// The first of the files that `part` adds that does not exist.
+std::optional<std::string> Committer::FindMissingFile(const Part& part) const {
+  for (const ManifestEntry& entry : part.delta) {
+    if (entry.kind != FileKind::kAdd) continue;
+    std::string path = DataFilePath(table_.BucketFolder(entry.partition, entry.bucket), entry.file);
+    if (!table_.context.files.Exists(path)) return path;
+  }
+  for (const IndexManifestEntry& change : part.prepared_index_changes) {
+    if (change.kind != FileKind::kAdd) continue;
+    std::string path = IndexFilePath(table_, change);
+    if (!table_.context.files.Exists(path)) return path;
+  }
+  return std::nullopt;
+}
+
+/// Whether files that `part` adds are or were in the table, by what snapshots from `latest` down
+/// say; that of `except_id` is not asked.
+bool Committer::IsApplied(const Part& part, const Snapshot& latest, int64_t except_id) const {
+  // A file that a compaction lifts was there before, at another level; new files may be lifted.
+  bool by_level = part.kind == CommitKind::kCompact;
+  auto name_of = [&](const ManifestEntry& entry) {
+    return by_level ? FileIdentifier(entry) : entry.file.file_name;
+  };
+  std::set<std::string> names, index_names;
+  for (const ManifestEntry& entry : part.delta) {
+    if (entry.kind == FileKind::kAdd) names.insert(name_of(entry));
+  }
+  for (const IndexManifestEntry& change : part.prepared_index_changes) {
+    if (change.kind == FileKind::kAdd) index_names.insert(change.file_name);
+  }
+  if (names.empty() && index_names.empty()) return false;
+  auto is_ours = [&](const ManifestEntry& entry) { return names.contains(name_of(entry)); };
+  auto has_our_index = [&](const Snapshot& snapshot) {
+    if (index_names.empty()) return false;
+    std::vector<IndexManifestEntry> entries = ReadIndexEntries(table_, snapshot);
+    return std::any_of(entries.begin(), entries.end(), [&](const IndexManifestEntry& entry) {
+      return index_names.contains(entry.file_name);
+    });
+  };
   if (!table_.manifests.LiveEntries(latest, is_ours).empty()) return true;
   for (int64_t id = latest.id; id > 0; id--) {
+    if (id == except_id) continue;
     std::optional<Snapshot> snapshot = table_.snapshots.Find(id);
     if (!snapshot) break;
     if (!table_.manifests.EntriesOf(snapshot->delta_manifest_list, is_ours).empty()) return true;
-  }
-  for (const ManifestEntry& entry : part.delta) {
-    std::string path = DataFilePath(table_.BucketFolder(entry.partition, entry.bucket), entry.file);
-    if (table_.context.files.Exists(path)) continue;
-    if (passed) return true;  // Committed, compacted away and expired.
-    Throw(ErrorCode::kConflict,
-          "Cannot commit to table {}: the prepared file {} is gone and the snapshots "
-          "that could tell whether it was committed (user '{}', identifier {}) have expired. Start "
-          "the job "
-          "afresh after checking its last rows.",
-          table_.folder, path, user_, identifier_);
+    if (has_our_index(*snapshot)) return true;
   }
   return false;
 }
 
 /// What another writer did that makes the deletions and additions of `part` impossible.
-std::optional<std::string> Committer::FindConflict(const Part& part,
+std::optional<std::string> Committer::FindConflict(Part& part,
                                                    const std::optional<Snapshot>& latest) const {
-  if (!latest) return "the table has no files";
+  part.index_changes = part.prepared_index_changes;
+  if (!latest) {
+    bool removes = part.kind != CommitKind::kAppend;
+    return removes ? std::optional<std::string>("the table has no files") : std::nullopt;
+  }
   std::map<std::string, ManifestEntry> live;
-  for (ManifestEntry& entry : table_.manifests.LiveEntries(*latest, InBuckets(part.delta))) {
+  for (ManifestEntry& entry :
+       table_.manifests.LiveEntries(*latest, InBuckets(part.delta, part.index_changes))) {
     live.emplace(FileIdentifier(entry), std::move(entry));
   }
   for (const ManifestEntry& entry : part.delta) {
@@ -325,6 +418,7 @@ std::optional<std::string> Committer::FindConflict(const Part& part,
     }
     added.insert(identifier);
   }
+  if (auto conflict = FindIndexConflictOf(part, *latest, live)) return conflict;
   if (!table_.HasPrimaryKey()) return std::nullopt;
   // Files of one level of one bucket must not overlap: sort them by their least key and look at
   // neighbours.
@@ -353,6 +447,32 @@ std::optional<std::string> Committer::FindConflict(const Part& part,
     }
   }
   return std::nullopt;
+}
+
+/// The same for index files, with `live` as the data files afterwards.
+std::optional<std::string> Committer::FindIndexConflictOf(
+    Part& part, const Snapshot& latest, const std::map<std::string, ManifestEntry>& live) const {
+  std::vector<IndexManifestEntry> entries = ReadIndexEntries(table_, latest);
+  if (entries.empty() && part.index_changes.empty()) return std::nullopt;
+  if (!part.index_writer) part.index_writer = std::make_unique<IndexFileWriter>(table_);
+  part.index_writer->DeleteAll();  // Of an attempt that lost a race.
+  auto conflict = MergeHashIndexes(table_, entries, part.hash_index_bases, *part.index_writer,
+                                   part.index_changes);
+  if (!conflict)
+    conflict = FindIndexConflict(entries, part.index_changes,
+                                 table_.parsed.bucket != -1 || table_.HasPrimaryKey());
+  if (!conflict) {
+    std::set<std::string> names, removed;
+    for (const auto& [identifier, entry] : live) names.insert(entry.file.file_name);
+    for (const ManifestEntry& entry : part.delta) {
+      if (!names.contains(entry.file.file_name)) removed.insert(entry.file.file_name);
+    }
+    entries = ApplyIndexChanges(std::move(entries), part.index_changes);
+    conflict = FindVectorConflict(entries, part.index_changes, removed, names);
+  }
+  if (!conflict) return std::nullopt;
+  return fmt::format("{}: another writer was faster (latest snapshot {}, {} by '{}')", *conflict,
+                     latest.id, KindName(latest.commit_kind), latest.commit_user);
 }
 
 std::string Committer::WhoRemoved(const ManifestEntry& entry, const Snapshot& latest) const {

@@ -29,9 +29,11 @@ class Committer {
                         WrittenList base) const;
   std::optional<int64_t> FindPublished(Part& part, const std::optional<Snapshot>& latest);
   void RefuseMissingFiles(const Part& part) const;
-  bool IsApplied(const Part& part, const Snapshot& latest, bool passed) const;
-  std::optional<std::string> FindConflict(const Part& part,
-                                          const std::optional<Snapshot>& latest) const;
+  std::optional<std::string> FindMissingFile(const Part& part) const;
+  bool IsApplied(const Part& part, const Snapshot& latest, int64_t except_id) const;
+  std::optional<std::string> FindConflict(Part& part, const std::optional<Snapshot>& latest) const;
+  std::optional<std::string> FindIndexConflictOf(
+      Part& part, const Snapshot& latest, const std::map<std::string, ManifestEntry>& live) const;
   std::string WhoRemoved(const ManifestEntry& entry, const Snapshot& latest) const;
   void Wait(int attempt) const;
 

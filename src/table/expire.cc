@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "table/commit_group.h"
+#include "table/index_store.h"
 
 namespace millrace {
 
@@ -49,6 +50,14 @@ void AddMetadata(const TableState& table, const Snapshot& snapshot, std::set<std
   add_list(snapshot.base_manifest_list);
   add_list(snapshot.delta_manifest_list);
   if (snapshot.changelog_manifest_list) add_list(*snapshot.changelog_manifest_list);
+  if (snapshot.index_manifest) names.insert(*snapshot.index_manifest);
+}
+
+void AddIndexFiles(const TableState& table, const Snapshot& snapshot,
+                   std::set<std::string>& paths) {
+  for (const IndexManifestEntry& entry : ReadIndexEntries(table, snapshot)) {
+    paths.insert(IndexFilePath(table, entry));
+  }
 }
 
 std::string PathOf(const TableState& table, const ManifestEntry& entry) {
@@ -80,14 +89,16 @@ int64_t Expire(const TableState& table) {
   int64_t keep_from = FirstToKeep(table, *earliest, *latest);
   if (keep_from <= *earliest) return 0;
   // First everything is read, then removed: what cannot be read stays whole.
-  std::set<std::string> kept, gone, paths;
+  std::set<std::string> kept, gone, paths, kept_indexes;
   std::optional<Snapshot> first_kept = table.snapshots.Find(keep_from);
   if (!first_kept) return 0;
   AddMetadata(table, *first_kept, kept);
+  AddIndexFiles(table, *first_kept, kept_indexes);
   for (int64_t id = *earliest; id < keep_from; id++) {
     std::optional<Snapshot> snapshot = table.snapshots.Find(id);
     if (!snapshot) return 0;
     AddMetadata(table, *snapshot, gone);
+    AddIndexFiles(table, *snapshot, paths);
     if (id > *earliest) AddRemovedFiles(table, *snapshot, paths);
     if (!snapshot->changelog_manifest_list) continue;
     for (const ManifestEntry& entry :
@@ -96,6 +107,7 @@ int64_t Expire(const TableState& table) {
     }
   }
   AddRemovedFiles(table, *first_kept, paths);
+  for (const std::string& path : kept_indexes) paths.erase(path);
   // Snapshots go first, oldest first, so that no reader starts on one whose files are going. A
   // failure here ends it: what the rest needs is still there.
   for (int64_t id = *earliest; id < keep_from; id++) table.snapshots.Remove(id);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "lsm/compaction.h"
 #include "lsm/write_buffer.h"
+#include "table/bucket_assigner.h"
 #include "table/live_files.h"
 #include "table/row_checker.h"
 #include "table/row_router.h"
@@ -37,7 +38,8 @@ class KeyedWriter : public TableWriter {
         layout_(table_->Layout()),
         order_(layout_.KeyTypes()),
         names_(table_->context.random),
-        router_(table_->schema, options_.bucket),
+        assigner_(options_.bucket == -1 ? std::make_unique<BucketAssigner>(*table_) : nullptr),
+        router_(table_->schema, options_.bucket, assigner_.get()),
         checker_(table_->schema, table_->folder),
         live_(*table_) {}
 
@@ -70,6 +72,7 @@ class KeyedWriter : public TableWriter {
   const KeyValueLayout layout_;
   const KeyOrder order_;
   DataFileNames names_;
+  const std::unique_ptr<BucketAssigner> assigner_;  // Of a table with dynamic buckets.
   RowRouter router_;
   RowChecker checker_;
   LiveFiles live_;
@@ -85,6 +88,7 @@ void KeyedWriter::StartCycle() {
   live_.Advance([this](const Snapshot& snapshot, const std::vector<ManifestEntry>* delta) {
     Observe(snapshot, delta);
   });
+  if (assigner_) assigner_->StartCycle(live_);
   in_cycle_ = true;
 }
 
@@ -322,6 +326,13 @@ Committable KeyedWriter::PrepareCommit() {
     }
   }
   for (auto& [name, bucket] : buckets_) Flush(bucket);
+  if (assigner_) {
+    for (HashIndexChange& change : assigner_->PrepareCommit()) {
+      BucketChange& bucket = BucketOf(change.partition, change.bucket).change;
+      bucket.index_changes = std::move(change.entries);
+      bucket.hash_index_base = std::move(change.base);
+    }
+  }
   if (compact_fully_) {  // Buckets of earlier cycles too.
     for (const auto& [name, live] : live_.buckets()) {
       if (touched_.contains(name)) BucketOf(live.partition, live.bucket);
@@ -332,8 +343,10 @@ Committable KeyedWriter::PrepareCommit() {
   for (auto& [name, bucket] : buckets_) {
     if (compact_fully_ || !options_.write_only) Compact(bucket);
     BucketChange& change = bucket.change;
-    if (change.new_files.empty() && change.changelog_files.empty() && change.compact_before.empty())
+    if (change.new_files.empty() && change.changelog_files.empty() &&
+        change.compact_before.empty() && change.index_changes.empty()) {
       continue;
+    }
     for (const auto& file : change.new_files) pending.new_names.insert(file.file_name);
     for (const auto& file : change.compact_before) pending.compact_names.insert(file.file_name);
     committable.buckets.push_back(std::move(change));

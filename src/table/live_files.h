@@ -28,6 +28,8 @@ class LiveFiles {
   /// nullptr when the bucket has no files.
   const Bucket* Find(const RowBytes& partition, int bucket) const;
   const std::map<std::string, Bucket>& buckets() const { return buckets_; }
+  /// The snapshot reached; none when the table has none.
+  const std::optional<Snapshot>& at() const { return at_; }
 
  private:
   /// False when the deltas since the last snapshot cannot be had.

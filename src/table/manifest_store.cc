@@ -35,6 +35,10 @@ std::vector<ManifestEntry> ManifestStore::Read(const std::string& name) const {
   return ManifestFromAvro(ReadFile(name), PathOf(name));
 }
 
+std::vector<IndexManifestEntry> ManifestStore::ReadIndex(const std::string& name) const {
+  return IndexManifestFromAvro(ReadFile(name), PathOf(name));
+}
+
 std::vector<ManifestFileMeta> ManifestStore::ManifestsOf(const Snapshot& snapshot) const {
   std::vector<ManifestFileMeta> manifests = ReadList(snapshot.base_manifest_list);
   std::vector<ManifestFileMeta> delta = ReadList(snapshot.delta_manifest_list);
@@ -158,6 +162,11 @@ WrittenList ManifestWriter::WriteList(const std::vector<ManifestFileMeta>& manif
   std::string bytes = ManifestListToAvro(manifests);
   std::string name = WriteFile(fmt::format("manifest-list-{}-{}", uuid_, lists_++), bytes);
   return {name, static_cast<int64_t>(bytes.size())};
+}
+
+std::string ManifestWriter::WriteIndex(const std::vector<IndexManifestEntry>& entries) {
+  return WriteFile(fmt::format("index-manifest-{}-{}", uuid_, indexes_++),
+                   IndexManifestToAvro(entries));
 }
 
 std::vector<ManifestFileMeta> ManifestWriter::MergeManifests(

@@ -10,6 +10,7 @@
 
 #include "io/file_system.h"
 #include "io/random.h"
+#include "meta/index_manifest.h"
 #include "meta/manifest.h"
 #include "meta/schema.h"
 #include "meta/snapshot.h"
@@ -36,6 +37,7 @@ class ManifestStore {
 
   std::vector<ManifestFileMeta> ReadList(const std::string& name) const;
   std::vector<ManifestEntry> Read(const std::string& name) const;
+  std::vector<IndexManifestEntry> ReadIndex(const std::string& name) const;
   /// Manifests of the base and the delta list, in order.
   std::vector<ManifestFileMeta> ManifestsOf(const Snapshot& snapshot) const;
   /// All entries of a list, in order. An empty filter takes everything.
@@ -64,6 +66,8 @@ class ManifestWriter {
   /// Entries as one or more manifests of about the target size.
   std::vector<ManifestFileMeta> WriteManifests(const std::vector<ManifestEntry>& entries);
   WrittenList WriteList(const std::vector<ManifestFileMeta>& manifests);
+  /// The name of an index manifest with exactly `entries`.
+  std::string WriteIndex(const std::vector<IndexManifestEntry>& entries);
   /// Fewer and larger manifests with the same live entries: small neighbours are merged once
   /// `merge_min_count` of them are there, everything once `full_bytes` of rewritable ones are.
   std::vector<ManifestFileMeta> MergeManifests(std::vector<ManifestFileMeta> manifests,
@@ -85,6 +89,7 @@ class ManifestWriter {
   int64_t target_bytes_;
   int manifests_ = 0;
   int lists_ = 0;
+  int indexes_ = 0;
   std::vector<std::string> written_;  // Paths.
 };
 

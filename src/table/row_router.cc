@@ -5,13 +5,15 @@
 
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "meta/binary_row.h"
+#include "table/bucket_assigner.h"
 
 namespace millrace {
 
-RowRouter::RowRouter(const TableSchema& schema, int buckets)
+RowRouter::RowRouter(const TableSchema& schema, int buckets, BucketAssigner* assigner)
     : partition_columns_(schema.PartitionColumns()),
       bucket_key_(schema.BucketKey()),
-      buckets_(buckets) {
+      buckets_(buckets),
+      assigner_(buckets > 0 ? nullptr : assigner) {
   for (idx_t column : partition_columns_) partition_types_.push_back(schema.fields[column].type);
   for (idx_t column : bucket_key_) bucket_types_.push_back(schema.fields[column].type);
 }
@@ -46,7 +48,7 @@ std::vector<RoutedRows> RowRouter::Route(DataChunk& chunk) {
   std::vector<RoutedRows> out;
   idx_t count = chunk.size();
   if (count == 0) return out;
-  if (buckets_ > 1) HashRows(bucket_types_, chunk, bucket_key_, bucket_hashes_);
+  if (buckets_ > 1 || assigner_) HashRows(bucket_types_, chunk, bucket_key_, bucket_hashes_);
   std::vector<uint32_t> order(count);
   std::iota(order.begin(), order.end(), 0);
   SelectionVector rows(count);
@@ -92,22 +94,34 @@ void RowRouter::RoutePartition(DataChunk& chunk, const SelectionVector& rows, id
   for (idx_t column : partition_columns_)
     values.push_back(chunk.GetValue(column, rows.get_index(0)));
   RowBytes partition = values.empty() ? EmptyRow() : EncodeRow(partition_types_, values);
-  if (buckets_ <= 1) {
-    out.push_back({partition, 0, SelectionVector(count), count});
-    for (idx_t i = 0; i < count; i++) out.back().rows.set_index(i, rows.get_index(i));
-    return;
+  if (assigner_) {
+    assigner_->Assign(partition, bucket_hashes_, rows, count, row_buckets_);
+  } else if (buckets_ > 1) {
+    row_buckets_.resize(count);
+    for (idx_t i = 0; i < count; i++) {
+      row_buckets_[i] = BucketOf(bucket_hashes_[rows.get_index(i)], buckets_);
+    }
+  } else {
+    row_buckets_.assign(count, 0);
   }
-  std::vector<std::vector<uint32_t>> by_bucket(static_cast<size_t>(buckets_));
+  SplitByBucket(partition, rows, count, out);
+}
+
+void RowRouter::SplitByBucket(const RowBytes& partition, const SelectionVector& rows, idx_t count,
+                              std::vector<RoutedRows>& out) {
+  auto [least, greatest] = std::minmax_element(row_buckets_.begin(), row_buckets_.end());
+  int first = *least;
+  std::vector<idx_t> sizes(static_cast<size_t>(*greatest - first) + 1);
+  for (int bucket : row_buckets_) sizes[static_cast<size_t>(bucket - first)]++;
+  std::vector<size_t> place(sizes.size());
+  for (size_t i = 0; i < sizes.size(); i++) {
+    if (sizes[i] == 0) continue;
+    place[i] = out.size();
+    out.push_back({partition, first + static_cast<int>(i), SelectionVector(sizes[i]), 0});
+  }
   for (idx_t i = 0; i < count; i++) {
-    idx_t row = rows.get_index(i);
-    by_bucket[static_cast<size_t>(BucketOf(bucket_hashes_[row], buckets_))].push_back(
-        static_cast<uint32_t>(row));
-  }
-  for (int bucket = 0; bucket < buckets_; bucket++) {
-    const std::vector<uint32_t>& chosen = by_bucket[static_cast<size_t>(bucket)];
-    if (chosen.empty()) continue;
-    out.push_back({partition, bucket, SelectionVector(chosen.size()), chosen.size()});
-    for (idx_t i = 0; i < chosen.size(); i++) out.back().rows.set_index(i, chosen[i]);
+    RoutedRows& routed = out[place[static_cast<size_t>(row_buckets_[i] - first)]];
+    routed.rows.set_index(routed.count++, rows.get_index(i));
   }
 }
 

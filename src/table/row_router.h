@@ -6,6 +6,8 @@
 
 namespace millrace {
 
+class BucketAssigner;
+
 /// Rows of one chunk for one bucket, in the chunk's order.
 struct RoutedRows {
   RowBytes partition;
@@ -17,19 +19,24 @@ struct RoutedRows {
 /// Threads: one at a time (reuses its buffers).
 class RowRouter {
  public:
-  /// `buckets` <= 0: all rows of a partition go to bucket 0.
-  RowRouter(const TableSchema& schema, int buckets);
+  /// `buckets` <= 0: `assigner` chooses, which outlives the router; without one all rows of a
+  /// partition go to bucket 0.
+  RowRouter(const TableSchema& schema, int buckets, BucketAssigner* assigner = nullptr);
   std::vector<RoutedRows> Route(DataChunk& chunk);
 
  private:
   void RoutePartition(DataChunk& chunk, const SelectionVector& rows, idx_t count,
                       std::vector<RoutedRows>& out);
+  void SplitByBucket(const RowBytes& partition, const SelectionVector& rows, idx_t count,
+                     std::vector<RoutedRows>& out);
 
   std::vector<idx_t> partition_columns_;
   std::vector<DataType> partition_types_;
   std::vector<idx_t> bucket_key_;
   std::vector<DataType> bucket_types_;
   int buckets_;
+  BucketAssigner* assigner_;
+  std::vector<int> row_buckets_;  // Of the partition at hand.
   std::vector<int32_t> partition_hashes_;
   std::vector<int32_t> bucket_hashes_;
 };

@@ -100,7 +100,13 @@ PublishOutcome SnapshotStore::Publish(const Snapshot& next) {
   // A JVM writer on a local disk looks first and moves its file over ours later. Whoever lies there
   // when we look again has won; the window that remains is told in docs/internals/commit.md.
   std::optional<std::string> there = ReadIfThere(files_, path);
-  if (!there || *there != text) return PublishOutcome::kConflict;
+  if (there && *there != text) return PublishOutcome::kConflict;
+  // Gone: others have gone on from it so far that it is expired by now.
+  if (!there) return PublishOutcome::kPublished;
+  // Snapshots expire in order: while the one before is there, the id cannot have been used up.
+  if (next.id > 1 && !files_.Exists(PathOf(next.id - 1)) && ListIds().back() != next.id) {
+    return PublishOutcome::kOvertaken;
+  }
   try {
     files_.Overwrite(JoinPath(folder_, kLatest), std::to_string(next.id));
   } catch (const Error&) {

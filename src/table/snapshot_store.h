@@ -11,7 +11,13 @@
 namespace millrace {
 
 /// Losing a race for an id is an expected outcome, hence a value and not an error.
-enum class PublishOutcome { kPublished, kConflict };
+enum class PublishOutcome {
+  kPublished,
+  kConflict,
+  /// The file was created, but others are further on and the snapshot before it has expired: either
+  /// they have built on this one, or its id was free because its first owner has expired too.
+  kOvertaken,
+};
 
 /// Finds and publishes the snapshots of one table.
 ///
@@ -34,10 +40,12 @@ class SnapshotStore {
   /// Makes `next` visible to all readers at once, or tells that its id is taken.
   /// REQUIRES: next.id > 0, and every file that `next` names is durable.
   /// After kPublished it survives a crash, though LATEST may lag behind. After Error(kIo) the
-  /// outcome is unknown: ask Find(next.id) before trying again.
+  /// outcome is unknown: ask Find(next.id) before trying again. After kOvertaken the caller finds
+  /// out, and takes the file back if nobody has built on it.
   [[nodiscard]] PublishOutcome Publish(const Snapshot& next);
 
-  /// Removes the file of one snapshot; expiry alone does so, before the files that only it needs.
+  /// Removes the file of one snapshot: expiry, before the files that only it needs, and a writer
+  /// that was overtaken.
   void Remove(int64_t id);
   void WriteEarliestHint(int64_t earliest);
 

@@ -79,6 +79,23 @@ TEST_CASE("an id is given once") {
   CHECK(store.Latest()->commit_user == "jvm");
 }
 
+// An id whose snapshot has expired must not be given again: its late owner may have slept since it
+// looked for the newest.
+TEST_CASE("who creates an expired id learns that others are further on") {
+  MemoryFileSystem disk;
+  SnapshotStore store(disk, "t");
+  for (int64_t id = 1; id <= 5; id++)
+    REQUIRE(store.Publish(MakeTestSnapshot(id)) == PublishOutcome::kPublished);
+  for (int64_t id = 1; id <= 3; id++) store.Remove(id);
+  CHECK(store.Publish(MakeTestSnapshot(3, "late")) == PublishOutcome::kOvertaken);
+  store.Remove(3);
+  CHECK(store.LatestId() == 5);
+  CHECK(disk.Read("t/snapshot/LATEST") == "5");
+  store.Remove(4);
+  store.Remove(5);  // No history is left that could be further on.
+  CHECK(store.Publish(MakeTestSnapshot(6)) == PublishOutcome::kPublished);
+}
+
 TEST_CASE("hints are only hints") {
   MemoryFileSystem disk;
   SnapshotStore store(disk, "t");

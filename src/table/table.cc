@@ -48,10 +48,7 @@ std::shared_ptr<const Table> Table::Open(TableContext context, const std::string
 
 std::shared_ptr<const Table> Table::Create(TableContext context, const std::string& folder,
                                            const TableDefinition& definition) {
-  TableDefinition complete = definition;
-  // Paimon's default for keyed tables are dynamic buckets, which others would then expect to find.
-  if (!complete.primary_key.empty()) complete.options.try_emplace("bucket", "1");
-  TableSchema schema = MakeSchema(complete, context.clock.NowMs());
+  TableSchema schema = MakeSchema(definition, context.clock.NowMs());
   auto state = std::make_shared<State>();
   std::shared_ptr<TableState> table = LoadState(context, folder, schema, {});
   table->CheckSupported("create");

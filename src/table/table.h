@@ -9,7 +9,7 @@
 #include "io/clock.h"
 #include "io/file_system.h"
 #include "io/random.h"
-#include "meta/manifest.h"
+#include "meta/index_manifest.h"
 #include "meta/schema.h"
 #include "meta/snapshot.h"
 
@@ -27,12 +27,13 @@ struct TableContext {
   duckdb::DatabaseInstance& database;
 };
 
-/// `column op constant`, used to prune (the caller evaluates its filter itself): column of the
-/// schema.
+/// `column op constant` or `column IN (constants)`, used to prune (the caller evaluates its filter
+/// itself): column of the schema.
 struct ColumnPredicate {
   idx_t column;
-  enum class Op : uint8_t { kEqual, kLess, kLessEqual, kGreater, kGreaterEqual } op;
-  Value constant;
+  enum class Op : uint8_t { kEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kIn } op;
+  Value constant;                     // Not with kIn.
+  std::vector<Value> constants = {};  // Of kIn: the column is one of these.
 };
 
 struct ScanOptions {
@@ -47,6 +48,7 @@ struct Split {
   int bucket = 0;
   std::vector<DataFileMeta> files;
   bool raw = false;  // No merge needed: files do not overlap and hold no deletes.
+  std::map<std::string, DeletionFile> deletions = {};  // By name of the data file, if it has any.
 };
 
 /// Reads the live rows of one split.
@@ -67,6 +69,12 @@ struct BucketChange {
   std::vector<DataFileMeta> changelog_files;
   std::vector<DataFileMeta> compact_before;
   std::vector<DataFileMeta> compact_after;
+  /// Index files that come (kAdd) and go (kDelete) with the new files, and with the compaction.
+  /// Whatever replaces an index file says so with a kDelete: so a file that somebody else has
+  /// replaced meanwhile is noticed.
+  std::vector<IndexManifestEntry> index_changes;
+  std::vector<IndexManifestEntry> compact_index_changes;
+  std::string hash_index_base = {};  // HashIndexState that HASH changes were made for.
 };
 
 /// Everything of one commit, as text for checkpoints (JSON).

@@ -98,11 +98,15 @@ constexpr const char* kRead[] = {"bucket",
                                  "compaction.max-size-amplification-percent",
                                  "compaction.size-ratio",
                                  "compaction.total-size-threshold",
+                                 "dynamic-bucket.initial-buckets",
+                                 "dynamic-bucket.max-buckets",
+                                 "dynamic-bucket.target-row-num",
                                  "file.compression",
                                  "file.compression.zstd-level",
                                  "file.format",
                                  "ignore-delete",
                                  "ignore-update-before",
+                                 "index-file-in-data-file-dir",
                                  "log.system",
                                  "manifest.full-compaction-threshold-size",
                                  "manifest.merge-min-count",
@@ -137,6 +141,22 @@ void RefuseMisspelled(const std::string& what, const Options& options) {
   }
 }
 
+namespace {
+
+std::optional<std::string> FindUnsupportedDynamic(const TableSchema& schema) {
+  for (const std::string& name : schema.partition_keys) {
+    const auto& key = schema.primary_keys;
+    if (std::find(key.begin(), key.end(), name) != key.end()) continue;
+    return fmt::format(
+        "its primary key lacks the partition column '{}', so a row may move between partitions, "
+        "which dynamic buckets do not support yet; add the column to the key",
+        name);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::optional<std::string> FindUnsupported(const TableSchema& schema, const Options& options) {
   if (auto found = FindMeaning(options, kMeanings)) return found;
   std::string bucket = LowerText(options, "bucket", "-1");
@@ -152,14 +172,32 @@ std::optional<std::string> FindUnsupported(const TableSchema& schema, const Opti
         "written is a complete change stream, else 'none'",
         producer);
   }
-  if (bucket == "-1" || bucket == "-2") {
-    return fmt::format(
-        "option 'bucket' = '{}' ({}) is not supported yet for tables with a primary key; "
-        "use a fixed number of buckets, such as '1'",
-        bucket, bucket == "-1" ? "dynamic buckets, Paimon's default" : "postponed buckets");
+  if (bucket == "-2") {
+    return "option 'bucket' = '-2' (postponed buckets) is not supported yet; use '-1' (dynamic "
+           "buckets) or a fixed number of buckets";
   }
+  if (bucket == "-1") return FindUnsupportedDynamic(schema);
   return std::nullopt;
 }
+
+namespace {
+
+void ParseDynamicBuckets(const Options& options, TableOptions& parsed) {
+  parsed.dynamic_target_rows =
+      Number(options, "dynamic-bucket.target-row-num", parsed.dynamic_target_rows, 1);
+  constexpr int64_t kMost = 32767;
+  int64_t most = Number(options, "dynamic-bucket.max-buckets", -1, -1);
+  if (most == 0 || most > kMost) {
+    Throw(ErrorCode::kInvalid,
+          "Option 'dynamic-bucket.max-buckets' cannot be '{}': expected -1 or 1 to {}.", most,
+          kMost);
+  }
+  parsed.dynamic_max_buckets = static_cast<int>(most);
+  int64_t initial = Number(options, "dynamic-bucket.initial-buckets", 1, 1);
+  parsed.dynamic_initial_buckets = static_cast<int>(std::min(initial, most == -1 ? kMost : most));
+}
+
+}  // namespace
 
 TableOptions ParseTableOptions(const TableSchema& schema, const Options& options) {
   bool keyed = !schema.primary_keys.empty();
@@ -209,6 +247,8 @@ TableOptions ParseTableOptions(const TableSchema& schema, const Options& options
       static_cast<int>(Number(options, "manifest.merge-min-count", 30, 1));
   parsed.manifest_full_bytes = GetMemoryBytes(options, "manifest.full-compaction-threshold-size",
                                               parsed.manifest_full_bytes);
+  ParseDynamicBuckets(options, parsed);
+  parsed.index_in_data_folder = GetBool(options, "index-file-in-data-file-dir", false);
   parsed.commit_max_retries = static_cast<int>(Number(options, "commit.max-retries", 10, 0));
   parsed.commit_min_wait_ms =
       GetDurationMs(options, "commit.min-retry-wait", parsed.commit_min_wait_ms);

@@ -27,6 +27,10 @@ struct TableOptions {
   int64_t manifest_target_bytes = 8LL << 20;
   int manifest_merge_min_count = 30;
   int64_t manifest_full_bytes = 16LL << 20;
+  bool index_in_data_folder = false;
+  int64_t dynamic_target_rows = 2'000'000;
+  int dynamic_initial_buckets = 1;
+  int dynamic_max_buckets = -1;  // -1: as many as there can be.
   int commit_max_retries = 10;
   int64_t commit_min_wait_ms = 10;
   int64_t commit_max_wait_ms = 10'000;

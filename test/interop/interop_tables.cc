@@ -257,6 +257,12 @@ int Run(const std::string& command, const std::string& place) {
         {"pk_two", {"id"}, false, {{"bucket", "2"}, {"changelog-producer", "input"}}, false},
         {"pk_text", {"code"}, false, {{"bucket", "2"}}, true},
         {"pk_part", {"dt", "code", "id"}, true, {{"bucket", "2"}}, true},
+        {"pk_dynamic", {"id"}, false, {{"dynamic-bucket.target-row-num", "100"}}, true},
+        {"pk_dynamic_part",
+         {"dt", "code"},
+         true,
+         {{"bucket", "-1"}, {"dynamic-bucket.target-row-num", "90"}},
+         false},
         {"append_any", {}, false, {}, false},
         {"append_part", {}, true, {{"bucket", "2"}, {"bucket-key", "id"}}, false},
     };

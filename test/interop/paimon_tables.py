@@ -87,7 +87,7 @@ def check_ours(program, warehouse):
     run(program, "write", warehouse)
     catalog = CatalogFactory.create({"warehouse": warehouse})
     good = True
-    for name in ("pk_one", "pk_two", "pk_text", "pk_part", "append_any", "append_part"):
+    for name in ("pk_one", "pk_two", "pk_text", "pk_part", "pk_dynamic", "pk_dynamic_part", "append_any", "append_part"):
         with open(f"{warehouse}/expected-{name}.json", encoding="utf-8") as file:
             expected = json.load(file)
         found = read_with_paimon(catalog, f"db.{name}")
@@ -104,6 +104,8 @@ def check_theirs(program, warehouse):
     for name, keys, partitions, options in (
             ("py_pk", ["id"], [], {"bucket": "1"}),
             ("py_pk_two", ["dt", "id"], ["dt"], {"bucket": "2"}),
+            ("py_dynamic", ["id"], [], {"bucket": "-1", "dynamic-bucket.target-row-num": "120"}),
+            ("py_dynamic_part", ["dt", "id"], ["dt"], {"bucket": "-1", "dynamic-bucket.target-row-num": "70"}),
             ("py_append", [], [], {}),
             ("py_append_part", [], ["dt"], {"bucket": "2", "bucket-key": "id"})):
         schema = Schema.from_pyarrow_schema(

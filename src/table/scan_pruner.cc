@@ -1,0 +1,215 @@
+#include "table/scan_pruner.h"
+
+#include <algorithm>
+
+#include "duckdb/common/allocator.hpp"
+#include "meta/binary_row.h"
+
+namespace millrace {
+
+namespace {
+
+/// More bucket keys than these are not worked out: they would touch most buckets anyway.
+constexpr idx_t kMaxBucketKeys = kChunkRows;
+
+/// `constant` in the column's type, when that says the same.
+std::optional<Value> AsColumnType(const Value& constant, const LogicalType& type) {
+  if (constant.IsNull()) return std::nullopt;
+  Value cast;
+  std::string message;
+  Value source = constant;
+  if (!source.DefaultTryCastAs(type, cast, &message)) return std::nullopt;
+  Value back;
+  if (!cast.DefaultTryCastAs(constant.type(), back, &message) || back != constant)
+    return std::nullopt;
+  return cast;
+}
+
+bool IsEquality(const PruneCondition& condition) {
+  return condition.op == ColumnPredicate::Op::kEqual || condition.op == ColumnPredicate::Op::kIn;
+}
+
+}  // namespace
+
+bool PruneCondition::MayMatch(const Value& least, const Value& greatest) const {
+  if (least.IsNull() || greatest.IsNull()) return true;
+  // Statistics of others may leave NaN out, which is the greatest value here.
+  LogicalTypeId type = constants[0].type().id();
+  bool is_float = type == LogicalTypeId::FLOAT || type == LogicalTypeId::DOUBLE;
+  switch (op) {
+    case ColumnPredicate::Op::kEqual:
+    case ColumnPredicate::Op::kIn: {
+      auto first = std::lower_bound(constants.begin(), constants.end(), least);
+      return first != constants.end() && (is_float || *first <= greatest);
+    }
+    case ColumnPredicate::Op::kLess:
+      return least < constants[0];
+    case ColumnPredicate::Op::kLessEqual:
+      return least <= constants[0];
+    case ColumnPredicate::Op::kGreater:
+      return is_float || greatest > constants[0];
+    case ColumnPredicate::Op::kGreaterEqual:
+      return is_float || greatest >= constants[0];
+  }
+  return true;
+}
+
+std::vector<PruneCondition> PruneConditions(const TableSchema& schema,
+                                            const std::vector<ColumnPredicate>& predicates) {
+  std::vector<PruneCondition> conditions;
+  for (const ColumnPredicate& predicate : predicates) {
+    LogicalType type = schema.fields[predicate.column].type.ToDuck();
+    PruneCondition condition{predicate.column, predicate.op, {}};
+    const bool is_list = predicate.op == ColumnPredicate::Op::kIn;
+    const std::vector<Value> one = {predicate.constant};
+    const std::vector<Value>& given = is_list ? predicate.constants : one;
+    for (const Value& constant : given) {
+      if (is_list && constant.IsNull()) continue;  // Equal to nothing.
+      auto cast = AsColumnType(constant, type);
+      if (!cast) break;
+      condition.constants.push_back(std::move(*cast));
+    }
+    auto nulls = is_list ? std::count_if(given.begin(), given.end(),
+                                         [](const Value& value) { return value.IsNull(); })
+                         : 0;
+    if (condition.constants.empty() ||
+        condition.constants.size() + static_cast<size_t>(nulls) != given.size()) {
+      continue;
+    }
+    std::sort(condition.constants.begin(), condition.constants.end());
+    conditions.push_back(std::move(condition));
+  }
+  return conditions;
+}
+
+ScanPruner::ScanPruner(const TableState& table, const std::vector<ColumnPredicate>& predicates)
+    : table_(table),
+      conditions_(PruneConditions(table.schema, predicates)),
+      partition_types_(PartitionTypes(table.schema)),
+      partition_columns_(table.schema.PartitionColumns()) {
+  if (table.HasPrimaryKey()) key_columns_ = table.schema.TrimmedPrimaryKey();
+  for (idx_t column : key_columns_) key_types_.push_back(table.schema.fields[column].type);
+  FindBucketHashes();
+}
+
+/// All bucket-key columns fixed: the hashes of every combination of their constants.
+void ScanPruner::FindBucketHashes() {
+  std::vector<idx_t> bucket_key = table_.schema.BucketKey();
+  if (table_.parsed.bucket <= 0 || bucket_key.empty()) return;
+  std::vector<DataType> types;
+  std::vector<const PruneCondition*> fixed;
+  idx_t combinations = 1;
+  for (idx_t column : bucket_key) {
+    const PruneCondition* best = nullptr;
+    for (const PruneCondition& condition : conditions_) {
+      if (condition.column != column || !IsEquality(condition)) continue;
+      if (!best || condition.constants.size() < best->constants.size()) best = &condition;
+    }
+    if (!best) return;
+    fixed.push_back(best);
+    types.push_back(table_.schema.fields[column].type);
+    combinations *= best->constants.size();
+    if (combinations > kMaxBucketKeys) return;
+  }
+  duckdb::vector<LogicalType> duck_types;
+  for (const DataType& type : types) duck_types.push_back(type.ToDuck());
+  DataChunk keys;
+  keys.Initialize(duckdb::Allocator::DefaultAllocator(), duck_types);
+  std::vector<idx_t> columns;
+  idx_t repeat = 1;
+  for (idx_t i = 0; i < fixed.size(); i++) {
+    const std::vector<Value>& constants = fixed[i]->constants;
+    for (idx_t row = 0; row < combinations; row++) {
+      keys.SetValue(i, row, constants[row / repeat % constants.size()]);
+    }
+    repeat *= constants.size();
+    columns.push_back(i);
+  }
+  keys.SetCardinality(combinations);
+  HashRows(types, keys, columns, bucket_hashes_.emplace());
+}
+
+bool ScanPruner::MayMatchStats(const PruneCondition& condition, const SimpleStats& stats,
+                               const std::vector<DataType>& types, idx_t index,
+                               int64_t rows) const {
+  if (index < stats.null_counts.size() && stats.null_counts[index] == rows) return false;
+  std::vector<Value> least = DecodeRow(types, stats.min_values);
+  std::vector<Value> greatest = DecodeRow(types, stats.max_values);
+  if (index >= least.size() || index >= greatest.size()) return true;
+  return condition.MayMatch(least[index], greatest[index]);
+}
+
+bool ScanPruner::KeepManifest(const ManifestFileMeta& manifest) const {
+  for (idx_t i = 0; i < partition_columns_.size(); i++) {
+    for (const PruneCondition& condition : conditions_) {
+      if (condition.column == partition_columns_[i] &&
+          !MayMatchStats(condition, manifest.partition_stats, partition_types_, i, -1)) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+bool ScanPruner::KeepBucket(const ManifestEntry& entry) const {
+  if (bucket_hashes_ && entry.total_buckets > 0 &&
+      std::none_of(bucket_hashes_->begin(), bucket_hashes_->end(), [&](int32_t hash) {
+        return entry.bucket == BucketOf(hash, entry.total_buckets);
+      })) {
+    return false;
+  }
+  std::vector<Value> values;
+  for (idx_t i = 0; i < partition_columns_.size(); i++) {
+    for (const PruneCondition& condition : conditions_) {
+      if (condition.column != partition_columns_[i]) continue;
+      if (values.empty()) values = DecodeRow(partition_types_, entry.partition);
+      if (values[i].IsNull() || !condition.MayMatch(values[i], values[i])) return false;
+    }
+  }
+  return true;
+}
+
+bool ScanPruner::KeepByKey(const DataFileMeta& file) const {
+  for (idx_t i = 0; i < key_columns_.size(); i++) {
+    for (const PruneCondition& condition : conditions_) {
+      if (condition.column == key_columns_[i] &&
+          !MayMatchStats(condition, file.key_stats, key_types_, i, file.row_count)) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+bool ScanPruner::KeepByValues(const DataFileMeta& file) const {
+  if (conditions_.empty()) return true;
+  const std::vector<DataField>& fields = file.schema_id == table_.schema.id
+                                             ? table_.schema.fields
+                                             : table_.schemas.Get(file.schema_id)->fields;
+  if (file.write_columns) return true;
+  std::vector<DataType> types;  // Of the columns with statistics.
+  std::vector<int> field_ids;
+  for (const DataField& field : fields) {
+    if (file.value_stats_columns &&
+        std::find(file.value_stats_columns->begin(), file.value_stats_columns->end(), field.name) ==
+            file.value_stats_columns->end()) {
+      continue;
+    }
+    types.push_back(field.type);
+    field_ids.push_back(field.id);
+  }
+  if (file.value_stats_columns && types.size() != file.value_stats_columns->size()) return true;
+  for (const PruneCondition& condition : conditions_) {
+    auto found =
+        std::find(field_ids.begin(), field_ids.end(), table_.schema.fields[condition.column].id);
+    if (found == field_ids.end()) continue;
+    idx_t index = static_cast<idx_t>(found - field_ids.begin());
+    if (types[index].ToDuck() != condition.constants[0].type())
+      continue;  // The column has another type now.
+    if (types[index].root >= TypeRoot::kArray) continue;
+    if (!MayMatchStats(condition, file.value_stats, types, index, file.row_count)) return false;
+  }
+  return true;
+}
+
+}  // namespace millrace
