@@ -1,112 +1,14 @@
+// compaction.cc - rewriting the files of a unit, with or without a record of what that changes.
 #include "lsm/compaction.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/error.h"
+#include "lsm/key_batches.h"
 #include "lsm/merge_reader.h"
 
 namespace millrace {
-
-namespace {
-
-int64_t TotalBytes(const std::vector<LevelRun>& runs, size_t count) {
-  int64_t bytes = 0;
-  for (size_t i = 0; i < count; i++) bytes += runs[i].run.TotalBytes();
-  return bytes;
-}
-
-/// The first `count` runs to `output_level`; nullopt when that would change nothing.
-std::optional<CompactUnit> MakeUnit(const std::vector<LevelRun>& runs, size_t count,
-                                    int output_level) {
-  CompactUnit unit{output_level, {}};
-  for (size_t i = 0; i < count; i++) {
-    const auto& files = runs[i].run.files;
-    unit.files.insert(unit.files.end(), files.begin(), files.end());
-  }
-  if (unit.files.empty()) return std::nullopt;
-  if (unit.files.size() == 1 && unit.files[0].level == output_level) return std::nullopt;
-  return unit;
-}
-
-/// Chooses the output level of the first `count` runs, taking more when it would be level 0.
-std::optional<CompactUnit> UnitOf(const std::vector<LevelRun>& runs, size_t count, int max_level) {
-  int output = count == runs.size() ? max_level : std::max(0, runs[count].level - 1);
-  if (output == 0) {
-    while (count < runs.size()) {
-      int level = runs[count++].level;
-      if (level != 0) {
-        output = level;
-        break;
-      }
-    }
-  }
-  if (count == runs.size()) output = max_level;
-  return MakeUnit(runs, count, output);
-}
-
-/// Grows `count` while the next run is not larger than what is picked already (by the ratio).
-size_t GrowByRatio(const std::vector<LevelRun>& runs, size_t count, int ratio_percent) {
-  int64_t picked = TotalBytes(runs, count);
-  while (count < runs.size()) {
-    int64_t next = runs[count].run.TotalBytes();
-    if (static_cast<double>(picked) * (100.0 + ratio_percent) / 100.0 < static_cast<double>(next)) {
-      break;
-    }
-    picked += next;
-    count++;
-  }
-  return count;
-}
-
-}  // namespace
-
-std::optional<CompactUnit> UniversalCompaction::Pick(const Levels& levels) const {
-  std::vector<LevelRun> runs = levels.Runs();
-  int max_level = levels.MaxLevel();
-  auto trigger = static_cast<size_t>(options_.trigger);
-  if (runs.size() != 1 && !runs.empty()) {
-    int64_t total = TotalBytes(runs, runs.size());
-    int64_t top = runs.back().level == max_level ? runs.back().run.TotalBytes() : 0;
-    bool small = options_.total_size_threshold && total < *options_.total_size_threshold;
-    bool grown =
-        options_.incremental_size_threshold && total - top > *options_.incremental_size_threshold;
-    if (small || grown) return MakeUnit(runs, runs.size(), max_level);
-  }
-  if (runs.size() >= trigger && !runs.empty()) {
-    int64_t candidates = TotalBytes(runs, runs.size() - 1);
-    int64_t last = runs.back().run.TotalBytes();
-    if (candidates * 100 > options_.max_size_amplification_percent * last) {
-      return MakeUnit(runs, runs.size(), max_level);
-    }
-    size_t count = GrowByRatio(runs, 1, options_.size_ratio_percent);
-    if (count > 1) return UnitOf(runs, count, max_level);
-  }
-  if (runs.size() > trigger) {
-    size_t count = GrowByRatio(runs, runs.size() - trigger + 1, options_.size_ratio_percent);
-    if (count > 1) return UnitOf(runs, count, max_level);
-  }
-  return std::nullopt;
-}
-
-std::optional<CompactUnit> UniversalCompaction::PickLevel0(const Levels& levels) const {
-  std::vector<LevelRun> runs = levels.Runs();
-  size_t count = 0;
-  while (count < runs.size() && runs[count].level == 0) count++;
-  if (count == 0) return std::nullopt;
-  count = GrowByRatio(runs, count, options_.size_ratio_percent);
-  return UnitOf(runs, count, levels.MaxLevel());
-}
-
-std::optional<CompactUnit> UniversalCompaction::PickAll(const Levels& levels) {
-  std::vector<LevelRun> runs = levels.Runs();
-  int max_level = levels.MaxLevel();
-  if (runs.empty() || (runs.size() == 1 && runs[0].level == max_level)) return std::nullopt;
-  return MakeUnit(runs, runs.size(), max_level);
-}
-
-bool MayDropDeletes(const Levels& levels, const CompactUnit& unit) {
-  return unit.output_level != 0 && unit.output_level >= levels.HighestNonEmptyLevel();
-}
 
 namespace {
 
@@ -125,6 +27,7 @@ class Task {
         cancelled_(cancelled) {
     options_.write.level = unit.output_level;
     options_.write.source = FileSource::kCompact;
+    options_.write_changelog.level = unit.output_level;
   }
 
   CompactResult Run() {
@@ -176,32 +79,42 @@ class Task {
   }
 
   void Upgrade(const DataFileMeta& file) {
+    bool to_top = unit_.output_level == options_.max_level;
     bool has_deletes = !file.delete_row_count.has_value() || *file.delete_row_count > 0;
-    if (unit_.output_level == options_.max_level && has_deletes) {
-      Rewrite({file});
-    } else if (file.level != unit_.output_level) {
-      result_.before.push_back(file);
-      result_.after.push_back(file);
-      result_.after.back().level = unit_.output_level;
+    if (to_top && has_deletes) return Rewrite({file});
+    if (file.level == unit_.output_level) return;
+    if (MustTrack({file})) {
+      // Its rows may have to take up what lies above, unless they hide it whatever it is.
+      bool hides =
+          options_.merge.engine == MergeEngine::kDeduplicate && layout_.sequence_fields.empty();
+      if (options_.takes_up_above && !to_top && !hides) return RewriteTracked({file}, true);
+      if (options_.changelog.kind != CompactionChangelog::kNone) RewriteTracked({file}, false);
     }
+    result_.before.push_back(file);
+    result_.after.push_back(file);
+    result_.after.back().level = unit_.output_level;
+  }
+
+  /// Whether moving these files to the output level changes what a changelog tells, or what rows
+  /// above level 0 have to hold.
+  bool MustTrack(const std::vector<DataFileMeta>& files) const {
+    if (options_.changelog.kind == CompactionChangelog::kFullCompaction) {
+      return unit_.output_level == options_.max_level;
+    }
+    return options_.takes_up_above &&
+           std::any_of(files.begin(), files.end(),
+                       [](const DataFileMeta& file) { return file.level == 0; });
   }
 
   void Rewrite(const std::vector<DataFileMeta>& files) {
-    MergeReadOptions read;
-    for (idx_t i = 0; i < layout_.fields.size(); i++) read.fields.push_back(i);
-    read.engine = options_.engine;
-    read.drop_deletes = options_.drop_deletes;
-    read.key_value = true;
-    read.fields_of_schema = options_.fields_of_schema;
-    MergeReader reader(context_, layout_, options_.write.folder, files, std::move(read));
+    if (MustTrack(files)) return RewriteTracked(files, true);
+    MergeReader reader(context_, layout_, options_.write.folder, files, ReadAll());
     RunFileWriter writer(context_, layout_, names_, options_.write);
     try {
       DataChunk chunk;
       chunk.Initialize(duckdb::Allocator::DefaultAllocator(), reader.Types());
       while (reader.Next(chunk)) {
-        if (cancelled_ && cancelled_()) {
-          Throw(ErrorCode::kCancelled, "Compacting '{}' was cancelled", options_.write.folder);
-        }
+        CheckCancelled();
         writer.Write(chunk);
       }
       std::vector<DataFileMeta> rewritten = writer.Finish();
@@ -212,6 +125,119 @@ class Task {
       writer.Abort();
       throw;
     }
+  }
+
+  /// Merges `files` key by key, with what lies above them where that is taken up, and records what
+  /// changes. Without `rewrites` only the record is made.
+  void RewriteTracked(const std::vector<DataFileMeta>& files, bool rewrites) {
+    RunFileWriter writer(context_, layout_, names_, options_.write);
+    RunFileWriter changelog(context_, layout_, names_, options_.write_changelog);
+    try {
+      MergeTracked(files, rewrites ? &writer : nullptr, changelog);
+      std::vector<DataFileMeta> rewritten = writer.Finish();
+      std::vector<DataFileMeta> changes = changelog.Finish();
+      written_.insert(written_.end(), rewritten.begin(), rewritten.end());
+      written_.insert(written_.end(), changes.begin(), changes.end());
+      result_.changelog.insert(result_.changelog.end(), changes.begin(), changes.end());
+      if (!rewrites) return;
+      result_.before.insert(result_.before.end(), files.begin(), files.end());
+      result_.after.insert(result_.after.end(), rewritten.begin(), rewritten.end());
+    } catch (...) {
+      writer.Abort();
+      changelog.Abort();
+      throw;
+    }
+  }
+
+  void MergeTracked(const std::vector<DataFileMeta>& files, RunFileWriter* writer,
+                    RunFileWriter& changelog) {
+    MergeReadOptions read = ReadAll();
+    auto function = MakeMergeFunction(options_.merge, layout_, read.fields);
+    ReadPlan plan = PlanMerge(layout_, read, function->needed_fields());
+    BatchCombiner combiner(plan, *function, layout_, read.fields, /*key_value=*/true);
+    auto batches = MakeKeyBatches(OpenRuns(files, plan, read), plan,
+                                  options_.takes_up_above || options_.merge.whole_above_level0);
+    ChangelogMaker maker(layout_, plan, options_.changelog,
+                         [&](DataChunk& rows) { changelog.Write(rows); });
+    KeyBatch batch;
+    DataChunk merged;
+    merged.Initialize(duckdb::Allocator::DefaultAllocator(), layout_.RowTypes());
+    while (batches->Next(batch)) {
+      CheckCancelled();
+      combiner.Combine(batch, merged, /*pass_single=*/!options_.takes_up_above);
+      if (options_.changelog.kind != CompactionChangelog::kNone) {
+        maker.Add(batch, merged, combiner.kinds());
+      }
+      if (writer != nullptr && KeepRows(batch, combiner.kinds(), merged)) writer->Write(merged);
+    }
+  }
+
+  /// The rows of the output file among the merged ones; false when there is none.
+  bool KeepRows(const KeyBatch& batch, const int8_t* kinds, DataChunk& merged) const {
+    bool first_row = options_.merge.engine == MergeEngine::kFirstRow;
+    SelectionVector kept(kChunkRows);
+    idx_t count = 0;
+    for (idx_t key = 0; key < merged.size(); key++) {
+      kept.set_index(count, key);
+      if (options_.drop_deletes && !IsAdd(static_cast<RowKind>(kinds[key]))) continue;
+      // A key that lies above has its first row there.
+      if (first_row && IsAbove(batch, key)) continue;
+      count++;
+    }
+    if (count < merged.size()) merged.Slice(kept, count);
+    return count > 0;
+  }
+
+  bool IsAbove(const KeyBatch& batch, idx_t key) const {
+    for (uint32_t row = batch.starts[key]; row < batch.starts[key + 1]; row++) {
+      if (batch.levels[row] > unit_.output_level) return true;
+    }
+    return false;
+  }
+
+  std::vector<RunInput> OpenRuns(const std::vector<DataFileMeta>& files, const ReadPlan& plan,
+                                 const MergeReadOptions& read) const {
+    std::vector<RunInput> runs;
+    auto open = [&](std::vector<DataFileMeta> run, bool lookup_only) {
+      runs.push_back({RunScan(context_, layout_, options_.write.folder, std::move(run), plan, read),
+                      lookup_only});
+    };
+    for (SortedRun& run : PackIntoRuns(files, order_)) open(std::move(run.files), false);
+    if (!options_.takes_up_above) return runs;
+    std::string least, greatest;
+    for (const DataFileMeta& file : files) {
+      std::string min = order_.Normalise(file.min_key), max = order_.Normalise(file.max_key);
+      if (least.empty() || min < least) least = min;
+      if (greatest.empty() || max > greatest) greatest = max;
+    }
+    std::map<int, std::vector<DataFileMeta>> above;
+    for (const DataFileMeta& file : options_.above) {
+      if (order_.Normalise(file.max_key) < least || order_.Normalise(file.min_key) > greatest) {
+        continue;
+      }
+      above[file.level].push_back(file);
+    }
+    for (auto& [level, run] : above) {
+      for (SortedRun& sorted : PackIntoRuns(std::move(run), order_)) {
+        open(std::move(sorted.files), true);
+      }
+    }
+    return runs;
+  }
+
+  MergeReadOptions ReadAll() const {
+    MergeReadOptions read;
+    for (idx_t i = 0; i < layout_.fields.size(); i++) read.fields.push_back(i);
+    read.merge = options_.merge;
+    read.drop_deletes = options_.drop_deletes;
+    read.key_value = true;
+    read.fields_of_schema = options_.fields_of_schema;
+    return read;
+  }
+
+  void CheckCancelled() const {
+    if (!cancelled_ || !cancelled_()) return;
+    Throw(ErrorCode::kCancelled, "Compacting '{}' was cancelled", options_.write.folder);
   }
 
   LsmContext context_;

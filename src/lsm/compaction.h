@@ -3,8 +3,8 @@
 // Rules: docs/format.md#compaction (UniversalCompaction.java, MergeTreeCompactTask.java).
 #pragma once
 
+#include "lsm/changelog_maker.h"
 #include "lsm/levels.h"
-#include "lsm/merge_function.h"
 #include "lsm/run_file_writer.h"
 
 namespace millrace {
@@ -46,14 +46,21 @@ class UniversalCompaction {
 struct CompactResult {
   std::vector<DataFileMeta> before;  // Removed (an upgrade: with its old level).
   std::vector<DataFileMeta> after;   // Added (an upgrade: same name, new level).
+  std::vector<DataFileMeta> changelog;
 };
 
 struct CompactOptions {
-  MergeEngine engine = MergeEngine::kDeduplicate;
+  MergeSpec merge = {};
   /// Deletes may go: the output is at or above the highest non-empty level and is not level 0.
   bool drop_deletes = false;
   int max_level = 5;  // Levels::MaxLevel(): files with deletes do not rise there as they are.
-  RunWriteOptions write = {};  // Its level and source are set by the task.
+  ChangelogOptions changelog = {};
+  /// Rows that come from level 0 take up what lies of their key above the output level, so that one
+  /// row above level 0 holds the whole (MergeSpec::whole_above_level0).
+  bool takes_up_above = false;
+  std::vector<DataFileMeta> above = {};  // Files of levels above the output's.
+  RunWriteOptions write = {};            // Its level and source are set by the task.
+  RunWriteOptions write_changelog = {};  // Its level too.
   /// As in MergeReadOptions: without it, files of an older schema are read by today's names.
   std::function<std::vector<DataField>(int64_t schema_id)> fields_of_schema = nullptr;
 };

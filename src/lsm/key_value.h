@@ -19,6 +19,7 @@ struct KeyValueLayout {
   std::vector<DataField> fields;       // All value columns, in schema order.
   std::vector<idx_t> key;              // Trimmed primary key, indexes into `fields`.
   std::vector<idx_t> sequence_fields;  // `sequence.field`, indexes into `fields`; mostly empty.
+  bool sequence_descending = false;    // `sequence.field.sort-order`: the least of them wins.
 
   idx_t SequenceColumn() const { return key.size(); }
   idx_t KindColumn() const { return key.size() + 1; }

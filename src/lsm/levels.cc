@@ -81,6 +81,10 @@ std::vector<Section> PartitionIntoSections(std::vector<DataFileMeta> files, cons
   return sections;
 }
 
+std::vector<SortedRun> PackIntoRuns(std::vector<DataFileMeta> files, const KeyOrder& order) {
+  return FewestRuns(WithRanges(std::move(files), order));
+}
+
 bool IsRawConvertible(const std::vector<DataFileMeta>& files) {
   for (const DataFileMeta& file : files) {
     bool no_deletes = file.delete_row_count.has_value() && *file.delete_row_count == 0;

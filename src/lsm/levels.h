@@ -25,6 +25,9 @@ struct LevelRun {
 using Section = std::vector<SortedRun>;
 std::vector<Section> PartitionIntoSections(std::vector<DataFileMeta> files, const KeyOrder& order);
 
+/// All of `files` as the fewest runs.
+std::vector<SortedRun> PackIntoRuns(std::vector<DataFileMeta> files, const KeyOrder& order);
+
 /// True when reading these files needs no merging: none in level 0, no deletes, all on one level.
 bool IsRawConvertible(const std::vector<DataFileMeta>& files);
 

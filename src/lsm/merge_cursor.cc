@@ -15,11 +15,11 @@ duckdb::vector<LogicalType> TypesOf(const ReadPlan& plan, const std::vector<idx_
 
 /// Bytes of `columns` of `chunk`, kept in `holder`.
 const string_t* Normalise(DataChunk& chunk, const std::vector<idx_t>& columns, DataChunk& scratch,
-                          std::unique_ptr<Vector>& holder) {
+                          std::unique_ptr<Vector>& holder, bool descending = false) {
   for (idx_t i = 0; i < columns.size(); i++) scratch.data[i].Reference(chunk.data[columns[i]]);
   scratch.SetCardinality(chunk.size());
   holder = std::make_unique<Vector>(LogicalType(LogicalTypeId::BLOB));
-  NormaliseToBlobs(scratch, *holder);
+  NormaliseToBlobs(scratch, *holder, descending);
   return duckdb::FlatVector::GetData<string_t>(*holder);
 }
 
@@ -42,8 +42,8 @@ bool MergeCursor<Key>::Load() {
   if (!scan_.Next(chunk)) return false;
   LoadKeys();
   if (!plan_.sequence_fields.empty()) {
-    user_sequences_ =
-        Normalise(chunk, plan_.sequence_fields, user_sequence_chunk_, user_sequence_blobs_);
+    user_sequences_ = Normalise(chunk, plan_.sequence_fields, user_sequence_chunk_,
+                                user_sequence_blobs_, plan_.sequence_descending);
   }
   chunk.data[plan_.kind].ToUnifiedFormat(chunk.size(), kinds_);
   chunk.data[plan_.sequence].ToUnifiedFormat(chunk.size(), sequences_);

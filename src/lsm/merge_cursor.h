@@ -22,6 +22,8 @@ class MergeCursor {
     return static_cast<RowKind>(kind_data_[kinds_.sel->get_index(row)]);
   }
   int64_t SequenceAt(idx_t row) const { return sequence_data_[sequences_.sel->get_index(row)]; }
+  /// The level of the file that the chunk came from.
+  int level() const { return scan_.CurrentLevel(); }
   /// Normalised `sequence.field` values; only with such fields.
   const string_t& UserSequenceAt(idx_t row) const { return user_sequences_[row]; }
 

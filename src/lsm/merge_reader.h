@@ -1,9 +1,9 @@
 // merge_reader.h - the live rows of overlapping runs, in key order.
 //
 // Sections (key ranges in which runs overlap) are read one after the other; in a section each run
-// has a cursor, the least key goes out first and of equal keys the newest wins. A section of one
-// run is not merged: its chunks pass through. Only wanted columns, the key, sequence and kind are
-// read.
+// has a cursor, the least key goes out first and the rows of one key are merged as the merge engine
+// says. A section of one run is not merged: its chunks pass through. Only wanted columns, what
+// decides about them, the key, sequence and kind are read.
 #pragma once
 
 #include "lsm/levels.h"
@@ -13,7 +13,7 @@ namespace millrace {
 
 struct MergeReadOptions {
   std::vector<idx_t> fields = {};  // Wanted value columns, in this order; may be empty.
-  MergeEngine engine = MergeEngine::kDeduplicate;
+  MergeSpec merge = {};
   bool drop_deletes = true;
   /// Output rows: key columns, _SEQUENCE_NUMBER, _VALUE_KIND, then `fields` (compaction); else
   /// `fields` only.

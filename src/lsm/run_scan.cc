@@ -1,6 +1,7 @@
 #include "lsm/run_scan.h"
 
 #include "base/error.h"
+#include "lsm/sort_key.h"
 
 namespace millrace {
 
@@ -19,13 +20,6 @@ idx_t AddColumn(ReadPlan& plan, const FileColumn& column) {
   return plan.columns.size() - 1;
 }
 
-bool MayHoldDeletes(const std::vector<DataFileMeta>& files) {
-  for (const DataFileMeta& file : files) {
-    if (!file.delete_row_count.has_value() || *file.delete_row_count > 0) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 duckdb::vector<LogicalType> ReadPlan::Types() const {
@@ -34,41 +28,91 @@ duckdb::vector<LogicalType> ReadPlan::Types() const {
   return types;
 }
 
-ReadPlan PlanRead(const KeyValueLayout& layout, const std::vector<DataFileMeta>& files,
-                  const MergeReadOptions& options, bool merge) {
-  ReadPlan plan;
-  auto field = [&](idx_t index) {
-    const DataField& wanted = layout.fields[index];
-    return AddColumn(plan, {wanted.name, wanted.type, wanted.id});
-  };
+bool MayHoldDeletes(const std::vector<DataFileMeta>& files) {
+  for (const DataFileMeta& file : files) {
+    if (!file.delete_row_count.has_value() || *file.delete_row_count > 0) return true;
+  }
+  return false;
+}
+
+bool ReadPlan::HasIntegerKey() const {
+  duckdb::vector<LogicalType> types;
+  for (idx_t column : key) types.push_back(columns[column].type.ToDuck());
+  return IsIntegerKey(types);
+}
+
+namespace {
+
+/// Adds columns to a plan as they are asked for.
+class Planner {
+ public:
+  Planner(const KeyValueLayout& layout, const MergeReadOptions& options)
+      : layout_(layout), options_(options) {
+    plan_.of_field.assign(layout.fields.size(), duckdb::DConstants::INVALID_INDEX);
+  }
+
+  idx_t Field(idx_t index) {
+    const DataField& wanted = layout_.fields[index];
+    return plan_.of_field[index] = AddColumn(plan_, {wanted.name, wanted.type, wanted.id});
+  }
+
   // _KEY_ columns repeat value columns (and thin files lack them): the value columns serve as both.
-  if (merge || options.key_value) {
+  void KeyAndKind() {
     std::vector<FileColumn> special = KeyValueColumns({}, {});
-    for (idx_t index : layout.key) plan.key.push_back(field(index));
-    plan.sequence = AddColumn(plan, special[0]);
-    plan.kind = AddColumn(plan, special[1]);
-    if (merge) {
-      for (idx_t index : layout.sequence_fields) plan.sequence_fields.push_back(field(index));
-    }
-  } else if (!layout.key.empty() && options.drop_deletes && MayHoldDeletes(files)) {
-    plan.kind = AddColumn(plan, KeyValueColumns({}, {})[1]);
+    for (idx_t index : layout_.key) plan_.key.push_back(Field(index));
+    plan_.sequence = AddColumn(plan_, special[0]);
+    Kind();
   }
+  void Kind() { plan_.kind = AddColumn(plan_, KeyValueColumns({}, {})[1]); }
+  void SequenceFields() {
+    for (idx_t index : layout_.sequence_fields) plan_.sequence_fields.push_back(Field(index));
+    plan_.sequence_descending = layout_.sequence_descending;
+  }
+
+  /// `merge`: a newer row that does not match may hide one that does, so only the key may prune.
+  ReadPlan Finish(bool merge) {
+    if (options_.key_value) {
+      plan_.output = plan_.key;
+      plan_.output.push_back(plan_.sequence);
+      plan_.output.push_back(plan_.kind);
+    }
+    for (idx_t index : options_.fields) plan_.output.push_back(Field(index));
+    for (const FilePredicate& predicate : options_.prune) {
+      const auto& key = layout_.key;
+      if (merge && std::find(key.begin(), key.end(), predicate.column) == key.end()) continue;
+      idx_t column = plan_.of_field[predicate.column];
+      if (column == duckdb::DConstants::INVALID_INDEX) continue;
+      plan_.prune.push_back({column, predicate.op, predicate.constant});
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  const KeyValueLayout& layout_;
+  const MergeReadOptions& options_;
+  ReadPlan plan_;
+};
+
+}  // namespace
+
+ReadPlan PlanRawRead(const KeyValueLayout& layout, const std::vector<DataFileMeta>& files,
+                     const MergeReadOptions& options) {
+  Planner planner(layout, options);
   if (options.key_value) {
-    plan.output = plan.key;
-    plan.output.push_back(plan.sequence);
-    plan.output.push_back(plan.kind);
+    planner.KeyAndKind();
+  } else if (!layout.key.empty() && options.drop_deletes && MayHoldDeletes(files)) {
+    planner.Kind();
   }
-  for (idx_t index : options.fields) plan.output.push_back(field(index));
-  for (const FilePredicate& predicate : options.prune) {
-    bool on_key =
-        std::find(layout.key.begin(), layout.key.end(), predicate.column) != layout.key.end();
-    if (merge && !on_key) continue;  // A newer row that does not match may hide one that does.
-    for (idx_t i = 0; i < plan.columns.size(); i++) {
-      if (plan.columns[i].name != layout.fields[predicate.column].name) continue;
-      plan.prune.push_back({i, predicate.op, predicate.constant});
-    }
-  }
-  return plan;
+  return planner.Finish(/*merge=*/false);
+}
+
+ReadPlan PlanMerge(const KeyValueLayout& layout, const MergeReadOptions& options,
+                   const std::vector<idx_t>& needed) {
+  Planner planner(layout, options);
+  planner.KeyAndKind();
+  planner.SequenceFields();
+  for (idx_t index : needed) planner.Field(index);
+  return planner.Finish(/*merge=*/true);
 }
 
 bool RunScan::Next(DataChunk& chunk) {

@@ -12,19 +12,27 @@ struct ReadPlan {
   std::vector<FileColumn> columns;
   std::vector<idx_t> key;  // Chunk columns of the key (empty in raw plans that need none).
   std::vector<idx_t> sequence_fields;
+  bool sequence_descending = false;
   idx_t sequence = duckdb::DConstants::INVALID_INDEX;
   idx_t kind = duckdb::DConstants::INVALID_INDEX;
   std::vector<idx_t> output;         // Chunk column of each output column.
+  std::vector<idx_t> of_field;       // Chunk column of each field of the layout, where it is read.
   std::vector<FilePredicate> prune;  // Columns index `columns`.
 
+  /// Keys can be compared as int64.
+  bool HasIntegerKey() const;
   bool HasKind() const { return kind != duckdb::DConstants::INVALID_INDEX; }
   duckdb::vector<LogicalType> Types() const;
 };
 
-/// `merge`: key, sequence and kind are needed to compare rows; else only what the output wants (and
-/// the kind, when deletes have to be dropped and `files` may hold some).
-ReadPlan PlanRead(const KeyValueLayout& layout, const std::vector<DataFileMeta>& files,
-                  const MergeReadOptions& options, bool merge);
+/// What rows go to the output as they are: raw reads.
+ReadPlan PlanRawRead(const KeyValueLayout& layout, const std::vector<DataFileMeta>& files,
+                     const MergeReadOptions& options);
+/// What is needed to compare rows (key, sequences, kind), for the output and for `needed` fields.
+ReadPlan PlanMerge(const KeyValueLayout& layout, const MergeReadOptions& options,
+                   const std::vector<idx_t>& needed);
+/// Whether some file may hold rows of kind -U or -D.
+bool MayHoldDeletes(const std::vector<DataFileMeta>& files);
 
 /// Reads files one after the other.
 /// Threads: one at a time. Throws: Error(kCorrupt) naming the file; Error(kNotFound).
@@ -40,6 +48,8 @@ class RunScan {
         options_(options) {}
   /// Fills `chunk` (of the plan's types); false after the last file.
   bool Next(DataChunk& chunk);
+  /// The level of the file that the last chunk came from.
+  int CurrentLevel() const { return next_file_ == 0 ? 0 : files_[next_file_ - 1].level; }
   /// For messages: the file that the last chunk came from.
   std::string CurrentPath() const;
 

@@ -1,5 +1,7 @@
 #include "lsm/scatter.h"
 
+#include <algorithm>
+
 #include "duckdb/common/types/hugeint.hpp"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 
@@ -104,6 +106,17 @@ void Gather(Vector& source, const uint32_t* rows, idx_t count, Vector& target) {
     return GatherTexts(source, rows, count, target);
   }
   GatherData<duckdb::hugeint_t>(source, rows, count, target);
+}
+
+void GatherOrNull(Vector& source, const uint32_t* rows, idx_t count, Vector& target) {
+  const uint32_t* first = std::find(rows, rows + count, kNoRow);
+  if (first == rows + count) return Gather(source, rows, count, target);
+  std::vector<uint32_t> there(rows, rows + count);
+  std::replace(there.begin(), there.end(), kNoRow, uint32_t{0});
+  Gather(source, there.data(), count, target);
+  for (auto i = static_cast<idx_t>(first - rows); i < count; i++) {
+    if (rows[i] == kNoRow) duckdb::FlatVector::SetNull(target, i, true);
+  }
 }
 
 void Scatter(Vector& source, idx_t source_rows, const RowPairs& pairs, Vector& target) {

@@ -20,4 +20,10 @@ void Scatter(Vector& source, idx_t source_rows, const RowPairs& pairs, Vector& t
 /// caches. Strings are not copied: the target keeps the source's heap alive.
 void Gather(Vector& source, const uint32_t* rows, idx_t count, Vector& target);
 
+/// A row that is not there: NULL.
+inline constexpr uint32_t kNoRow = UINT32_MAX;
+
+/// The same, where some of `rows` may be kNoRow.
+void GatherOrNull(Vector& source, const uint32_t* rows, idx_t count, Vector& target);
+
 }  // namespace millrace

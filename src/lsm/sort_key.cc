@@ -1,5 +1,7 @@
 #include "lsm/sort_key.h"
 
+#include <cstring>
+
 #include "base/error.h"
 #include "duckdb/function/create_sort_key.hpp"
 
@@ -59,11 +61,20 @@ bool ToIntegers(Vector& column, idx_t count, int64_t* out) {
   }
 }
 
-void NormaliseToBlobs(DataChunk& keys, Vector& out) {
-  static const duckdb::OrderModifiers kAscending(duckdb::OrderType::ASCENDING,
-                                                 duckdb::OrderByNullType::NULLS_FIRST);
-  duckdb::vector<duckdb::OrderModifiers> modifiers(keys.ColumnCount(), kAscending);
+void NormaliseToBlobs(DataChunk& keys, Vector& out, bool descending) {
+  const duckdb::OrderModifiers order(
+      descending ? duckdb::OrderType::DESCENDING : duckdb::OrderType::ASCENDING,
+      duckdb::OrderByNullType::NULLS_FIRST);
+  duckdb::vector<duckdb::OrderModifiers> modifiers(keys.ColumnCount(), order);
   duckdb::CreateSortKeyHelpers::CreateSortKey(keys, modifiers, out);
+}
+
+int CompareBlobs(const string_t& a, const string_t& b, idx_t from) {
+  idx_t common = std::min<idx_t>(a.GetSize(), b.GetSize());
+  int order =
+      from < common ? std::memcmp(a.GetData() + from, b.GetData() + from, common - from) : 0;
+  if (order != 0) return order;
+  return a.GetSize() < b.GetSize() ? -1 : a.GetSize() > b.GetSize() ? 1 : 0;
 }
 
 }  // namespace millrace

@@ -17,14 +17,6 @@ constexpr idx_t kInitialRows = 4 * kChunkRows;
 // Row numbers are 32 bits.
 constexpr idx_t kRowsMax = 2'000'000'000;
 
-int CompareBlobs(const string_t& a, const string_t& b, idx_t from) {
-  idx_t common = std::min<idx_t>(a.GetSize(), b.GetSize());
-  int order =
-      from < common ? std::memcmp(a.GetData() + from, b.GetData() + from, common - from) : 0;
-  if (order != 0) return order;
-  return a.GetSize() < b.GetSize() ? -1 : a.GetSize() > b.GetSize() ? 1 : 0;
-}
-
 /// The eight bytes from `from` on, so that integers compare as the bytes do.
 uint64_t PrefixAt(const string_t& blob, idx_t from) {
   unsigned char bytes[8] = {};
@@ -61,6 +53,7 @@ idx_t CommonPrefix(const std::vector<string_t>& keys) {
 struct WriteBuffer::State {
   KeyValueLayout layout;
   WriteBufferOptions options;
+  std::unique_ptr<MergeFunction> function;
   duckdb::vector<LogicalType> value_types;
   duckdb::vector<LogicalType> key_types;
   std::vector<Vector> columns;  // One per field, `capacity` rows each.
@@ -89,7 +82,7 @@ struct WriteBuffer::State {
 
   bool Ignores(RowKind kind) const {
     if (IsAdd(kind)) return false;
-    return options.ignore_delete ||
+    return options.merge.ignore_delete ||
            (options.ignore_update_before && kind == RowKind::kUpdateBefore);
   }
 
@@ -141,7 +134,7 @@ struct WriteBuffer::State {
   }
 
   /// Normalised bytes of `fields` in every row.
-  Blobs BlobsOf(const std::vector<idx_t>& fields) {
+  Blobs BlobsOf(const std::vector<idx_t>& fields, bool descending = false) {
     Blobs blobs;
     duckdb::vector<LogicalType> types;
     for (idx_t field : fields) types.push_back(value_types[field]);
@@ -152,7 +145,7 @@ struct WriteBuffer::State {
       for (idx_t i = 0; i < fields.size(); i++) slice.data[i].Slice(columns[fields[i]], start, end);
       slice.SetCardinality(end - start);
       blobs.holders.emplace_back(LogicalType(LogicalTypeId::BLOB));
-      NormaliseToBlobs(slice, blobs.holders.back());
+      NormaliseToBlobs(slice, blobs.holders.back(), descending);
       auto* keys = duckdb::FlatVector::GetData<string_t>(blobs.holders.back());
       blobs.keys.insert(blobs.keys.end(), keys, keys + (end - start));
     }
@@ -211,7 +204,7 @@ struct WriteBuffer::State {
   }
 
   void SortBySequenceFields(std::vector<SortEntry>& order, const std::vector<uint32_t>& starts) {
-    Blobs blobs = BlobsOf(layout.sequence_fields);
+    Blobs blobs = BlobsOf(layout.sequence_fields, layout.sequence_descending);
     for (idx_t group = 0; group + 1 < starts.size(); group++) {
       if (starts[group + 1] - starts[group] < 2) continue;
       std::sort(order.begin() + starts[group], order.begin() + starts[group + 1],
@@ -222,30 +215,71 @@ struct WriteBuffer::State {
     }
   }
 
-  /// Sends the rows order[positions[0]], order[positions[1]] ... (all of `order` when null).
-  void Send(const std::vector<SortEntry>& order, const uint32_t* positions, idx_t total,
-            const ChunkReceiver& receive) {
+  /// Sends all rows in order.
+  void SendAll(const std::vector<SortEntry>& order, const ChunkReceiver& receive) {
     DataChunk chunk;
     chunk.Initialize(duckdb::Allocator::DefaultAllocator(), layout.RowTypes());
     std::vector<uint32_t> rows(kChunkRows);
-    for (idx_t start = 0; start < total; start += kChunkRows) {
-      idx_t size = std::min<idx_t>(kChunkRows, total - start);
+    for (idx_t start = 0; start < count; start += kChunkRows) {
+      idx_t size = std::min<idx_t>(kChunkRows, count - start);
       chunk.Reset();
-      auto* sequences = duckdb::FlatVector::GetData<int64_t>(chunk.data[layout.SequenceColumn()]);
-      auto* kind_bytes = duckdb::FlatVector::GetData<int8_t>(chunk.data[layout.KindColumn()]);
-      for (idx_t i = 0; i < size; i++) {
-        uint32_t row = order[positions ? positions[start + i] : start + i].row;
-        rows[i] = row;
-        sequences[i] = first_sequence + row;
-        kind_bytes[i] = static_cast<int8_t>(kinds[row]);
-      }
+      for (idx_t i = 0; i < size; i++) rows[i] = order[start + i].row;
+      FillSequences(rows.data(), size,
+                    duckdb::FlatVector::GetData<int8_t>(chunk.data[layout.KindColumn()]),
+                    duckdb::FlatVector::GetData<int64_t>(chunk.data[layout.SequenceColumn()]));
       for (idx_t i = 0; i < columns.size(); i++) {
         Gather(columns[i], rows.data(), size, chunk.data[layout.ValueColumn(i)]);
       }
-      for (idx_t i = 0; i < layout.key.size(); i++) {
-        chunk.data[i].Reference(chunk.data[layout.ValueColumn(layout.key[i])]);
+      FinishChunk(chunk, size);
+      receive(chunk);
+    }
+  }
+
+  void FillSequences(const uint32_t* rows, idx_t size, int8_t* kind_bytes, int64_t* sequences) {
+    for (idx_t i = 0; i < size; i++) {
+      sequences[i] = first_sequence + rows[i];
+      kind_bytes[i] = static_cast<int8_t>(kinds[rows[i]]);
+    }
+  }
+
+  void FinishChunk(DataChunk& chunk, idx_t size) {
+    for (idx_t i = 0; i < layout.key.size(); i++) {
+      chunk.data[i].Reference(chunk.data[layout.ValueColumn(layout.key[i])]);
+    }
+    chunk.SetCardinality(size);
+  }
+
+  /// Sends one row per key.
+  void SendMerged(const std::vector<SortEntry>& order, const std::vector<uint32_t>& starts,
+                  const ChunkReceiver& receive) {
+    DataChunk chunk;
+    chunk.Initialize(duckdb::Allocator::DefaultAllocator(), layout.RowTypes());
+    std::vector<uint32_t> rows, batch_starts;
+    std::vector<int8_t> row_kinds;
+    std::vector<int64_t> row_sequences;
+    for (idx_t group = 0; group + 1 < starts.size(); group += kChunkRows) {
+      idx_t size = std::min<idx_t>(kChunkRows, starts.size() - 1 - group);
+      uint32_t first = starts[group];
+      batch_starts.assign(starts.begin() + group, starts.begin() + group + size + 1);
+      for (uint32_t& start : batch_starts) start -= first;
+      idx_t row_count = batch_starts.back();
+      rows.resize(row_count);
+      row_kinds.resize(row_count);
+      row_sequences.resize(row_count);
+      for (idx_t i = 0; i < row_count; i++) rows[i] = order[first + i].row;
+      FillSequences(rows.data(), row_count, row_kinds.data(), row_sequences.data());
+      const MergedKeys& keys = function->Begin(
+          {{batch_starts.data(), size}, rows.data(), row_kinds.data(), row_sequences.data()},
+          [this](idx_t field) -> Vector& { return columns[field]; });
+      chunk.Reset();
+      std::copy(keys.sequences.begin(), keys.sequences.end(),
+                duckdb::FlatVector::GetData<int64_t>(chunk.data[layout.SequenceColumn()]));
+      std::copy(keys.kinds.begin(), keys.kinds.end(),
+                duckdb::FlatVector::GetData<int8_t>(chunk.data[layout.KindColumn()]));
+      for (idx_t i = 0; i < columns.size(); i++) {
+        function->MergeColumn(i, columns[i], chunk.data[layout.ValueColumn(i)]);
       }
-      chunk.SetCardinality(size);
+      FinishChunk(chunk, size);
       receive(chunk);
     }
   }
@@ -256,7 +290,10 @@ WriteBuffer::WriteBuffer(KeyValueLayout layout, int64_t next_sequence_number,
     : state_(std::make_unique<State>()) {
   State& state = *state_;
   state.layout = std::move(layout);
-  state.options = options;
+  state.options = std::move(options);
+  std::vector<idx_t> all;
+  for (idx_t i = 0; i < state.layout.fields.size(); i++) all.push_back(i);
+  state.function = MakeMergeFunction(state.options.merge, state.layout, std::move(all));
   state.first_sequence = next_sequence_number;
   state.value_types = state.layout.ValueTypes();
   for (idx_t index : state.layout.key) state.key_types.push_back(state.value_types[index]);
@@ -278,7 +315,7 @@ void WriteBuffer::Add(ChangeChunk& chunk, const SelectionVector& rows, idx_t cou
   State& state = *state_;
   MILLRACE_CHECK(chunk.rows.ColumnCount() == state.columns.size());
   if (chunk.kinds.empty() ||
-      (!state.options.ignore_delete && !state.options.ignore_update_before)) {
+      (!state.options.merge.ignore_delete && !state.options.ignore_update_before)) {
     state.Append(chunk, rows, count);
     return;
   }
@@ -316,11 +353,8 @@ void WriteBuffer::Flush(const ChunkReceiver& merged, const ChunkReceiver& raw) {
   std::vector<SortEntry> order;
   std::vector<uint32_t> starts;
   state.Sort(order, starts);
-  if (raw) state.Send(order, nullptr, state.count, raw);
-  KeyGroups groups{starts.data(), starts.size() - 1};
-  std::vector<uint32_t> winners(groups.count);
-  MergeFunctionOf(state.options.engine).Choose(groups, winners.data());
-  state.Send(order, winners.data(), winners.size(), merged);
+  if (raw) state.SendAll(order, raw);
+  state.SendMerged(order, starts, merged);
   state.first_sequence = next_sequence_number();
   state.StartColumns();
 }

@@ -11,8 +11,7 @@
 namespace millrace {
 
 struct WriteBufferOptions {
-  MergeEngine engine = MergeEngine::kDeduplicate;
-  bool ignore_delete = false;         // Drops -U and -D on entry.
+  MergeSpec merge = {};               // With `ignore_delete`, -U and -D are dropped on entry.
   bool ignore_update_before = false;  // Drops -U on entry.
 };
 

@@ -76,14 +76,15 @@ TEST_CASE("The last change of a key wins; a changelog keeps them all") {
 
 TEST_CASE("ignore-delete drops retractions on entry") {
   KeyValueLayout layout = MakeLayout({"BIGINT", "STRING"}, {0});
-  WriteBuffer buffer(layout, 0, {.ignore_delete = true});
+  WriteBuffer buffer(layout, 0, {.merge = {.ignore_delete = true}});
   AddChanges(buffer, layout, kChanges);
   CHECK(FlushAll(buffer).merged == std::vector<std::string>{"-1:1:+I:b", "2:2:+U:c"});
 }
 
 TEST_CASE("The first-row engine keeps the first") {
   KeyValueLayout layout = MakeLayout({"BIGINT", "STRING"}, {0});
-  WriteBuffer buffer(layout, 0, {.engine = MergeEngine::kFirstRow, .ignore_delete = true});
+  WriteBuffer buffer(layout, 0,
+                     {.merge = {.engine = MergeEngine::kFirstRow, .ignore_delete = true}});
   AddChanges(buffer, layout, kChanges);
   CHECK(FlushAll(buffer).merged == std::vector<std::string>{"-1:1:+I:b", "2:0:+I:a"});
 }

@@ -15,10 +15,26 @@ std::string FullWriter(const Snapshot& snapshot) {
   return found == snapshot.properties.end() ? "" : found->second;
 }
 
+/// What was written to such tables is not what they hold.
+void RefuseInputOfMerged(const TableState& table) {
+  const char* engine = table.parsed.merge.engine == MergeEngine::kAggregation     ? "aggregation"
+                       : table.parsed.merge.engine == MergeEngine::kPartialUpdate ? "partial-update"
+                       : table.parsed.merge.engine == MergeEngine::kFirstRow      ? "first-row"
+                                                                                  : nullptr;
+  if (!engine) return;
+  Throw(ErrorCode::kUnsupported,
+        "Cannot follow table {}: with merge engine '{}' its rows come about when they are merged; "
+        "set 'changelog-producer' to {} to have their changes recorded.",
+        table.folder, engine,
+        table.parsed.merge.engine == MergeEngine::kFirstRow ? "'lookup'"
+                                                            : "'lookup' or 'full-compaction'");
+}
+
 }  // namespace
 
 ChangelogType StreamTypeOf(const TableState& table) {
   if (!table.HasPrimaryKey()) return ChangelogType::kAppend;
+  RefuseInputOfMerged(table);
   if (table.parsed.changelog_producer != ChangelogProducer::kInput) return ChangelogType::kUpsert;
   std::optional<int64_t> latest = table.snapshots.LatestId();
   if (!latest) return ChangelogType::kUpsert;  // Nobody has promised anything yet.

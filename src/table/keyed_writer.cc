@@ -14,6 +14,7 @@
 #include "table/bucket_assigner.h"
 #include "table/live_files.h"
 #include "table/row_checker.h"
+#include "table/row_kinds.h"
 #include "table/row_router.h"
 #include "table/table_writer.h"
 
@@ -41,6 +42,7 @@ class KeyedWriter : public TableWriter {
         assigner_(options_.bucket == -1 ? std::make_unique<BucketAssigner>(*table_) : nullptr),
         router_(table_->schema, options_.bucket, assigner_.get()),
         checker_(table_->schema, table_->folder),
+        kinds_(table_->schema, options_, table_->folder),
         live_(*table_) {}
 
   void Write(ChangeChunk& chunk) override;
@@ -59,6 +61,7 @@ class KeyedWriter : public TableWriter {
   void Observe(const Snapshot& snapshot, const std::vector<ManifestEntry>* delta);
   Bucket& BucketOf(const RowBytes& partition, int bucket);
   int64_t NextSequenceNumber(const std::string& name, const LiveFiles::Bucket* live) const;
+  void Route(ChangeChunk& chunk);
   void DropUpdatePairs(ChangeChunk& chunk, RoutedRows& routed) const;
   void Flush(Bucket& bucket);
   RunWriteOptions WriteOptions(const Bucket& bucket, const char* prefix) const;
@@ -75,6 +78,7 @@ class KeyedWriter : public TableWriter {
   const std::unique_ptr<BucketAssigner> assigner_;  // Of a table with dynamic buckets.
   RowRouter router_;
   RowChecker checker_;
+  RowKinds kinds_;
   LiveFiles live_;
   std::map<std::string, Bucket> buckets_;  // Of this cycle, by BucketName.
   std::set<std::string> touched_;          // Of all cycles.
@@ -158,8 +162,7 @@ KeyedWriter::Bucket& KeyedWriter::BucketOf(const RowBytes& partition, int bucket
   found.change.total_buckets = options_.bucket;
   found.buffer = std::make_unique<WriteBuffer>(
       layout_, NextSequenceNumber(name, live),
-      WriteBufferOptions{.engine = MergeEngine::kDeduplicate,
-                         .ignore_delete = options_.ignore_delete,
+      WriteBufferOptions{.merge = options_.merge,
                          .ignore_update_before = options_.ignore_update_before});
   touched_.insert(name);
   return found;
@@ -193,13 +196,15 @@ void KeyedWriter::DropUpdatePairs(ChangeChunk& chunk, RoutedRows& routed) const 
 void KeyedWriter::Write(ChangeChunk& chunk) {
   if (!in_cycle_) StartCycle();
   checker_.Check(chunk.rows);
-  for (RoutedRows& routed : router_.Route(chunk.rows)) {
-    if (!chunk.kinds.empty() && !KeepsInput()) DropUpdatePairs(chunk, routed);
-    Bucket& bucket = BucketOf(routed.partition, routed.bucket);
-    bucket.buffer->Add(chunk, routed.rows, routed.count);
-    int64_t memory = bucket.buffer->MemoryBytes();
-    memory_ += memory - bucket.memory;
-    bucket.memory = memory;
+  if (!options_.rowkind_field) {
+    kinds_.Check(chunk);
+    Route(chunk);
+  } else {
+    std::vector<RowKind> given = chunk.kinds;  // The chunk belongs to the caller.
+    kinds_.Read(chunk);
+    kinds_.Check(chunk);
+    Route(chunk);
+    chunk.kinds = std::move(given);
   }
   while (memory_ > options_.write_buffer_bytes) {
     Bucket* largest = nullptr;
@@ -209,6 +214,17 @@ void KeyedWriter::Write(ChangeChunk& chunk) {
     }
     if (!largest) break;
     Flush(*largest);
+  }
+}
+
+void KeyedWriter::Route(ChangeChunk& chunk) {
+  for (RoutedRows& routed : router_.Route(chunk.rows)) {
+    if (!chunk.kinds.empty() && kinds_.PairsAreRedundant()) DropUpdatePairs(chunk, routed);
+    Bucket& bucket = BucketOf(routed.partition, routed.bucket);
+    bucket.buffer->Add(chunk, routed.rows, routed.count);
+    int64_t memory = bucket.buffer->MemoryBytes();
+    memory_ += memory - bucket.memory;
+    bucket.memory = memory;
   }
 }
 
@@ -250,8 +266,7 @@ void KeyedWriter::Flush(Bucket& bucket) {
     memory_ -= bucket.memory;
     bucket.buffer = std::make_unique<WriteBuffer>(
         layout_, bucket.buffer->next_sequence_number(),
-        WriteBufferOptions{.engine = MergeEngine::kDeduplicate,
-                           .ignore_delete = options_.ignore_delete,
+        WriteBufferOptions{.merge = options_.merge,
                            .ignore_update_before = options_.ignore_update_before});
     bucket.memory = 0;
   }
@@ -287,6 +302,7 @@ void KeyedWriter::Compact(Bucket& bucket) {
     CompactOptions compact;
     compact.drop_deletes = MayDropDeletes(levels, *unit);
     compact.max_level = levels.MaxLevel();
+    compact.merge = options_.merge;
     compact.write = WriteOptions(bucket, "data-");
     compact.fields_of_schema = [this](int64_t id) { return table_->schemas.Get(id)->fields; };
     CompactResult result;

@@ -45,6 +45,7 @@ std::unique_ptr<SplitReader> MakeSplitReader(const TableState& table, const Spli
   if (split.raw && options.columns.empty()) return std::make_unique<CountReader>(split);
   MergeReadOptions read;
   read.fields = options.columns;
+  read.merge = table.parsed.merge;
   std::vector<idx_t> key;
   if (table.HasPrimaryKey()) key = table.schema.TrimmedPrimaryKey();
   for (const PruneCondition& condition : PruneConditions(table.schema, options.predicates)) {

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "duckdb/common/string_util.hpp"
 #include "meta/options.h"
+#include "table/merge_options.h"
 
 namespace millrace {
 
@@ -66,12 +67,6 @@ constexpr Meaning kMeanings[] = {
 };
 
 constexpr Meaning kKeyMeanings[] = {
-    {"merge-engine", "deduplicate",
-     "use 'deduplicate', and compute the merged rows with a continuous query (GROUP BY)"},
-    {"sequence.field", nullptr,
-     "leave it out: rows of one key win in the order in which they are written"},
-    {"sequence.field.sort-order", "ascending", "leave it out"},
-    {"rowkind.field", nullptr, "leave it out: row kinds come with the change stream"},
     {"pk-clustering-override", "false", "leave it out"},
 };
 
@@ -88,7 +83,8 @@ std::optional<std::string> FindMeaning(const Options& options, const Meaning (&m
 }
 
 // The options that Millrace reads.
-constexpr const char* kRead[] = {"bucket",
+constexpr const char* kRead[] = {"aggregation.remove-record-on-delete",
+                                 "bucket",
                                  "bucket-key",
                                  "changelog-producer",
                                  "commit.max-retries",
@@ -103,6 +99,7 @@ constexpr const char* kRead[] = {"bucket",
                                  "dynamic-bucket.target-row-num",
                                  "file.compression",
                                  "file.compression.zstd-level",
+                                 "fields.default-aggregate-function",
                                  "file.format",
                                  "ignore-delete",
                                  "ignore-update-before",
@@ -114,10 +111,14 @@ constexpr const char* kRead[] = {"bucket",
                                  "merge-engine",
                                  "metadata.stats-mode",
                                  "num-levels",
+                                 "partial-update.remove-record-on-delete",
+                                 "partial-update.remove-record-on-sequence-group",
+                                 "rowkind.field",
                                  "num-sorted-run.compaction-trigger",
                                  "scan.snapshot-id",
                                  "scan.timestamp",
                                  "sequence.field",
+                                 "sequence.field.sort-order",
                                  "snapshot.expire.limit",
                                  "snapshot.num-retained.max",
                                  "snapshot.num-retained.min",
@@ -165,6 +166,15 @@ std::optional<std::string> FindUnsupported(const TableSchema& schema, const Opti
     return std::nullopt;
   }
   if (auto found = FindMeaning(options, kKeyMeanings)) return found;
+  if (auto found = FindUnsupportedAggregate(schema, options)) return found;
+  if (LowerText(options, "log.system", "none") != "none") {
+    std::string engine = LowerText(options, "merge-engine", "deduplicate");
+    if (engine != "deduplicate" || options.contains("rowkind.field") ||
+        options.contains("sequence.field")) {
+      return "option 'log.system' needs merge engine 'deduplicate' without 'sequence.field' and "
+             "'rowkind.field': the log holds rows as they are written";
+    }
+  }
   std::string producer = LowerText(options, "changelog-producer", "none");
   if (producer != "none" && producer != "input") {
     return fmt::format(
@@ -217,7 +227,13 @@ TableOptions ParseTableOptions(const TableSchema& schema, const Options& options
     parsed.changelog_producer = ChangelogProducer::kInput;
   }
   parsed.write_only = GetBool(options, "write-only", false);
-  parsed.ignore_delete = GetBool(options, "ignore-delete", false);
+  if (keyed) {
+    parsed.merge = ParseMergeSpec(schema, options);
+    parsed.sequence_fields = ParseSequenceFields(schema, options);
+    parsed.sequence_descending = GetChoice(options, "sequence.field.sort-order", "ascending",
+                                           {"ascending", "descending"}) == "descending";
+    parsed.rowkind_field = ParseRowKindField(schema, options);
+  }
   parsed.ignore_update_before = GetBool(options, "ignore-update-before", false);
   parsed.write_buffer_bytes =
       GetMemoryBytes(options, "write-buffer-size", parsed.write_buffer_bytes);

@@ -16,7 +16,10 @@ struct TableOptions {
   int bucket = -1;
   ChangelogProducer changelog_producer = ChangelogProducer::kNone;
   bool write_only = false;
-  bool ignore_delete = false;
+  MergeSpec merge;
+  std::vector<idx_t> sequence_fields;  // Columns of the schema.
+  bool sequence_descending = false;
+  std::optional<idx_t> rowkind_field;
   bool ignore_update_before = false;
   int64_t write_buffer_bytes = 256LL << 20;
   int64_t target_file_bytes = 128LL << 20;

@@ -14,6 +14,8 @@ KeyValueLayout TableState::Layout() const {
   layout.schema_id = schema.id;
   layout.fields = schema.fields;
   if (HasPrimaryKey()) layout.key = schema.TrimmedPrimaryKey();
+  layout.sequence_fields = parsed.sequence_fields;
+  layout.sequence_descending = parsed.sequence_descending;
   return layout;
 }
 

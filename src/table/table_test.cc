@@ -310,12 +310,11 @@ TEST_CASE("what a table cannot hold is refused with its column and value") {
 TEST_CASE("options that would change the meaning are refused by name, also on foreign tables") {
   TestWorld world;
   for (const auto& [name, value] :
-       std::vector<std::pair<std::string, std::string>>{{"merge-engine", "partial-update"},
-                                                        {"changelog-producer", "lookup"},
-                                                        {"sequence.field", "value"},
-                                                        {"deletion-vectors.enabled", "true"},
-                                                        {"bucket", "-2"},
-                                                        {"rowkind.field", "value"}}) {
+       std::vector<std::pair<std::string, std::string>>{
+           {"changelog-producer", "lookup"},
+           {"fields.default-aggregate-function", "rbm32"},
+           {"deletion-vectors.enabled", "true"},
+           {"bucket", "-2"}}) {
     CAPTURE(name);
     try {
       Table::Create(world.context(), "w/d.db/t", TestDefinition(true, false, {{name, value}}));
@@ -328,7 +327,7 @@ TEST_CASE("options that would change the meaning are refused by name, also on fo
   }
   auto table = Table::Create(world.context(), "w/d.db/t", TestDefinition(true, false));
   CHECK_THROWS_AS(Table::Create(world.context(), "w/d.db/t", TestDefinition(true, false)), Error);
-  auto foreign = Table::Open(world.context(), "w/d.db/t", {{"merge-engine", "aggregation"}});
+  auto foreign = Table::Open(world.context(), "w/d.db/t", {{"deletion-vectors.enabled", "true"}});
   CHECK_THROWS_AS(foreign->NewWriter("u"), Error);
   CHECK_THROWS_AS(foreign->PlanScan({}), Error);
   CHECK_THROWS_AS((void)foreign->PlanChanges(1), Error);
