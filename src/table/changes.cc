@@ -10,9 +10,8 @@ namespace millrace {
 
 namespace {
 
-std::string FullWriter(const Snapshot& snapshot) {
-  auto found = snapshot.properties.find(kInputFullProperty);
-  return found == snapshot.properties.end() ? "" : found->second;
+bool HasFullInput(const Snapshot& snapshot) {
+  return snapshot.properties.contains(kInputFullProperty);
 }
 
 /// What was written to such tables is not what they hold.
@@ -32,23 +31,21 @@ void RefuseInputOfMerged(const TableState& table) {
 
 }  // namespace
 
+std::optional<Snapshot> LastWrite(const TableState& table, std::optional<Snapshot> snapshot) {
+  while (snapshot && (snapshot->commit_kind == CommitKind::kCompact ||
+                      snapshot->commit_kind == CommitKind::kAnalyze)) {
+    snapshot = table.snapshots.Find(snapshot->id - 1);
+  }
+  return snapshot;
+}
+
 ChangelogType StreamTypeOf(const TableState& table) {
   if (!table.HasPrimaryKey()) return ChangelogType::kAppend;
   RefuseInputOfMerged(table);
   if (table.parsed.changelog_producer != ChangelogProducer::kInput) return ChangelogType::kUpsert;
-  std::optional<int64_t> latest = table.snapshots.LatestId();
-  if (!latest) return ChangelogType::kUpsert;  // Nobody has promised anything yet.
-  // Two writers, each full for itself, may overwrite each other's rows: one name for all snapshots.
-  std::string writer;
-  for (int64_t id = *latest; id > 0; id--) {
-    std::optional<Snapshot> snapshot = table.snapshots.Find(id);
-    if (!snapshot) break;
-    if (!snapshot->changelog_manifest_list) continue;
-    std::string full = FullWriter(*snapshot);
-    if (full.empty() || (!writer.empty() && full != writer)) return ChangelogType::kUpsert;
-    writer = full;
-  }
-  return ChangelogType::kFull;
+  // While the table is empty nobody has promised anything yet.
+  std::optional<Snapshot> write = LastWrite(table, table.snapshots.Latest());
+  return write && HasFullInput(*write) ? ChangelogType::kFull : ChangelogType::kUpsert;
 }
 
 std::optional<SnapshotChanges> PlanSnapshotChanges(const TableState& table, int64_t id) {
@@ -70,16 +67,18 @@ std::optional<SnapshotChanges> PlanSnapshotChanges(const TableState& table, int6
   changes.snapshot_id = id;
   changes.time_ms = snapshot->time_ms;
   changes.properties = snapshot->properties;
+  bool keyed = table.HasPrimaryKey();
+  if (snapshot->commit_kind == CommitKind::kOverwrite) changes.full = !keyed;
   if (snapshot->commit_kind != CommitKind::kAppend) return changes;
-  bool input =
-      table.HasPrimaryKey() && table.parsed.changelog_producer == ChangelogProducer::kInput;
+  bool input = keyed && table.parsed.changelog_producer == ChangelogProducer::kInput;
   std::vector<ManifestEntry> entries;
   if (!input) {
     entries = table.manifests.EntriesOf(snapshot->delta_manifest_list);
-    changes.full = !table.HasPrimaryKey();
   } else if (snapshot->changelog_manifest_list) {
     entries = table.manifests.EntriesOf(*snapshot->changelog_manifest_list);
-    changes.full = !FullWriter(*snapshot).empty();
+  }
+  if (keyed && (snapshot->delta_record_count != 0 || !entries.empty())) {
+    changes.full = input && HasFullInput(*snapshot);
   }
   std::map<std::pair<RowBytes, int>, Split> splits;
   for (ManifestEntry& entry : entries) {

@@ -8,9 +8,14 @@
 
 namespace millrace {
 
-/// A snapshot property: every row that left came with its old values. Its value names the writer; a
-/// table is full while all its changelogs are of one writer.
+/// A snapshot property: up to here every row that left the table came with its old values. Its
+/// value names the one writer of all snapshots so far: a committable asks for it, the committer
+/// grants it only on top of a snapshot that has it (or of none), so what somebody else writes ends
+/// it.
 inline constexpr const char* kInputFullProperty = "millrace.input.full";
+
+/// The newest snapshot up to `snapshot` that is no compaction; nullopt when it has expired.
+std::optional<Snapshot> LastWrite(const TableState& table, std::optional<Snapshot> snapshot);
 
 /// The row kinds that a streaming read of this table can be trusted with.
 ChangelogType StreamTypeOf(const TableState& table);

@@ -336,6 +336,44 @@ TEST_CASE("a commit that sleeps until its id has come and gone is there once") {
   }
 }
 
+TEST_CASE("a repeated commit whose snapshots expired takes nothing away that is live") {
+  for (bool compacted_again : {false, true}) {
+    CAPTURE(compacted_again);
+    Prepared prepared;
+    constexpr int64_t kBatch = INT64_MAX;
+    Committable batch = Committable::FromJson(prepared.json);
+    prepared.table->Commit(batch, "batch-1", kBatch);
+    CHECK(prepared.table->LatestSnapshot()->commit_kind == CommitKind::kCompact);
+    auto other = prepared.table->NewWriter("other");
+    for (int64_t i = 1; i <= 6; i++) {
+      WriteRows(*other, Inserts(1000, 1001, std::to_string(i)));
+      if (compacted_again && i == 1) other->CompactFully();
+      Committable committable = other->PrepareCommit();
+      for (BucketChange& bucket : committable.buckets) {
+        if (compacted_again && i == 1) continue;
+        bucket.compact_before.clear(), bucket.compact_after.clear();
+      }
+      prepared.table->Commit(committable, "other", i);
+    }
+    std::vector<std::string> rows = ReadRows(*prepared.table);
+    for (int64_t id = 1; id < *prepared.table->EarliestSnapshotId(); id++)
+      REQUIRE(!prepared.table->FindSnapshot(id));
+    try {
+      prepared.table->Commit(batch, "batch-1", kBatch);
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::kConflict);  // Nobody can tell.
+      CHECK(compacted_again);
+    }
+    CHECK(ReadRows(*prepared.table) == rows);
+    for (int64_t id = *prepared.table->EarliestSnapshotId(); prepared.table->FindSnapshot(id);
+         id++) {
+      ScanOptions options;
+      options.snapshot_id = id;
+      CHECK(!ReadRows(*prepared.table, options).empty());
+    }
+  }
+}
+
 TEST_CASE("damaged metadata is told by name, and nothing is written over it") {
   std::vector<std::string> paths;
   {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "table/changes.h"
 #include "table/hash_index_merge.h"
 #include "table/index_changes.h"
 #include "table/index_store.h"
@@ -67,8 +68,9 @@ struct Committer::Part {
   std::unique_ptr<ManifestWriter> writer;
   std::optional<WrittenList> delta_list;
   std::optional<WrittenList> changelog_list;
-  int64_t searched_to = 0;  // No snapshot up to this id is ours.
-  bool repeated = false;    // It was there already.
+  int64_t searched_to = 0;   // No snapshot up to this id is ours, as far as any is left.
+  bool history_cut = false;  // Some had expired before we looked: one of them may have been ours.
+  bool repeated = false;     // It was there already.
   std::optional<std::string> conflict;
 
   /// New rows alone can always be added.
@@ -140,7 +142,15 @@ std::optional<int64_t> Committer::Commit(const Committable& committable, CommitR
           table_.folder, *compact.conflict);
   }
   report->dropped_compaction = *compact.conflict;
-  // What was compacted in vain is of no use to anyone; files that were only lifted stay.
+  DeleteInVain(compact);
+  return last;
+}
+
+/// What was compacted in vain is of no use to anyone; files that were only lifted stay. So does
+/// everything when this commit may be a repeat whose first snapshots have expired: then the files
+/// are perhaps live.
+void Committer::DeleteInVain(const Part& compact) const {
+  if (compact.history_cut) return;
   std::set<std::string> kept;
   for (const ManifestEntry& entry : compact.delta) {
     if (entry.kind == FileKind::kDelete) kept.insert(entry.file.file_name);
@@ -154,7 +164,6 @@ std::optional<int64_t> Committer::Commit(const Committable& committable, CommitR
       // An orphan: no snapshot names it.
     }
   }
-  return last;
 }
 
 /// The snapshot id of `part`; -1 with part.conflict set when a compaction cannot stand.
@@ -292,6 +301,9 @@ Snapshot Committer::MakeSnapshot(const Part& part, const std::optional<Snapshot>
   next.total_record_count = next.delta_record_count;
   next.watermark = part.committable.watermark;
   next.properties = part.committable.properties;
+  if (next.properties.contains(kInputFullProperty) && !IsFullSoFar(latest)) {
+    next.properties.erase(kInputFullProperty);
+  }
   next.log_offsets = part.committable.log_offsets;
   if (!latest) return next;
   next.time_ms =
@@ -305,6 +317,16 @@ Snapshot Committer::MakeSnapshot(const Part& part, const std::optional<Snapshot>
   return next;
 }
 
+/// Whether the changelogs of all that was ever written are this user's, and full: each snapshot
+/// says so of those before it. Compactions of anybody change nothing.
+bool Committer::IsFullSoFar(std::optional<Snapshot> latest) const {
+  if (!latest) return true;
+  std::optional<Snapshot> write = LastWrite(table_, std::move(latest));
+  if (!write) return false;
+  auto writer = write->properties.find(kInputFullProperty);
+  return writer != write->properties.end() && writer->second == user_;
+}
+
 /// Looks for this part among the snapshots after those searched before, newest first: a repeat
 /// after a crash, or after an attempt whose outcome was unknown.
 std::optional<int64_t> Committer::FindPublished(Part& part, const std::optional<Snapshot>& latest) {
@@ -314,11 +336,13 @@ std::optional<int64_t> Committer::FindPublished(Part& part, const std::optional<
   for (int64_t id = latest->id; id > part.searched_to; id--) {
     std::optional<Snapshot> snapshot = id == latest->id ? latest : table_.snapshots.Find(id);
     if (!snapshot) {
-      cut = true;
+      cut = part.history_cut = true;
       break;
     }
     if (snapshot->commit_user != user_) continue;
     if (snapshot->commit_identifier == identifier_ && snapshot->commit_kind == part.kind) return id;
+    // A compaction comes after the rows of its commit.
+    if (snapshot->commit_identifier == identifier_ && part.kind == CommitKind::kCompact) break;
     if (snapshot->commit_identifier < identifier_) break;
     if (snapshot->commit_identifier > identifier_) passed = true;
   }
@@ -356,8 +380,8 @@ std::optional<std::string> Committer::FindMissingFile(const Part& part) const {
   return std::nullopt;
 }
 
-/// Whether files that `part` adds are or were in the table, by what snapshots from `latest` down
-/// say; that of `except_id` is not asked.
+/// Whether files that `part` adds, or the compaction that comes after it, are or were in the table,
+/// by what snapshots from `latest` down say; that of `except_id` is not asked.
 bool Committer::IsApplied(const Part& part, const Snapshot& latest, int64_t except_id) const {
   // A file that a compaction lifts was there before, at another level; new files may be lifted.
   bool by_level = part.kind == CommitKind::kCompact;
@@ -367,6 +391,13 @@ bool Committer::IsApplied(const Part& part, const Snapshot& latest, int64_t exce
   std::set<std::string> names, index_names;
   for (const ManifestEntry& entry : part.delta) {
     if (entry.kind == FileKind::kAdd) names.insert(name_of(entry));
+  }
+  for (const BucketChange& bucket : part.committable.buckets) {
+    if (by_level) break;
+    std::set<std::string> made;
+    for (const DataFileMeta& file : bucket.compact_after) made.insert(file.file_name);
+    for (const DataFileMeta& file : bucket.compact_before) made.erase(file.file_name);  // Lifted.
+    names.merge(made);
   }
   for (const IndexManifestEntry& change : part.prepared_index_changes) {
     if (change.kind == FileKind::kAdd) index_names.insert(change.file_name);

@@ -343,7 +343,7 @@ TEST_CASE("a stream is full only when every writer promised it") {
   auto commit = [&](int64_t identifier, bool full) {
     WriteRows(*writer, {{RowKind::kInsert, identifier, "p", "v"}});
     Committable committable = writer->PrepareCommit();
-    if (full) committable.properties[kInputFullProperty] = "true";
+    if (full) committable.properties[kInputFullProperty] = "u";
     table->Commit(committable, "u", identifier);
   };
   commit(1, true);
@@ -352,6 +352,85 @@ TEST_CASE("a stream is full only when every writer promised it") {
   commit(2, false);
   CHECK(table->StreamType() == ChangelogType::kUpsert);
   CHECK(!table->PlanChanges(2)->full);
+}
+
+namespace {
+
+/// A table of changelog-producer=input that keeps two snapshots, and commits to it.
+struct ClaimedTable {
+  TestWorld world;
+  std::shared_ptr<const Table> table =
+      Table::Create(world.context(), "w/d.db/t",
+                    TestDefinition(true, false,
+                                   {{"changelog-producer", "input"},
+                                    {"snapshot.num-retained.min", "1"},
+                                    {"snapshot.num-retained.max", "2"}}));
+  int64_t identifier = 0;
+
+  Committable Prepare(const std::string& user, bool full) {
+    auto writer = table->NewWriter(user);
+    WriteRows(*writer, {{RowKind::kInsert, 1, "p", user}});
+    Committable committable = writer->PrepareCommit();
+    if (full) committable.properties[kInputFullProperty] = user;
+    return committable;
+  }
+  void Commit(const std::string& user, bool full) {
+    table->Commit(Prepare(user, full), user, ++identifier);
+  }
+  bool IsFull() const { return table->StreamType() == ChangelogType::kFull; }
+  /// A snapshot of another program that changes no files of ours.
+  void PublishForeign(CommitKind kind) {
+    Snapshot next = *table->LatestSnapshot();
+    next.id++;
+    next.commit_user = "flink";
+    next.commit_kind = kind;
+    next.properties.clear();
+    REQUIRE(SnapshotStore(world.disk, table->folder()).Publish(next) == PublishOutcome::kPublished);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a write of somebody else ends what a writer promises, also after it has expired") {
+  for (bool promises_too : {false, true}) {
+    ClaimedTable claimed;
+    claimed.Commit("a", true);
+    claimed.Commit("a", true);
+    CHECK(claimed.IsFull());
+    Committable late = claimed.Prepare("a", true);  // Prepared before, committed after.
+    claimed.Commit("b", promises_too);
+    CHECK(!claimed.IsFull());
+    CHECK(!claimed.table->PlanChanges(3)->full);
+    claimed.table->Commit(late, "a", 100);
+    CHECK(!claimed.IsFull());
+    for (int i = 0; i < 2; i++) claimed.Commit("a", true);
+    REQUIRE(!claimed.table->FindSnapshot(3));
+    CHECK(!claimed.IsFull());
+    CHECK(!claimed.table->PlanChanges(claimed.table->LatestSnapshot()->id)->full);
+  }
+}
+
+TEST_CASE("a promise outlives compactions of others, not what they overwrite") {
+  ClaimedTable claimed;
+  claimed.Commit("a", true);
+  claimed.PublishForeign(CommitKind::kCompact);
+  CHECK(claimed.IsFull());
+  CHECK(claimed.table->PlanChanges(2)->full);
+  claimed.Commit("a", true);
+  CHECK(claimed.IsFull());
+  claimed.PublishForeign(CommitKind::kOverwrite);
+  CHECK(!claimed.IsFull());
+  CHECK(!claimed.table->PlanChanges(4)->full);
+  claimed.Commit("a", true);
+  CHECK(!claimed.IsFull());
+  // Nothing is left that could tell who wrote what.
+  ClaimedTable forgotten;
+  forgotten.Commit("a", true);
+  for (int i = 0; i < 3; i++) forgotten.PublishForeign(CommitKind::kCompact);
+  SnapshotStore(forgotten.world.disk, forgotten.table->folder()).Remove(1);
+  CHECK(!forgotten.IsFull());
+  forgotten.Commit("a", true);
+  CHECK(!forgotten.IsFull());
 }
 
 TEST_CASE("old snapshots go, their files too, and everything that is kept stays readable") {
