@@ -25,13 +25,14 @@ constexpr const char* kByteOrderMark = "\xEF\xBB\xBF";  // Some editors begin a 
 
 struct Script {
   std::string name, text;
+  std::string identity;  // What tells it from other scripts: where it lies, or else what it says.
 };
 
 Script ReadScript(const std::string& path, const CommandLine& line) {
   std::ostringstream text;
   if (path == "-") {
     text << std::cin.rdbuf();
-    return {"<stdin>", ReplaceVariables(text.str(), "<stdin>", line.defined)};
+    return {"<stdin>", ReplaceVariables(text.str(), "<stdin>", line.defined), text.str()};
   }
   std::ifstream file(path);
   if (!file) {
@@ -43,15 +44,26 @@ Script ReadScript(const std::string& path, const CommandLine& line) {
   if (file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
   std::string sql = text.str();
   if (sql.starts_with(kByteOrderMark)) sql.erase(0, strlen(kByteOrderMark));
-  return {path, ReplaceVariables(sql, path, line.defined)};
+  bool stays = std::filesystem::is_regular_file(path);  // Not <(a command).
+  std::string identity = stays ? std::filesystem::absolute(path).lexically_normal().string() : sql;
+  return {path, ReplaceVariables(sql, path, line.defined), identity};
 }
 
 std::vector<Script> ReadScripts(const CommandLine& line) {
   std::vector<Script> scripts;
   if (!line.init_file.empty()) scripts.push_back(ReadScript(line.init_file, line));
   for (const std::string& path : line.files) scripts.push_back(ReadScript(path, line));
-  for (const std::string& sql : line.statements) scripts.push_back({"-e", sql});
+  for (const std::string& sql : line.statements) scripts.push_back({"-e", sql, sql});
   return scripts;
+}
+
+// Of all that a command runs, except for what prepares it.
+std::string IdentityOf(const std::vector<Script>& scripts, bool has_init) {
+  std::string identity;
+  for (size_t i = has_init ? 1 : 0; i < scripts.size(); i++) {
+    identity += (identity.empty() ? "" : "\n") + scripts[i].identity;
+  }
+  return identity;
 }
 
 // The parts of a running program, wired together in the order in which they need each other.
@@ -92,7 +104,7 @@ int Run(const CommandLine& line) {
   options.fresh = line.fresh;
   options.memory_limit_bytes = line.memory_bytes;
   options.out = &program.output.stream();
-  options.script_path = interactive ? "" : scripts.empty() ? "" : scripts.back().name;
+  if (!interactive) options.script = IdentityOf(scripts, !line.init_file.empty());
   auto session = MakeSession(program.connectors, options);
   {
     std::lock_guard lock(program.mutex);

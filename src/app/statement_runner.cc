@@ -129,6 +129,7 @@ bool StatementRunner::RunScript(const std::string& name, std::string_view script
     } catch (const std::exception& exception) {
       Error error = ErrorFrom(exception);
       if (error.code() == ErrorCode::kCancelled && interrupted_) return false;
+      session_.FailScript(error);
       progress_.Hide();
       std::string text = DescribeError(error, name, script, statement.position);
       std::cerr.write(text.data(), static_cast<std::streamsize>(text.size()));

@@ -70,12 +70,14 @@ class FakeSession : public Session {
   std::string Setting(const std::string&) const override { return ""; }
   void WaitForJobs() override {}
   void CancelJobs() override { jobs_cancelled = true; }
+  void FailScript(const Error& error) override { failure = error.text(); }
   void SettleForTest() override {}
   void CheckpointForTest() override {}
   void CrashForTest() override {}
 
   std::vector<std::string> executed;
   bool jobs_cancelled = false;
+  std::string failure;
 };
 
 struct Ran {

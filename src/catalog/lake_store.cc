@@ -238,6 +238,7 @@ TableDefinition DefinitionFromSchema(const ObjectPath& path, const TableSchema& 
                                 column);
     }
   }
+  definition.options.erase(kTableUuidOption);  // Not for SHOW CREATE, nor for a table LIKE this.
   auto watermark = definition.options.extract(kWatermarkKey);
   if (!watermark.empty()) {
     nlohmann::json json = nlohmann::json::parse(watermark.mapped(), nullptr, false);

@@ -5,6 +5,9 @@
 
 namespace millrace {
 
+/// An option of the first schema of each table that we make: tells it from a later one of its name.
+inline constexpr const char* kTableUuidOption = "millrace.uuid";
+
 struct TableSchema {
   int64_t id = 0;
   std::vector<DataField> fields;

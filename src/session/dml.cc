@@ -5,19 +5,12 @@
 #include "duckdb/main/prepared_statement.hpp"
 #include "session/sql_session.h"
 #include "sql/lexer.h"
-#include "table/commit_group.h"
+#include "stream/lake_source.h"
 #include "table/table_options.h"
 
 namespace millrace {
 
 namespace {
-
-// FNV-1a: job names must be the same in every run and release.
-std::string StableHash(const std::string& text) {
-  uint64_t hash = 14695981039346656037ULL;
-  for (unsigned char c : text) hash = (hash ^ c) * 1099511628211ULL;
-  return fmt::format("{:016x}", hash);
-}
 
 // Flink's implicit casts: within a family; anything may be NULL.
 bool FitsInto(const LogicalType& from, const LogicalType& to) {
@@ -58,11 +51,6 @@ class RunningConnection {
   std::mutex& mutex_;
   duckdb::Connection*& slot_;
 };
-
-// Two INSERTs of one statement set may write one table: each commits under its own name.
-std::string SinkUser(const std::string& job_user, idx_t pipeline) {
-  return pipeline == 0 ? job_user : fmt::format("{}.{}", job_user, pipeline);
-}
 
 }  // namespace
 
@@ -167,21 +155,26 @@ bool SqlSession::HasFinished(const std::string& job_id) const {
 
 std::string SqlSession::JobId(const std::string& statement_text, const std::string& name) {
   if (!name.empty()) {
+    constexpr size_t kLongest = 100;
     std::string id;
-    for (char c : name)
+    for (char c : name.substr(0, kLongest))
       id += std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ? c : '_';
-    // Different names must not meet in one folder.
-    if (id != name) id += "-" + StableHash(name).substr(0, 8);
+    // Different names must not meet in one folder: no name has a '~' of its own.
+    if (id != name) id += "~" + StableHash(name);
     // A second job of the name goes on with the first, unless that one has come to its end.
     std::string first = id;
-    for (int number = 2; HasFinished(id); number++) id = fmt::format("{}-{}", first, number);
+    for (int number = 2; HasFinished(id); number++) id = fmt::format("{}~{}", first, number);
     return id;
   }
-  if (options_.script_path.empty())
-    return "job-" + engine_.environment().random.Uuid().substr(0, 8);
+  if (options_.script.empty()) return "job-" + engine_.environment().random.Uuid();
   int number = job_numbers_[statement_text]++;
-  return "job-" +
-         StableHash(fmt::format("{}\n{}\n{}", options_.script_path, number, statement_text));
+  return "job-" + StableHash(fmt::format("{}\n{}\n{}", options_.script, number, statement_text));
+}
+
+JobTarget SqlSession::JobTargetOf(const TableDefinition& definition) {
+  auto path = definition.options.find(kPathOption);
+  if (!definition.Connector().empty() || path == definition.options.end()) return {};
+  return {path->second, LakeTableIdentity(engine_.environment().files, path->second)};
 }
 
 StatementResult SqlSession::Run(const Insert& statement) {
@@ -194,39 +187,47 @@ StatementResult SqlSession::Run(const StatementSet& statement) {
 StatementResult SqlSession::RunInserts(const std::vector<Insert>& inserts) {
   std::vector<Target> targets;
   for (const Insert& insert : inserts) targets.push_back(ResolveTarget(insert));
-  folders_.DeleteEnded();
   if (settings_.Streaming()) return RunStreamingInserts(std::move(targets));
   for (Target& target : targets) {
     // Each on its own, also those of a statement set: 'pipeline.name' would make them one.
     std::string id = JobId("batch\n" + target.original, "");
-    if (options_.fresh) folders_.Forget(id);
     RunBatchInsert(target, id);
     finished_jobs_.push_back(id);
   }
   StatementResult result;
   result.kind = ResultKind::kJob;
   result.message = "Inserted.";
-  if (options_.script_path.empty()) WaitForJobs();
+  if (options_.script.empty()) EndFinishedJobs();  // In the shell each statement is a script.
   return result;
+}
+
+void SqlSession::SetRunning(const std::shared_ptr<Job>& job) {
+  std::lock_guard lock(running_mutex_);
+  running_job_ = job;
+  if (cancelled_) job->Cancel();
 }
 
 StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
   JobOptions job_options;
+  JobRecord record;
   std::vector<std::string> names;
   for (const Target& target : targets) {
     job_options.statement += (job_options.statement.empty() ? "" : ";\n") + target.original;
     names.push_back(target.definition->path.name);
+    record.targets.push_back(JobTargetOf(*target.definition));
   }
-  job_options.id = JobId(job_options.statement, settings_.Get("pipeline.name"));
-  job_options.name = settings_.Get("pipeline.name").empty()
-                         ? fmt::format("insert-into_{}", fmt::join(names, "_"))
-                         : settings_.Get("pipeline.name");
-  job_options.folder = folders_.Path(job_options.id);
+  std::string name = settings_.Get("pipeline.name");
+  job_options.id = JobId(job_options.statement, name);
+  job_options.name = name.empty() ? fmt::format("insert-into_{}", fmt::join(names, "_")) : name;
+  record.statement = job_options.statement;
+  record.named = !name.empty();
+  record.user = job_options.id;
+  std::unique_ptr<JobFolder> folder = folders_.Open(job_options.id, record);
+  job_options.commit_user = folder->Record()->user;
+  job_options.run = folders_.run();
   job_options.checkpoint_interval_ms = settings_.CheckpointIntervalMs();
   job_options.step_rows = settings_.StepRows();
-  if (options_.fresh) ForgetJob(job_options.id, job_options.statement, targets);
-  std::string user = folders_.CommitUser(job_options.id, job_options.id);
-  job_options.commit_user = user;
+  const std::string& user = job_options.commit_user;
   std::vector<Pipeline> pipelines;
   for (Target& target : targets) {
     Pipeline pipeline;
@@ -239,24 +240,21 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
     pipelines.push_back(std::move(pipeline));
   }
   auto job = std::make_unique<Job>(engine_.environment(), engine_.connectors(),
-                                   std::move(pipelines), job_options);
+                                   std::move(pipelines), job_options, std::move(folder));
   std::shared_ptr<Job> running = jobs_->Submit(std::move(job), false);
   StatementResult result;
   result.kind = ResultKind::kJob;
   result.job = job_options.id;
   result.message = fmt::format("Job '{}' ({}) was started.", job_options.name, job_options.id);
   if (!settings_.WaitForInserts()) return result;
-  {
-    std::lock_guard lock(running_mutex_);
-    running_job_ = running;
-  }
+  SetRunning(running);
   running->Wait();
   {
     std::lock_guard lock(running_mutex_);
     running_job_.reset();
   }
   if (auto failure = running->Failure()) throw *failure;
-  if (cancelled_) Throw(ErrorCode::kCancelled, "The statement was cancelled");
+  RefuseWhenCancelled();
   result.message = fmt::format("Job '{}' has finished.", job_options.name);
   return result;
 }
@@ -264,11 +262,17 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
 // One commit, recorded in the job's folder before it is published: a script that was killed in
 // between and runs again publishes it, and does not insert twice.
 void SqlSession::RunBatchInsert(Target& target, const std::string& id) {
-  std::string user = folders_.CommitUser(id, "batch");
-  auto sink = engine_.MakeSink(*target.definition, user, user, true);
-  JobFolder job(engine_.environment().files, folders_.Path(id));
-  job.Lock();
+  JobRecord record;
+  record.user = "batch";
+  record.statement = target.original;
+  record.batch = true;
+  record.targets.push_back(JobTargetOf(*target.definition));
+  std::unique_ptr<JobFolder> folder = folders_.Open(id, record);
+  JobFolder& job = *folder;
+  std::string user = job.Record()->user;
   auto recorded = job.Latest();
+  if (recorded && job.IsCommitted(1)) return;  // By an earlier life of the script.
+  auto sink = engine_.MakeSink(*target.definition, user, user, true);
   if (!recorded) {
     auto connection = NewConnection();
     RunningConnection running(running_mutex_, running_connection_, *connection);
@@ -278,51 +282,26 @@ void SqlSession::RunBatchInsert(Target& target, const std::string& id) {
     ChangeChunk chunk;
     chunk.rows.InitializeEmpty(result->types);
     while (auto rows = result->Fetch()) {
+      RefuseWhenCancelled();  // DuckDB forgets an interrupt that comes as it begins.
       if (rows->size() == 0) break;
       chunk.rows.Reference(*rows);
       chunk.kinds.clear();
       sink->Write(chunk);
     }
     if (result->HasError()) result->ThrowError();
-    if (cancelled_) Throw(ErrorCode::kCancelled, "The statement was cancelled");
+    RefuseWhenCancelled();
     sink->EndStep(1);
     Checkpoint checkpoint;
     checkpoint.id = 1;
     checkpoint.step = 1;
-    checkpoint.statement = target.original;
     checkpoint.finished = true;
+    checkpoint.run = folders_.run();
     checkpoint.prepared.push_back(sink->Prepare(1));
     job.Publish(checkpoint);
     recorded = checkpoint;
   }
-  if (job.IsCommitted(1)) return;  // By an earlier life of the script.
   sink->Commit(1, recorded->prepared.at(0));
   job.MarkCommitted(1);
-}
-
-// What its last checkpoint has promised is committed first: of several tables some may have it
-// already, and their readers wait for the others.
-void SqlSession::ForgetJob(const std::string& id, const std::string& statement,
-                           const std::vector<Target>& targets) {
-  folders_.Forget(id, [&] {
-    FileSystem& files = engine_.environment().files;
-    auto checkpoint = JobFolder(files, folders_.Path(id)).Latest();
-    if (!checkpoint || checkpoint->statement != statement) return;
-    MILLRACE_CHECK(checkpoint->prepared.size() == targets.size());
-    std::string user = folders_.CommitUser(id, id);
-    CommitGroup group{user, checkpoint->id, {}};
-    for (idx_t i = 0; i < targets.size(); i++) {
-      if (checkpoint->prepared[i].empty()) continue;
-      auto sink = engine_.MakeSink(*targets[i].definition, SinkUser(user, i), user, false);
-      try {
-        auto published = sink->Commit(checkpoint->id, checkpoint->prepared[i]);
-        if (published) group.snapshots[published->table] = published->snapshot_id;
-      } catch (const Error& error) {
-        if (error.code() != ErrorCode::kConflict) throw;  // The table is not the one it was.
-      }
-    }
-    PublishCommitGroup(files, group);
-  });
 }
 
 std::unique_ptr<ResultStream> SqlSession::StreamQuery(const std::string& duck_sql) {
@@ -347,10 +326,7 @@ std::unique_ptr<ResultStream> SqlSession::StreamQuery(const std::string& duck_sq
   // changes.
   bool fold = !settings_.Changelog() && job->IsBounded();
   std::shared_ptr<Job> running = jobs_->Submit(std::move(job), true);
-  {
-    std::lock_guard lock(running_mutex_);
-    running_job_ = running;
-  }
+  SetRunning(running);
   return MakeJobResult(running, std::move(queue), std::move(names), std::move(types), fold);
 }
 
@@ -361,6 +337,7 @@ std::unique_ptr<ResultStream> SqlSession::BatchQuery(
     std::lock_guard lock(running_mutex_);
     running_query_ = connection;
   }
+  RefuseWhenCancelled();
   return MakeBatchResult(std::move(connection), duck_sql);
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/change_chunk.h"
+#include "base/error.h"
 #include "sql/statement.h"
 #include "stream/connector.h"
 
@@ -81,8 +82,12 @@ class Session {
   /// After the last statement of a script: returns when all jobs have ended, which unbounded ones
   /// do by CancelJobs only. Throws the Error of the first job that failed.
   virtual void WaitForJobs() = 0;
-  /// Asks all jobs to end with a last checkpoint; does not wait.
+  /// Asks all jobs to end with a last checkpoint; does not wait. The script goes on with them when
+  /// it runs again.
   virtual void CancelJobs() = 0;
+  /// A statement of the script has failed, in Execute or while its rows were read: CancelJobs. With
+  /// most errors the script has come to its end, and its next run is a new one.
+  virtual void FailScript(const Error& error) = 0;
 
   // For tests (test/slt).
   /// Returns after every job and open streaming result has read all that its sources had at the
@@ -100,7 +105,7 @@ struct SessionOptions {
   bool fresh = false;              // Forget the jobs' checkpoints of this script.
   int64_t memory_limit_bytes = 0;  // 0: DuckDB's default.
   std::ostream* out = nullptr;     // For `print` sinks; null: stdout.
-  std::string script_path;         // Names jobs without 'pipeline.name'; "" in the shell.
+  std::string script;  // What tells this script from others, for its jobs; "" in the shell.
 };
 
 /// `connectors` must outlive the session.

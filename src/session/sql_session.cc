@@ -4,19 +4,39 @@
 
 namespace millrace {
 
+namespace {
+
+// Whether a script that stopped with this error has come to an end: its text or its data must
+// change before it is run again, and as a new script. Where the surroundings failed or somebody
+// stopped it, the same script goes on when it runs again.
+bool EndsScript(const Error& error) {
+  switch (error.code()) {
+    case ErrorCode::kIo:
+    case ErrorCode::kCorrupt:
+    case ErrorCode::kConflict:
+    case ErrorCode::kCancelled:
+      return false;
+    default:
+      return true;
+  }
+}
+
+}  // namespace
+
 SqlSession::SqlSession(ConnectorRegistry& connectors, const SessionOptions& options)
     : options_(options),
       engine_(connectors, options),
       jobs_(std::make_unique<JobRunner>(engine_.executor(), engine_.environment().clock)),
-      folders_(engine_.environment(), options.data_folder) {}
+      folders_(engine_.environment(), options.data_folder, options.script, options.fresh) {}
 
 SqlSession::~SqlSession() {
   jobs_.reset();
 }
 
 StatementResult SqlSession::Execute(const StatementText& statement) {
-  cancelled_ = false;
+  if (options_.script.empty()) cancelled_ = false;  // A script that was stopped stays so.
   try {
+    RefuseWhenCancelled();
     // In the duckdb dialect only the way back is ours.
     if (settings_.DuckDialect()) {
       try {
@@ -97,6 +117,10 @@ StatementResult SqlSession::Run(const Statement& statement) {
       statement.body);
 }
 
+void SqlSession::RefuseWhenCancelled() const {
+  if (cancelled_) Throw(ErrorCode::kCancelled, "The statement was cancelled");
+}
+
 void SqlSession::Cancel() {
   cancelled_ = true;
   std::lock_guard lock(running_mutex_);
@@ -122,10 +146,23 @@ Progress SqlSession::CurrentProgress() {
 }
 
 void SqlSession::WaitForJobs() {
-  jobs_->WaitAll();
-  if (interrupted_) return;
-  // The script has run to its end: a second run is a new one, not a recovery. Only jobs that were
-  // stopped before their end keep their state, and go on then.
+  try {
+    jobs_->WaitAll();
+  } catch (const std::exception& exception) {
+    if (script_failed_ || EndsScript(ErrorFrom(exception))) EndFinishedJobs();
+    throw;
+  }
+  if (!interrupted_ || script_failed_ || options_.script.empty()) EndFinishedJobs();
+}
+
+void SqlSession::FailScript(const Error& error) {
+  script_failed_ = EndsScript(error);
+  CancelJobs();
+}
+
+// A second run of the script is a new one then, not a recovery. Only jobs that were stopped before
+// their end keep their state, and go on.
+void SqlSession::EndFinishedJobs() {
   for (const JobRunner::Entry& entry : jobs_->Jobs()) {
     bool finished = !entry.is_query && entry.job->State() == JobState::kFinished;
     if (finished && forgotten_jobs_.insert(entry.job).second) {

@@ -30,6 +30,7 @@ class SqlSession : public Session {
     interrupted_ = true;
     jobs_->CancelAll();
   }
+  void FailScript(const Error& error) override;
   void SettleForTest() override;
   void CheckpointForTest() override;
   void CrashForTest() override;
@@ -71,8 +72,6 @@ class SqlSession : public Session {
   StatementResult RunInserts(const std::vector<Insert>& inserts);
   StatementResult RunStreamingInserts(std::vector<Target> targets);
   void RunBatchInsert(Target& target, const std::string& id);
-  void ForgetJob(const std::string& id, const std::string& statement,
-                 const std::vector<Target>& targets);
   StatementResult RunDuck(const std::string& sql);
   Target ResolveTarget(const Insert& insert);
   std::unique_ptr<ResultStream> StreamQuery(const std::string& duck_sql);
@@ -90,7 +89,14 @@ class SqlSession : public Session {
   std::unique_ptr<duckdb::Connection> NewConnection() {
     return engine_.NewConnection(catalog_, database_);
   }
+  void RefuseWhenCancelled() const;
+  /// Makes a job what Cancel ends, also a Cancel that came before.
+  void SetRunning(const std::shared_ptr<Job>& job);
   bool HasFinished(const std::string& job_id) const;
+  /// A lake table as a job knows it; nothing for a connector's.
+  JobTarget JobTargetOf(const TableDefinition& definition);
+  /// The script has ended, and with it the jobs that have come to their end.
+  void EndFinishedJobs();
   /// A name for the job of the current statement, stable for a script; and its folder.
   std::string JobId(const std::string& statement_text, const std::string& name);
 
@@ -105,6 +111,7 @@ class SqlSession : public Session {
   std::vector<std::string> finished_jobs_;  // Batch inserts: kept until the script has ended.
   std::set<std::shared_ptr<Job>> forgotten_jobs_;  // Finished, and their folders gone.
   std::atomic<bool> interrupted_{false};           // CancelJobs was called.
+  bool script_failed_ = false;                     // Of something in it: FailScript.
 
   std::mutex running_mutex_;  // Guards the three below, for Cancel.
   duckdb::Connection* running_connection_ = nullptr;

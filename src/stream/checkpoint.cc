@@ -2,13 +2,15 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/bytes.h"
 #include "base/error.h"
 
 namespace millrace {
 
 namespace {
 
-constexpr int kFormatVersion = 1;
+constexpr int kFormatVersion = 2;
+constexpr const char* kRecordFile = "job.json";
 
 class FolderStateStore : public StateStore {
  public:
@@ -35,6 +37,20 @@ class FolderStateStore : public StateStore {
   std::map<std::string, std::unique_ptr<WritableFile>> open_;
 };
 
+// {"content": ..., "crc32": of the content as it is printed without blanks}.
+std::string Seal(const nlohmann::json& content, int indent) {
+  nlohmann::json sealed = {{"content", content}, {"crc32", Crc32(content.dump())}};
+  return sealed.dump(indent);
+}
+
+/// Throws nlohmann's exceptions.
+nlohmann::json Unseal(std::string_view text) {
+  nlohmann::json sealed = nlohmann::json::parse(text);
+  nlohmann::json content = sealed.at("content");
+  if (sealed.at("crc32").get<uint32_t>() == Crc32(content.dump())) return content;
+  throw nlohmann::json::other_error::create(500, "its checksum is wrong", &sealed);
+}
+
 std::string ToJson(const Checkpoint& checkpoint) {
   nlohmann::json json = {{"version", kFormatVersion},
                          {"id", checkpoint.id},
@@ -43,20 +59,23 @@ std::string ToJson(const Checkpoint& checkpoint) {
                          {"fingerprints", checkpoint.fingerprints},
                          {"prepared", checkpoint.prepared},
                          {"input_types", checkpoint.input_types},
-                         {"statement", checkpoint.statement},
-                         {"finished", checkpoint.finished}};
-  return json.dump(2);
+                         {"finished", checkpoint.finished},
+                         {"run", checkpoint.run}};
+  return Seal(json, 2);
+}
+
+void CheckVersion(const nlohmann::json& json, const std::string& path) {
+  if (json.at("version").get<int>() == kFormatVersion) return;
+  Throw(ErrorCode::kUnsupported,
+        "Reading '{}': version {} is not known; run the release that wrote it, or start over with "
+        "--fresh",
+        path, json.at("version").dump());
 }
 
 Checkpoint FromJson(const std::string& text, const std::string& path) {
   try {
-    nlohmann::json json = nlohmann::json::parse(text);
-    if (json.at("version").get<int>() != kFormatVersion) {
-      Throw(ErrorCode::kUnsupported,
-            "Reading checkpoint '{}': version {} is not known; run the "
-            "release that wrote it, or start over with --fresh",
-            path, json.at("version").dump());
-    }
+    nlohmann::json json = Unseal(text);
+    CheckVersion(json, path);
     Checkpoint checkpoint;
     checkpoint.id = json.at("id");
     checkpoint.step = json.at("step");
@@ -64,15 +83,51 @@ Checkpoint FromJson(const std::string& text, const std::string& path) {
     checkpoint.fingerprints = json.at("fingerprints").get<std::vector<std::string>>();
     checkpoint.prepared = json.at("prepared").get<std::vector<std::string>>();
     checkpoint.input_types = json.at("input_types").get<std::vector<std::vector<ChangelogType>>>();
-    checkpoint.statement = json.at("statement");
     checkpoint.finished = json.at("finished");
+    checkpoint.run = json.at("run");
     return checkpoint;
   } catch (const nlohmann::json::exception& error) {
-    Throw(ErrorCode::kCorrupt, "Reading checkpoint '{}': {}", path, error.what());
+    Throw(ErrorCode::kCorrupt, "Reading checkpoint '{}': {}; start over with --fresh", path,
+          error.what());
+  }
+}
+
+nlohmann::json RecordToJson(const JobRecord& record) {
+  nlohmann::json targets = nlohmann::json::array();
+  for (const JobTarget& target : record.targets) {
+    targets.push_back({{"table", target.table}, {"identity", target.identity}});
+  }
+  return {{"version", kFormatVersion}, {"user", record.user},
+          {"script", record.script},   {"statement", record.statement},
+          {"named", record.named},     {"batch", record.batch},
+          {"targets", targets}};
+}
+
+JobRecord RecordFromJson(const std::string& text, const std::string& path) {
+  try {
+    nlohmann::json json = Unseal(text);
+    CheckVersion(json, path);
+    JobRecord record;
+    record.user = json.at("user");
+    record.script = json.at("script");
+    record.statement = json.at("statement");
+    record.named = json.at("named");
+    record.batch = json.at("batch");
+    for (const nlohmann::json& target : json.at("targets")) {
+      record.targets.push_back({target.at("table"), target.at("identity")});
+    }
+    return record;
+  } catch (const nlohmann::json::exception& error) {
+    Throw(ErrorCode::kCorrupt, "Reading '{}': {}; start the job over with --fresh", path,
+          error.what());
   }
 }
 
 }  // namespace
+
+std::string SinkUser(const std::string& job_user, idx_t pipeline) {
+  return pipeline == 0 ? job_user : fmt::format("{}.{}", job_user, pipeline);
+}
 
 JobFolder::JobFolder(FileSystem& files, std::string folder)
     : files_(files), folder_(std::move(folder)) {
@@ -81,14 +136,39 @@ JobFolder::JobFolder(FileSystem& files, std::string folder)
 
 JobFolder::~JobFolder() = default;
 
-void JobFolder::Lock() {
-  lock_ = FileLock::TryAcquire(JoinPath(folder_, "lock"));
-  if (!lock_) {
-    Throw(ErrorCode::kConflict,
-          "Starting the job in '{}': another process runs it; stop that one, or "
-          "SET 'pipeline.name' to run a second job",
-          folder_);
+bool JobFolder::TryLock() {
+  constexpr int kAttempts = 5;
+  for (int attempt = 1;; attempt++) {
+    try {
+      files_.MakeFolder(folder_);
+      lock_ = FileLock::TryAcquire(JoinPath(folder_, "lock"));
+      return lock_ != nullptr;
+    } catch (const Error&) {
+      // Its last owner may have renamed the folder away between the two.
+      if (attempt == kAttempts) throw;
+    }
   }
+}
+
+void JobFolder::Lock() {
+  if (TryLock()) return;
+  Throw(ErrorCode::kConflict,
+        "Starting the job in '{}': another process runs it; stop that one, or "
+        "SET 'pipeline.name' to run a second job",
+        folder_);
+}
+
+std::optional<JobRecord> JobFolder::Record() const {
+  std::string path = JoinPath(folder_, kRecordFile);
+  if (!files_.Exists(path)) return std::nullopt;
+  return RecordFromJson(files_.Read(path), path);
+}
+
+void JobFolder::WriteRecord(const JobRecord& record) {
+  std::string path = JoinPath(folder_, kRecordFile);
+  if (files_.CreateExclusive(path, Seal(RecordToJson(record), 2)) == CreateOutcome::kCreated)
+    return;
+  Throw(ErrorCode::kConflict, "Starting the job in '{}': another process has made it", folder_);
 }
 
 std::string JobFolder::CheckpointFolder(int64_t id) const {
@@ -117,12 +197,15 @@ std::vector<JournalStep> JobFolder::Journal(int64_t id) const {
   std::string text = files_.Read(JournalPath(id));
   size_t start = 0;
   for (size_t end; (end = text.find('\n', start)) != std::string::npos; start = end + 1) {
-    nlohmann::json json = nlohmann::json::parse(text.substr(start, end - start), nullptr, false);
-    if (!json.is_object()) {
-      Throw(ErrorCode::kCorrupt, "Reading the step journal '{}': byte {} starts no step",
-            JournalPath(id), start);
+    try {
+      nlohmann::json json = Unseal(std::string_view(text).substr(start, end - start));
+      steps.push_back({json.at("step"), json.at("cut").get<Cut>()});
+    } catch (const nlohmann::json::exception& error) {
+      Throw(ErrorCode::kCorrupt,
+            "Reading the step journal '{}': the step at byte {} is damaged: {}; start over with "
+            "--fresh",
+            JournalPath(id), start, error.what());
     }
-    steps.push_back({json.at("step"), json.at("cut").get<Cut>()});
   }
   return steps;
 }
@@ -169,7 +252,7 @@ void JobFolder::AppendJournal(const JournalStep& step) {
     journal_ = files_.OpenForAppend(path);
   }
   nlohmann::json json = {{"step", step.step}, {"cut", step.cut}};
-  journal_->Append(json.dump() + "\n");
+  journal_->Append(Seal(json, -1) + "\n");
   journal_->Sync();
 }
 

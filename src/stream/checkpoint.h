@@ -16,6 +16,28 @@ namespace millrace {
 /// One position per source, in the order of the job's sources.
 using Cut = std::vector<std::string>;
 
+/// A table that a job writes.
+struct JobTarget {
+  std::string table;     // The folder of a lake table; "" for a connector's.
+  std::string identity;  // Which making of it (LakeTableIdentity).
+  bool operator==(const JobTarget&) const = default;
+};
+
+/// What a job is: written when its folder is made, and the same for as long as there is one.
+struct JobRecord {
+  std::string user;                // Of its commits, of this folder alone: no later one has it.
+  std::string script;              // Which script it stands in; "" in the shell.
+  std::string statement;           // What it runs, to tell a changed one.
+  bool named = false;              // By 'pipeline.name', not after its script and statement.
+  bool batch = false;              // An INSERT in batch mode: one commit.
+  std::vector<JobTarget> targets;  // One per pipeline.
+  bool operator==(const JobRecord&) const = default;
+};
+
+/// The commit user of one pipeline's sink. Two INSERTs of one statement set may write one table:
+/// each commits under its own name.
+std::string SinkUser(const std::string& job_user, idx_t pipeline);
+
 struct Checkpoint {
   int64_t id = 0;
   int64_t step = 0;  // The last step it includes.
@@ -23,8 +45,8 @@ struct Checkpoint {
   std::vector<std::string> fingerprints;                // One per pipeline.
   std::vector<std::string> prepared;                    // One per pipeline: Sink::Prepare.
   std::vector<std::vector<ChangelogType>> input_types;  // Per pipeline, per input.
-  std::string statement;                                // What the job runs, to tell a changed one.
   bool finished = false;                                // Bounded inputs were read to their end.
+  std::string run;  // Of a finished job: in which run of its script it came to its end.
 };
 
 struct JournalStep {
@@ -39,8 +61,13 @@ class JobFolder {
   JobFolder(FileSystem& files, std::string folder);
   ~JobFolder();
 
+  /// Takes the lease; false when another process runs this job.
+  [[nodiscard]] bool TryLock();
   /// Takes the lease. Error(kConflict) when another process runs this job.
   void Lock();
+  /// nullopt for a folder that was made and not used.
+  std::optional<JobRecord> Record() const;
+  void WriteRecord(const JobRecord& record);
   /// The newest whole checkpoint.
   std::optional<Checkpoint> Latest() const;
   /// Steps after checkpoint `id`; a torn last line is no step.
@@ -57,6 +84,7 @@ class JobFolder {
   bool IsCommitted(int64_t id) const;
   /// Durable when it returns.
   void AppendJournal(const JournalStep& step);
+  const std::string& path() const { return folder_; }
 
  private:
   std::string CheckpointFolder(int64_t id) const;

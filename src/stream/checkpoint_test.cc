@@ -21,7 +21,7 @@ Checkpoint Sample(int64_t id) {
   checkpoint.fingerprints = {"f"};
   checkpoint.prepared = {"files"};
   checkpoint.input_types = {{ChangelogType::kUpsert, ChangelogType::kFull}};
-  checkpoint.statement = "INSERT INTO t SELECT 'x'";
+  checkpoint.run = "script/run";
   return checkpoint;
 }
 
@@ -32,7 +32,7 @@ void CheckEqual(const Checkpoint& got, const Checkpoint& expected) {
   CHECK(got.fingerprints == expected.fingerprints);
   CHECK(got.prepared == expected.prepared);
   CHECK(got.input_types == expected.input_types);
-  CHECK(got.statement == expected.statement);
+  CHECK(got.run == expected.run);
   CHECK(got.finished == expected.finished);
 }
 
@@ -53,6 +53,20 @@ TEST_CASE("A checkpoint is read back, the newest wins, older ones are forgotten"
     CHECK_FALSE(folder.State(id, 0)->Get("other"));
   }
   CHECK_FALSE(files.Exists("/jobs/j/checkpoint-2/metadata.json"));
+}
+
+TEST_CASE("What a job is stays as it was when its folder was made") {
+  MemoryFileSystem files;
+  JobFolder folder(files, "/jobs/j");
+  CHECK_FALSE(folder.Record());
+  JobRecord record{"user", "script", "INSERT INTO t SELECT 'x'", true, false, {{"/w/t", "1"}, {}}};
+  folder.WriteRecord(record);
+  CHECK(JobFolder(files, "/jobs/j").Record() == record);
+  CHECK_THROWS_AS(folder.WriteRecord(record), Error);
+  for (const char* text : {"", "{}", "[1]", "{\"version\": 1}"}) {
+    files.Overwrite("/jobs/j/job.json", text);
+    CHECK_THROWS_WITH_AS(folder.Record(), doctest::Contains("/jobs/j/job.json"), Error);
+  }
 }
 
 TEST_CASE("The journal keeps whole steps and cuts a torn one") {
@@ -102,6 +116,33 @@ TEST_CASE("A damaged checkpoint is refused by name") {
       CHECK(error.code() == ErrorCode::kCorrupt);
       CHECK(error.text().find(path) != std::string::npos);
     }
+  }
+}
+
+TEST_CASE("No byte of a checkpoint or a journal changes unseen") {
+  MemoryFileSystem files;
+  JobFolder folder(files, "/jobs/j");
+  folder.Publish(Sample(1));
+  folder.AppendJournal({11, {"p", "q"}});
+  folder.AppendJournal({12, {"r", "s"}});
+  for (const char* path : {"/jobs/j/checkpoint-1/metadata.json", "/jobs/j/journal-1"}) {
+    std::string whole = files.Read(path);
+    for (size_t at = 0; at + 1 < whole.size(); at++) {  // A last line without its end is torn.
+      CAPTURE(at);
+      std::string damaged = whole;
+      damaged[at] ^= 1;
+      files.Overwrite(path, damaged);
+      try {
+        auto latest = folder.Latest();
+        auto steps = folder.Journal(1);
+        CheckEqual(latest.value(), Sample(1));  // A blank between words.
+        CHECK(steps.size() == 2);
+      } catch (const Error& error) {
+        CHECK(error.code() == ErrorCode::kCorrupt);
+        CHECK(error.text().find(path) != std::string::npos);
+      }
+    }
+    files.Overwrite(path, whole);
   }
 }
 

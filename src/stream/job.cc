@@ -49,8 +49,11 @@ struct Job::SourceGroup {
 };
 
 Job::Job(Environment& environment, const ConnectorRegistry& connectors,
-         std::vector<Pipeline> pipelines, JobOptions options)
-    : environment_(environment), options_(std::move(options)), pipelines_(std::move(pipelines)) {
+         std::vector<Pipeline> pipelines, JobOptions options, std::unique_ptr<JobFolder> folder)
+    : environment_(environment),
+      options_(std::move(options)),
+      pipelines_(std::move(pipelines)),
+      folder_(std::move(folder)) {
   BuildSources(connectors);
   Start();
 }
@@ -159,10 +162,6 @@ void Job::DecideInputTypes() {
 }
 
 void Job::Start() {
-  if (!options_.folder.empty()) {
-    folder_ = std::make_unique<JobFolder>(environment_.files, options_.folder);
-    folder_->Lock();
-  }
   postponed_ = AwaitsFirstData() && !(folder_ && folder_->Latest());
   if (!postponed_) StartFlows();
 }
@@ -232,7 +231,6 @@ void Job::Run() {
 void Job::Loop() {
   if (folder_) {
     auto checkpoint = folder_->Latest();
-    if (checkpoint) RefuseChanged(*checkpoint);
     if (checkpoint && checkpoint->finished) {
       // Long ago perhaps: the snapshots that could tell may have expired.
       if (folder_->IsCommitted(checkpoint->id)) return;
@@ -289,14 +287,6 @@ void Job::Loop() {
       changed_.wait_for(lock, std::chrono::milliseconds(kIdleWaitMs));
     }
   }
-}
-
-void Job::RefuseChanged(const Checkpoint& checkpoint) const {
-  if (checkpoint.statement == options_.statement) return;
-  Throw(ErrorCode::kInvalid,
-        "Resuming job '{}': its statement has changed. It was:\n{}\nand is:\n{}\n"
-        "Start over with --fresh, or SET another 'pipeline.name'",
-        options_.name, checkpoint.statement, options_.statement);
 }
 
 void Job::Restore() {
@@ -368,7 +358,7 @@ SourceStatus Job::ReadStep(const Cut* until) {
     all_ended = all_ended && status == SourceStatus::kEnd;
     progress = progress || status == SourceStatus::kProgress;
     event_time_ms_ = std::max<int64_t>(event_time_ms_, group.source->EventTimeMs());
-    if (cancelled_ && options_.folder.empty()) break;
+    if (cancelled_ && !folder_) break;
   }
   int64_t skipped = 0;
   for (const auto& group : groups_) skipped += group->source->SkippedRecords();
@@ -427,9 +417,9 @@ void Job::TakeCheckpoint(bool finished) {
   checkpoint.id = checkpoint_id_ + 1;
   checkpoint.step = step_;
   checkpoint.cut = CurrentCut();
-  checkpoint.statement = options_.statement;
   checkpoint.input_types = input_types_;
   checkpoint.finished = finished;
+  if (finished) checkpoint.run = options_.run;
   int64_t saving_us = 0;
   for (idx_t p = 0; p < pipelines_.size(); p++) {
     checkpoint.prepared.push_back(pipelines_[p].sink->Prepare(checkpoint.id));

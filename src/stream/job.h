@@ -30,7 +30,7 @@ struct JobOptions {
   std::string name;         // For users.
   std::string commit_user;  // Of the sinks: stable over restarts, new after a fresh start.
   std::string statement;    // As written.
-  std::string folder;       // Empty: nothing is kept (a SELECT).
+  std::string run;          // Of the script: kept with the last checkpoint of bounded inputs.
   bool bounded = false;     // Read what is there now and end.
   int64_t checkpoint_interval_ms = 1000;
   idx_t step_rows = 100'000;  // Aim of a step over all sources.
@@ -49,8 +49,10 @@ struct JobStatistics {
 /// Throws: the constructor, Error when sinks and queries do not fit; Run never (see Failure).
 class Job {
  public:
+  /// `folder`: locked; nullptr when nothing is kept (a SELECT).
   Job(Environment& environment, const ConnectorRegistry& connectors,
-      std::vector<Pipeline> pipelines, JobOptions options);
+      std::vector<Pipeline> pipelines, JobOptions options,
+      std::unique_ptr<JobFolder> folder = nullptr);
   ~Job();
 
   /// Runs to the end of bounded inputs, to Cancel or to a failure.
@@ -89,7 +91,6 @@ class Job {
   void FinishStep(bool replay);
   void TakeCheckpoint(bool finished);
   void CommitPrepared(const Checkpoint& checkpoint);
-  void RefuseChanged(const Checkpoint& checkpoint) const;
   Cut CurrentCut() const;
   void Deliver(SourceGroup& group, idx_t table, ChangeChunk& chunk);
   void Emit(idx_t pipeline, ChangeChunk& chunk);
@@ -99,7 +100,7 @@ class Job {
   std::vector<Pipeline> pipelines_;
   std::vector<std::unique_ptr<SourceGroup>> groups_;
   std::vector<std::vector<ChangelogType>> input_types_;  // Per pipeline, per input.
-  std::unique_ptr<JobFolder> folder_;
+  std::unique_ptr<JobFolder> folder_;                    // Until Run ends.
   bool journaled_ = false;
   bool postponed_ = false;  // Flows start when the first data tells what changes are like.
   int64_t step_ = 0;

@@ -30,16 +30,8 @@ class LakeSink : public Sink {
     return keeps_input || log_ ? ChangelogType::kFull : ChangelogType::kUpsert;
   }
   bool ShowsSteps() const override { return log_ != nullptr; }
-  // The table's changelog is full when all of it comes from one writer whose own input is full:
-  // then no row is overwritten whose old values are not there.
-  void SetInputType(ChangelogType type) override {
-    auto latest = table_->LatestSnapshot();
-    if (type != ChangelogType::kFull) return;
-    full_ = !latest;
-    if (!latest) return;
-    auto writer = latest->properties.find(kInputFullProperty);
-    full_ = writer != latest->properties.end() && writer->second == options_.user;
-  }
+  // Whether the table's changelog is full, too, is seen at each commit: see kInputFullProperty.
+  void SetInputType(ChangelogType type) override { full_ = type == ChangelogType::kFull; }
 
   void Write(ChangeChunk& chunk) override {
     if (log_) log_->Add(chunk);
@@ -56,6 +48,7 @@ class LakeSink : public Sink {
   }
 
   std::string Prepare(int64_t checkpoint) override {
+    prepared_ = checkpoint;
     if (empty_ && !log_) return "";
     Committable committable = writer_->PrepareCommit();
     if (log_) committable.log_offsets[0] = log_->EndOffset();
@@ -69,6 +62,11 @@ class LakeSink : public Sink {
 
   std::optional<Published> Commit(int64_t checkpoint, const std::string& prepared) override {
     if (prepared.empty()) return std::nullopt;
+    if (checkpoint != prepared_) {
+      // A repeat, perhaps long after: the snapshots that could tell may have expired, the group
+      // tells as well.
+      if (auto done = PublishedInGroup(checkpoint)) return done;
+    }
     int64_t identifier = options_.batch ? kBatchCommitIdentifier : checkpoint;
     auto id = table_->Commit(Committable::FromJson(prepared), options_.user, identifier);
     if (!id) return std::nullopt;
@@ -76,12 +74,23 @@ class LakeSink : public Sink {
   }
 
  private:
+  std::optional<Published> PublishedInGroup(int64_t checkpoint) const {
+    if (options_.batch) return std::nullopt;
+    auto group =
+        LatestCommitGroup(table_->context().files, WarehouseOf(table_->folder()), options_.group);
+    if (!group || group->checkpoint < checkpoint) return std::nullopt;
+    auto member = group->snapshots.find(table_->folder());
+    if (member == group->snapshots.end()) return std::nullopt;
+    return Published{table_->folder(), member->second};
+  }
+
   const std::shared_ptr<const Table> table_;
   const LakeSinkOptions options_;
   std::unique_ptr<LogWriter> log_;
   std::unique_ptr<TableWriter> writer_;
   bool full_ = false;
   bool empty_ = true;
+  int64_t prepared_ = 0;  // The newest checkpoint that this sink has prepared.
 };
 
 }  // namespace

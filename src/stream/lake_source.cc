@@ -50,7 +50,7 @@ class LakeSource : public Source {
       input.table = OpenLakeTable(context_, *source.definition);
       input.columns = source.columns;
       input.start = ReadScanStart(*input.table, bounded_);
-      input.identity = LakeTableIdentity(context_, *source.definition);
+      input.identity = LakeTableIdentity(context_.files, input.table->folder());
       input.has_log =
           !bounded_ && Option(*input.table, "log.system") == "local" && !input.start.snapshot;
       inputs_.push_back(std::move(input));
@@ -302,7 +302,7 @@ class LakeSource : public Source {
           Throw(ErrorCode::kNotFound, "Following table '{}': snapshot {} is gone",
                 input.table->folder(), id);
         event_time_ms_ = std::max(event_time_ms_, changes->time_ms);
-        if (input.relied_on_full && !changes->full && !changes->splits.empty()) {
+        if (input.relied_on_full && !changes->full) {
           Throw(
               ErrorCode::kInvalid,
               "Following table '{}': snapshot {} was made by another writer, whose changes do not "
@@ -406,11 +406,20 @@ ScanStart ReadScanStart(const Table& table, bool bounded) {
   return start;
 }
 
-std::string LakeTableIdentity(TableContext context, const TableDefinition& definition) {
-  auto path = definition.options.find(kPathOption);
-  if (!definition.Connector().empty() || path == definition.options.end()) return "";
-  std::string file = JoinPath(path->second, "schema/schema-0");
-  return fmt::format("{}@{}", path->second, SchemaFromJson(context.files.Read(file), file).time_ms);
+// Tables of other programs have no uuid of ours; their making is told by its millisecond.
+std::string LakeTableIdentity(FileSystem& files, const std::string& folder) {
+  std::string file = JoinPath(folder, "schema/schema-0");
+  std::string text;
+  try {
+    text = files.Read(file);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNotFound) throw;
+    return "";
+  }
+  TableSchema schema = SchemaFromJson(text, file);
+  auto uuid = schema.options.find(kTableUuidOption);
+  return fmt::format("{}@{}{}", folder, schema.time_ms,
+                     uuid == schema.options.end() ? "" : "-" + uuid->second);
 }
 
 std::unique_ptr<Source> MakeLakeSource(TableContext context, const std::vector<SourceTable>& tables,

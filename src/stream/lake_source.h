@@ -14,9 +14,9 @@ namespace millrace {
 /// Opens the lake table of a definition, its options (and hints) over the stored ones.
 std::shared_ptr<const Table> OpenLakeTable(TableContext context, const TableDefinition& definition);
 
-/// Which making of a lake table this is: its folder and when its first schema was written, so that
-/// a table dropped and made anew is another one. "" for tables of connectors.
-std::string LakeTableIdentity(TableContext context, const TableDefinition& definition);
+/// Which making of the lake table in `folder` this is: a table that was dropped and made anew is
+/// another one. "" when there is none.
+std::string LakeTableIdentity(FileSystem& files, const std::string& folder);
 
 /// Where reading begins, as the options say: `scan.snapshot-id` and `scan.mode`.
 struct ScanStart {

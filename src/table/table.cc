@@ -48,7 +48,9 @@ std::shared_ptr<const Table> Table::Open(TableContext context, const std::string
 
 std::shared_ptr<const Table> Table::Create(TableContext context, const std::string& folder,
                                            const TableDefinition& definition) {
-  TableSchema schema = MakeSchema(definition, context.clock.NowMs());
+  TableDefinition complete = definition;
+  complete.options[kTableUuidOption] = context.random.Uuid();
+  TableSchema schema = MakeSchema(complete, context.clock.NowMs());
   auto state = std::make_shared<State>();
   std::shared_ptr<TableState> table = LoadState(context, folder, schema, {});
   table->CheckSupported("create");

@@ -154,7 +154,7 @@ void SltRunner::OpenSession() {
   SessionOptions options;
   options.data_folder = folder_ + "/.millrace";
   options.out = &printed_;
-  options.script_path = path_;
+  options.script = path_;
   session_ = options_.make_session(*connectors_, options);
   Execute("SET 'execution.runtime-mode' = 'batch'");
   Execute("SET 'sql-client.execution.result-mode' = 'changelog'");

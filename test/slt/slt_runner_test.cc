@@ -98,6 +98,7 @@ class FeedSession : public Session {
   }
   void WaitForJobs() override {}
   void CancelJobs() override {}
+  void FailScript(const Error&) override {}
   void SettleForTest() override {}
   void CheckpointForTest() override {}
   void CrashForTest() override {}
