@@ -3,6 +3,7 @@
 // When every wanted column is there in its own type, chunks are decoded straight into the caller's;
 // otherwise into a chunk of the file's types, from which columns are referenced, cast or filled
 // with NULL.
+#include <algorithm>
 #include <numeric>
 
 #include "base/error.h"
@@ -49,6 +50,46 @@ void CheckType(const LogicalType& type, const std::string& path, const std::stri
       CheckType(child.second, path, column);
     }
   }
+}
+
+LogicalType StructOf(const duckdb::ParquetColumnSchema& schema) {
+  duckdb::child_list_t<LogicalType> members;
+  for (const auto& child : schema.children) members.emplace_back(child.name, child.type);
+  return LogicalType::STRUCT(std::move(members));
+}
+
+/// INT96 that `wanted` has as TIMESTAMP(7-9) is read with all its nanoseconds, not with the
+/// microseconds of DuckDB's default.
+void ReadInt96AsNanos(duckdb::ParquetColumnSchema& schema, const DataType& wanted) {
+  if (schema.type_info == duckdb::ParquetExtraTypeInfo::IMPALA_TIMESTAMP) {
+    LogicalType duck = wanted.ToDuck();
+    if (duck.id() == LogicalTypeId::TIMESTAMP_NS) schema.type = duck;
+  } else if (schema.type.id() == LogicalTypeId::LIST && wanted.root == TypeRoot::kArray) {
+    ReadInt96AsNanos(schema.children[0], wanted.children[0]);
+    schema.type = LogicalType::LIST(schema.children[0].type);
+  } else if (schema.type.id() == LogicalTypeId::MAP && !wanted.children.empty()) {
+    auto& entries = schema.children[0];
+    for (size_t i = 0; i < wanted.children.size() && i < entries.children.size(); i++) {
+      ReadInt96AsNanos(entries.children[i], wanted.children[i]);
+    }
+    entries.type = StructOf(entries);
+    schema.type = LogicalType::MAP(entries.type);
+  } else if (schema.type.id() == LogicalTypeId::STRUCT) {
+    for (const DataField& field : wanted.fields) {
+      for (auto& child : schema.children) {
+        if (child.name == field.name) ReadInt96AsNanos(child, field.type);
+      }
+    }
+    schema.type = StructOf(schema);
+  }
+}
+
+bool HasFineTimes(const DataType& type) {
+  if (type.root == TypeRoot::kTimestamp || type.root == TypeRoot::kTimestampLtz)
+    return type.length > 6;
+  auto field_has = [](const DataField& field) { return HasFineTimes(field.type); };
+  return std::any_of(type.children.begin(), type.children.end(), HasFineTimes) ||
+         std::any_of(type.fields.begin(), type.fields.end(), field_has);
 }
 
 constexpr idx_t kMissing = duckdb::DConstants::INVALID_INDEX;
@@ -108,6 +149,10 @@ struct ParquetFileReader::State {
         continue;
       }
       CheckType(reader->columns[found].type, path, column.name);
+      if (HasFineTimes(column.type)) {
+        ReadInt96AsNanos(reader->root_schema->children[found], column.type);
+        reader->columns[found].type = reader->root_schema->children[found].type;
+      }
       file_index.push_back(file_types.size());
       file_types.push_back(reader->columns[found].type);
       direct = direct && file_types.back() == types.back();

@@ -50,6 +50,9 @@ constexpr const char* kTypes[] = {"BOOLEAN",
                                   "TIMESTAMP_LTZ(9)",
                                   "ARRAY<INT>",
                                   "ARRAY<TIMESTAMP(3)>",
+                                  "ARRAY<TIMESTAMP(9)>",
+                                  "MAP<TIME(3), TIMESTAMP_LTZ(3)>",
+                                  "ROW<t TIME(3), u TIMESTAMP_LTZ(7), f DOUBLE>",
                                   "MAP<STRING, BIGINT>",
                                   "MULTISET<STRING>",
                                   "ROW<a INT, b ROW<c STRING, d ARRAY<DECIMAL(10,2)>>>"};
@@ -149,6 +152,30 @@ TEST_CASE("Every type survives writing and reading, NULLs included") {
                              {.row_group_rows = seed == 1 ? 122'880 : 1000});
     CHECK(size == disk.OpenForRead("/t/f.parquet")->Size());
     CheckSame(ReadFile(disk, "/t/f.parquet", columns), rows, columns);
+  }
+}
+
+TEST_CASE("The sign of zero survives, also among few values and inside other types") {
+  std::mt19937_64 random(9);
+  MemoryFileSystem disk;
+  std::vector<FileColumn> columns = {{"d", ParseDataType("DOUBLE"), 0},
+                                     {"f", ParseDataType("FLOAT"), 1},
+                                     {"l", ParseDataType("ARRAY<DOUBLE>"), 2}};
+  Rows rows;
+  for (int i = 0; i < 3000; i++) {
+    double zero = i % 2 ? -0.0 : 0.0;
+    rows.push_back({Value::DOUBLE(zero), Value::FLOAT(static_cast<float>(zero)),
+                    Value::LIST(LogicalType::DOUBLE, {Value::DOUBLE(zero)})});
+  }
+  WriteFile(disk, "/f", columns, rows, random);
+  Rows found = ReadFile(disk, "/f", columns);
+  REQUIRE(found.size() == rows.size());
+  for (size_t i = 0; i < rows.size(); i++) {
+    CAPTURE(i);
+    CHECK(std::signbit(found[i][0].GetValue<double>()) == (i % 2 == 1));
+    CHECK(std::signbit(found[i][1].GetValue<float>()) == (i % 2 == 1));
+    double inside = duckdb::ListValue::GetChildren(found[i][2])[0].GetValue<double>();
+    CHECK(std::signbit(inside) == (i % 2 == 1));
   }
 }
 

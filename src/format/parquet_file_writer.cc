@@ -2,7 +2,7 @@
 //
 // What DuckDB's writer cannot say by itself is set in its schema before the footer is written: the
 // root's name, REQUIRED for NOT NULL columns, TIME as int32 milliseconds, TIMESTAMP_LTZ(0-3) as
-// adjusted to UTC.
+// adjusted to UTC. leaf_writers.h has the columns that it cannot store at all.
 #include <fmt/format.h>
 
 #include "base/bytes.h"
@@ -10,6 +10,7 @@
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "duckdb/main/connection.hpp"
 #include "format/duck_file_system.h"
+#include "format/leaf_writers.h"
 #include "format/parquet_file.h"
 #include "parquet_writer.hpp"
 
@@ -44,33 +45,29 @@ bool IsMillis(const DataType& type) {
 }
 
 /// The DuckDB type whose Parquet form is what Paimon stores.
-LogicalType StorageType(const DataType& type, const std::string& column, bool top = true) {
+LogicalType StorageType(const DataType& type, bool top = true) {
   if (IsMillis(type)) return LogicalType(LogicalTypeId::TIMESTAMP_MS);
   switch (type.root) {
-    case TypeRoot::kTime:
-      if (top) return LogicalType(LogicalTypeId::INTEGER);
-      Throw(
-          ErrorCode::kUnsupported,
-          "Writing column '{}': TIME inside another type cannot be stored; use INT (milliseconds)",
-          column);
+    case TypeRoot::kTime:  // Inside another type a writer of ours makes milliseconds of it.
+      return top ? LogicalType(LogicalTypeId::INTEGER) : type.ToDuck();
     case TypeRoot::kArray:
-      return LogicalType::LIST(StorageType(type.children[0], column, false));
+      return LogicalType::LIST(StorageType(type.children[0], false));
     case TypeRoot::kMultiset:
-      return LogicalType::MAP(StorageType(type.children[0], column, false),
+      return LogicalType::MAP(StorageType(type.children[0], false),
                               LogicalType(LogicalTypeId::INTEGER));
     case TypeRoot::kMap:
-      return LogicalType::MAP(StorageType(type.children[0], column, false),
-                              StorageType(type.children[1], column, false));
+      return LogicalType::MAP(StorageType(type.children[0], false),
+                              StorageType(type.children[1], false));
     case TypeRoot::kRow: {
       duckdb::child_list_t<LogicalType> members;
       for (const DataField& field : type.fields) {
-        members.emplace_back(field.name, StorageType(field.type, column, false));
+        members.emplace_back(field.name, StorageType(field.type, false));
       }
       return LogicalType::STRUCT(std::move(members));
     }
     default: {
       LogicalType duck = type.ToDuck();
-      return duck.HasAlias() ? LogicalType(duck.id()) : duck;
+      return top && duck.HasAlias() ? LogicalType(duck.id()) : duck;
     }
   }
 }
@@ -161,7 +158,7 @@ struct ParquetFileWriter::State {
       const FileColumn& column = columns[i];
       names.push_back(column.name);
       input_types.push_back(column.type.ToDuck());
-      storage_types.push_back(StorageType(column.type, column.name));
+      storage_types.push_back(StorageType(column.type));
       if (storage_types.back() != input_types.back()) converted.push_back(i);
       AddFieldIds(ids, column.name, column.field_id, column.type, column.field_id, 0);
     }
@@ -177,6 +174,7 @@ struct ParquetFileWriter::State {
         duckdb::GeoParquetVersion::NONE);
     auto& column_writers = (*writer).*Member(ColumnWritersTag());
     for (idx_t i = 0; i < columns.size(); i++) {
+      ReplaceLeafWriters(column_writers[i], columns[i].type);
       if (!columns[i].type.nullable && !storage_types[i].IsNested()) {
         column_writers[i]->MarkRepetitionRequired();
       }
@@ -318,19 +316,24 @@ struct ParquetFileWriter::State {
     writer->GetWriter().Flush();  // From here on only the footer is pending.
     file_system.SendPending();
     for (idx_t i = 0; i < columns.size(); i++) {
-      auto& element = schema[column_writers[i]->SchemaIndex()];
-      const DataType& type = columns[i].type;
-      if (type.root == TypeRoot::kTime) {
-        element.converted_type = duckdb_parquet::ConvertedType::TIME_MILLIS;
-        element.__isset.converted_type = true;
-        element.__isset.logicalType = true;
-        element.logicalType = duckdb_parquet::LogicalType();
-        element.logicalType.__isset.TIME = true;
-        element.logicalType.TIME.isAdjustedToUTC = true;
-        element.logicalType.TIME.unit.__isset.MILLIS = true;
-      } else if (type.root == TypeRoot::kTimestampLtz && IsMillis(type)) {
-        element.logicalType.TIMESTAMP.isAdjustedToUTC = true;
-      }
+      ForEachLeaf(*column_writers[i], columns[i].type,
+                  [&](const duckdb::ColumnWriter& leaf, const DataType& type) {
+                    PatchLeaf(schema[leaf.SchemaIndex()], type);
+                  });
+    }
+  }
+
+  static void PatchLeaf(duckdb_parquet::SchemaElement& element, const DataType& type) {
+    if (type.root == TypeRoot::kTime) {
+      element.converted_type = duckdb_parquet::ConvertedType::TIME_MILLIS;
+      element.__isset.converted_type = true;
+      element.__isset.logicalType = true;
+      element.logicalType = duckdb_parquet::LogicalType();
+      element.logicalType.__isset.TIME = true;
+      element.logicalType.TIME.isAdjustedToUTC = true;
+      element.logicalType.TIME.unit.__isset.MILLIS = true;
+    } else if (type.root == TypeRoot::kTimestampLtz && IsMillis(type)) {
+      element.logicalType.TIMESTAMP.isAdjustedToUTC = true;
     }
   }
 };

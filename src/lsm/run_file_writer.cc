@@ -10,6 +10,8 @@ namespace millrace {
 
 namespace {
 
+constexpr int kKeyStatsTruncate = 128;  // Whatever 'metadata.stats-mode' says.
+
 std::vector<Value> KeyAt(DataChunk& chunk, idx_t key_columns, idx_t row) {
   std::vector<Value> key;
   for (idx_t i = 0; i < key_columns; i++) key.push_back(chunk.GetValue(i, row));
@@ -79,7 +81,7 @@ struct RunFileWriter::State {
     writer = std::make_unique<ParquetFileWriter>(context.database, context.files, CurrentPath(),
                                                  columns, options.parquet);
     if (HasKey()) {
-      key_stats = std::make_unique<StatsCollector>(layout.KeyTypes(), options.stats_truncate);
+      key_stats = std::make_unique<StatsCollector>(layout.KeyTypes(), kKeyStatsTruncate);
     }
     value_stats = std::make_unique<StatsCollector>(covered_types, options.stats_truncate);
     min_key.clear();

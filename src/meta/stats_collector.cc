@@ -141,8 +141,7 @@ struct StatsCollector::ColumnState {
   bool counts = false;    // Has a null count.
   bool extremes = false;  // Has min and max.
   int64_t nulls = 0;
-  bool seen = false;     // A value other than null.
-  bool unknown = false;  // NaN was there: no order.
+  bool seen = false;  // A value other than null.
   // The extremes of the kind of the column.
   int64_t min_int = 0, max_int = 0;
   double min_double = 0, max_double = 0;
@@ -198,18 +197,24 @@ struct StatsCollector::ColumnState {
       idx_t at = flat ? i : format.sel->get_index(i);
       if (!flat && !format.validity.RowIsValid(at)) continue;
       T value = values[at];
-      if constexpr (std::is_floating_point_v<T>) {
-        if (std::isnan(value)) unknown = true;
-      }
       if (!any) low = high = value;
       any = true;
-      low = value < low ? value : low;
-      high = high < value ? value : high;
+      low = Less(value, low) ? value : low;
+      high = Less(high, value) ? value : high;
     }
     if (!any) return;
-    if (!seen || Kept(low) < kept_min) kept_min = low;
-    if (!seen || kept_max < Kept(high)) kept_max = high;
+    if (!seen || Less(Kept(low), kept_min)) kept_min = low;
+    if (!seen || Less(kept_max, Kept(high))) kept_max = high;
     seen = true;
+  }
+
+  /// NaN is the greatest number, as in SQL.
+  template <typename T>
+  static bool Less(T left, T right) {
+    if constexpr (std::is_floating_point_v<T>) {
+      if (std::isnan(right)) return !std::isnan(left);
+    }
+    return left < right;
   }
 
   void AddTexts(const UnifiedVectorFormat& format, idx_t count) {
@@ -233,7 +238,7 @@ struct StatsCollector::ColumnState {
 
   /// Null where min and max are unknown.
   std::pair<Value, Value> MinMax() const {
-    if (!seen || unknown) return {Value(duck), Value(duck)};
+    if (!seen) return {Value(duck), Value(duck)};
     switch (duck.InternalType()) {
       case PhysicalType::VARCHAR:
         return Texts();

@@ -82,8 +82,10 @@ TEST_CASE("Types and modes without bounds keep their null count") {
   CHECK(all_null.nulls == 2);
 }
 
-TEST_CASE("NaN has no order, and both zeros are within") {
-  CHECK(Collect("DOUBLE", {"1", "nan", "2"}).min.IsNull());
+TEST_CASE("NaN is the greatest number, and both zeros are within") {
+  CHECK(Collect("DOUBLE", {"1", "nan", "2"}).min.GetValue<double>() == 1);
+  CHECK(std::isnan(Collect("DOUBLE", {"nan", "1", "2"}).max.GetValue<double>()));
+  CHECK(std::isnan(Collect("FLOAT", {"nan", "nan"}).min.GetValue<float>()));
   CHECK(Collect("DOUBLE", {"1", "nan", "2"}).nulls == 0);
   Bounds zeros = Collect("DOUBLE", {"0", "0"});
   CHECK(std::signbit(zeros.min.GetValue<double>()));
