@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need: Debian packages, DuckDB's library and headers, a Python venv.
-#   tools/install.sh [build|test]     'test' adds what only the tests use
-# DuckDB goes to ${MILLRACE_CACHE:-~/.cache/millrace}, shared by all checkouts; nothing is fetched twice.
+#   tools/install.sh [build|test]     'test' adds what only the tests and the comparing benchmarks use
+# DuckDB and the tests' venv and jars go to ${MILLRACE_CACHE:-~/.cache/millrace}, shared by all checkouts; nothing is fetched twice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-build}
@@ -14,12 +14,14 @@ case $(uname -m) in
 esac
 
 packages=(g++ cmake ninja-build ccache nlohmann-json3-dev libcli11-dev libzstd-dev libfmt-dev libedit-dev libsimdjson-dev libxxhash-dev npm python3-pip python3-venv)
-[ "$what" = test ] && packages+=(doctest-dev expect)
+[ "$what" = test ] && packages+=(doctest-dev expect openjdk-17-jdk-headless maven)
 missing=()
 for p in "${packages[@]}"; do
   case $p in  # Tools that are often there without the Debian package.
     npm) command -v npm >/dev/null && continue ;;
     python3-pip) python3 -m pip --version >/dev/null 2>&1 && continue ;;
+    openjdk-17-jdk-headless) command -v javac >/dev/null && continue ;;
+    maven) command -v mvn >/dev/null && continue ;;
     python3-venv) python3 -c 'import ensurepip' >/dev/null 2>&1 && continue ;;
   esac
   dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing+=("$p")
@@ -59,5 +61,10 @@ if [ "$what" = test ]; then
     python3 -m venv "$venv"
     "$venv/bin/pip" install -q --disable-pip-version-check pypaimon==2.1.0
     touch "$venv/.pypaimon-2.1.0"
+  fi
+  jars=$cache/paimon-java-1.4.2  # Versions: the pom.
+  if [ ! -e "$jars/.done" ]; then
+    mvn -q -B -f test/interop/java/pom.xml dependency:copy-dependencies -DoutputDirectory="$jars"
+    touch "$jars/.done"
   fi
 fi
