@@ -1,9 +1,9 @@
 # The commands of the house. Each installs what it needs first; a second run with nothing changed takes seconds.
-.PHONY: help build test demo bench soak format clean install asan tsan
+.PHONY: help build test demo bench bench-store soak format clean install asan tsan
 JOBS ?= $(shell nproc)
 
 help:  ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install:
 	@tools/install.sh build
@@ -23,6 +23,12 @@ demo: build  ## Run the bank: books flow in, reports stay up to date
 
 bench: build  ## Measure; prints a table and JSON
 	@bench/run.sh
+
+bench-store:  ## Measure the store beside Paimon Java and plain Parquet (ROWS=5000000, REPS=3, BUCKETS=1, ONLY=W1,W4)
+	@tools/install.sh test
+	@cmake --preset release -DMILLRACE_TESTS=ON > build.log.tmp 2>&1 || { cat build.log.tmp; rm -f build.log.tmp; exit 1; }; rm -f build.log.tmp
+	@cmake --build build -j $(JOBS) --target store_bench store_bench_java
+	@python3 bench/store/run.py --rows $(or $(ROWS),5000000) --reps $(or $(REPS),3) --buckets $(or $(BUCKETS),1) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
 
 soak: build  ## Kill pipelines for a quarter of an hour (KILLS=200, SEED=...)
 	@MILLRACE=$(CURDIR)/build/millrace python3 test/crash/crash_test.py --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED))

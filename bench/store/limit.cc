@@ -1,0 +1,75 @@
+#include "limit.h"
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "duckdb/main/appender.hpp"
+#include "duckdb/main/connection.hpp"
+#include "duckdb/main/query_result.hpp"
+#include "measure.h"
+#include "rows.h"
+
+namespace millrace {
+
+namespace {
+
+void Execute(duckdb::Connection& connection, const std::string& sql) {
+  auto result = connection.Query(sql);
+  if (result->HasError()) result->ThrowError();
+}
+
+void FillTable(duckdb::Connection& connection, int64_t rows) {
+  Execute(connection,
+          "CREATE TABLE generated (id BIGINT, customer_id BIGINT, branch INT, amount DECIMAL(18, 2), "
+          "balance DOUBLE, status VARCHAR, memo VARCHAR, city VARCHAR, created TIMESTAMP, "
+          "updated TIMESTAMP, flag BOOLEAN)");
+  std::vector<uint32_t> shuffled = Shuffled(static_cast<uint32_t>(rows));
+  duckdb::Appender appender(connection, "generated");
+  ChangeChunk chunk;
+  duckdb::vector<LogicalType> types;
+  for (const ColumnDefinition& column : RowColumns()) types.push_back(column.type.ToDuck());
+  chunk.Initialize(types);
+  std::vector<int64_t> ids(STANDARD_VECTOR_SIZE);
+  for (int64_t s = 0; s < rows; s += STANDARD_VECTOR_SIZE) {
+    auto count = static_cast<idx_t>(std::min<int64_t>(rows - s, STANDARD_VECTOR_SIZE));
+    for (idx_t i = 0; i < count; i++) ids[i] = shuffled[static_cast<size_t>(s) + i];
+    FillRows(chunk, ids, static_cast<uint64_t>(s), count);
+    appender.AppendDataChunk(chunk.rows);
+  }
+  appender.Close();
+}
+
+}  // namespace
+
+void MeasureLimit(duckdb::DatabaseInstance& database, const std::string& folder, int64_t rows,
+                  int reps) {
+  std::filesystem::create_directories(folder);
+  duckdb::Connection connection(database);
+  FillTable(connection, rows);
+  std::string options = "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)";
+  std::string sorted = "'" + folder + "/sorted.parquet'", plain = "'" + folder + "/plain.parquet'";
+  std::string again = "'" + folder + "/again.parquet'";
+  struct Step {
+    const char* name;
+    std::string sql;
+  };
+  std::string sums =
+      "sum(id), sum(customer_id), sum(branch), sum(amount), sum(balance), sum(strlen(status)), "
+      "sum(strlen(memo)), sum(strlen(city)), max(created), max(updated), sum(flag::INT)";
+  for (const Step& step :
+       {Step{"L-sort", "COPY (FROM generated ORDER BY id) TO " + sorted + options},
+        Step{"L-write", "COPY generated TO " + plain + options},
+        Step{"L-rewrite", "COPY (FROM " + sorted + ") TO " + again + options},
+        Step{"L-scan", "SELECT " + sums + " FROM " + sorted},
+        Step{"L-scan-2cols", "SELECT sum(customer_id), sum(amount) FROM " + sorted}}) {
+    Report report(step.name);
+    for (int rep = 0; rep < reps; rep++) {
+      report.Start();
+      Execute(connection, step.sql);
+      report.Stop();
+    }
+    report.Print(rows);
+  }
+}
+
+}  // namespace millrace
