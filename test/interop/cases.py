@@ -12,7 +12,6 @@ import struct
 # What this program cannot do yet: (factor, value). Such values are left out of the family; the summary lists them.
 NOT_YET = {
     ("engine", "partial-update"), ("engine", "aggregation"), ("engine", "first-row"),
-    ("bucket", "dynamic"),
     ("changelog", "lookup"), ("changelog", "full-compaction"),
     ("vectors", "on"),
     ("schema", "add"), ("schema", "rename"), ("schema", "widen"), ("schema", "drop"),
@@ -303,7 +302,7 @@ class Case:
             options["changelog-producer"] = self.factors["changelog"]
         elif options["bucket"] == "1":
             options["bucket"] = "-1"
-        else:
+        elif options["bucket"] != "-1":
             options["bucket-key"] = ",".join(name for name, _, _ in self.key)
         if not self.keyed:
             options["write-only"] = "true"  # Small files stay: when to merge them is each writer's own affair.

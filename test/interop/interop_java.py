@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """interop_java.py - the same tables made by this program and by Apache Paimon's Java library, read and compared by both.
 
-    interop_java.py PEER CLASSES JARS [--seed N] [--case N] [--rows N] [--keep]
+    interop_java.py PEER CLASSES JARS [--seed N] [--cases N] [--case N] [--rows N] [--keep]
 
 PEER is interop_peer, CLASSES the compiled java/interop, JARS the folder of Paimon's jars. Each case (cases.py) becomes
 two tables with the same changes: `o<N>` made by us, `j<N>` made by Java. Then
@@ -182,7 +182,8 @@ def main():
     parser.add_argument("classes")
     parser.add_argument("jars")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--case", type=int)
+    parser.add_argument("--cases", type=int, default=1000, help="only so many; the first show most pairs of features")
+    parser.add_argument("--case", type=int, help="only this one")
     parser.add_argument("--rows", type=int, default=40)
     parser.add_argument("--keep", action="store_true", help="leave the tables and print where they are")
     arguments = parser.parse_args()
@@ -192,7 +193,7 @@ def main():
     java = Peer("Paimon Java", ["java", "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp",
                                 f"{arguments.classes}:{arguments.jars}/*", "interop.Peer", f"file:{warehouse}",
                                 f"{scratch}/java"])
-    family = cases.cover(arguments.seed)
+    family = cases.cover(arguments.seed)[:arguments.cases]
     bad, total = 0, 0
     try:
         wrong_hashes = 0 if arguments.case is not None else check_hashes(ours, java)
@@ -206,7 +207,7 @@ def main():
                 bad += 1
                 print(case)
                 for difference in differences[:6]:
-                    print(f"  {difference}")
+                    print(f"  {difference}", flush=True)
     finally:
         ours.close()
         java.close()
