@@ -40,6 +40,12 @@ class CatalogStore {
   virtual std::vector<std::string> Tables(const std::string& database) const = 0;
   virtual std::shared_ptr<const TableDefinition> FindTable(const std::string& database,
                                                            const std::string& name) const = 0;
+  /// The same under the schema of the state that `scan` options travel to.
+  virtual std::shared_ptr<const TableDefinition> FindTableAsOf(const std::string& database,
+                                                               const std::string& name,
+                                                               const Options& /*scan*/) const {
+    return FindTable(database, name);
+  }
   virtual void CreateTable(const TableDefinition& definition, bool if_not_exists) = 0;
   virtual void DropTable(const std::string& database, const std::string& name, bool if_exists) = 0;
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "catalog/system_tables.h"
 #include "duckdb/catalog/catalog.hpp"
 #include "duckdb/catalog/catalog_entry/schema_catalog_entry.hpp"
 #include "duckdb/catalog/catalog_entry/table_catalog_entry.hpp"
@@ -25,6 +26,7 @@
 #include "duckdb/storage/table_storage_info.hpp"
 #include "duckdb/transaction/transaction.hpp"
 #include "duckdb/transaction/transaction_manager.hpp"
+#include "table/scan_start.h"
 #include "table/table_options.h"
 
 namespace millrace {
@@ -65,6 +67,14 @@ ParsedName ParseName(const std::string& name) {
     parsed.physical = true;
   }
   return parsed;
+}
+
+// Whether options hold a time that is told in the session's zone.
+bool TellsTime(const Options& hint, const Options& stored) {
+  for (const char* key : {"scan.timestamp", "incremental-between-timestamp"}) {
+    if (hint.contains(key) || stored.contains(key)) return true;
+  }
+  return false;
 }
 
 std::string Quote(const std::string& name) {
@@ -238,10 +248,37 @@ class SchemaEntry : public duckdb::SchemaCatalogEntry {
     ObjectPath path{store_->Name(), name, parsed.table};
     if (auto view = FindView(*services_, path)) return MakeView(*view);
     std::shared_ptr<const TableDefinition> definition = FindTable(*services_, path);
-    if (!definition) return nullptr;
+    if (!definition) return MakeSystem(entry_name, parsed);
+    if (definition->Connector().empty() && TellsTime(parsed.hint, definition->options)) {
+      parsed.hint[kTimeZoneOption] = services_->time_zone;
+    }
+    if (definition->Connector().empty() && HasScanOptions(parsed.hint)) {
+      definition = store_->FindTableAsOf(name, parsed.table, parsed.hint);
+    }
     bool has_computed = definition->PhysicalColumns().size() < definition->columns.size();
     if (has_computed && !parsed.physical) return MakeComputed(*definition, entry_name, parsed);
     return MakeTable(std::move(definition), entry_name, parsed);
+  }
+
+  // `t$snapshots` and its kin, and the tables of database `sys`.
+  duckdb::unique_ptr<duckdb::CatalogEntry> MakeSystem(const std::string& entry_name,
+                                                      const ParsedName& parsed) {
+    if (store_->Warehouse().empty()) return nullptr;
+    if (name == kSystemDatabase) {
+      auto definition = GlobalTableDefinition(store_->Name(), parsed.table);
+      return definition ? MakeTable(std::move(definition), entry_name, {}) : nullptr;
+    }
+    auto split = SplitSystemName(parsed.table);
+    if (!split) return nullptr;
+    auto base = store_->FindTableAsOf(name, split->first, parsed.hint);
+    if (!base) return nullptr;
+    RefuseMisspelled(fmt::format("Reading table '{}'", parsed.table), parsed.hint);
+    TableDefinition changed = *base;
+    for (const auto& [key, value] : parsed.hint) changed.options[key] = value;
+    changed.options[kTimeZoneOption] = services_->time_zone;
+    return MakeTable(
+        std::make_shared<const TableDefinition>(SystemTableDefinition(changed, split->second)),
+        entry_name, {});
   }
 
   duckdb::unique_ptr<duckdb::CatalogEntry> MakeTable(
@@ -319,7 +356,8 @@ class LakeCatalog : public duckdb::Catalog {
       duckdb::CatalogTransaction, const duckdb::EntryLookupInfo& lookup,
       duckdb::OnEntryNotFound if_not_found) override {
     const std::string& schema = lookup.GetEntryName();
-    if (store_->HasDatabase(schema)) return &Schema(schema);
+    bool is_system = schema == kSystemDatabase && !store_->Warehouse().empty();
+    if (is_system || store_->HasDatabase(schema)) return &Schema(schema);
     if (if_not_found == duckdb::OnEntryNotFound::RETURN_NULL) return nullptr;
     Throw(ErrorCode::kNotFound, "Catalog '{}' has no database '{}'{}", store_->Name(), schema,
           DidYouMean(schema, store_->Databases()));

@@ -29,6 +29,7 @@ struct TemporaryObjects {
 struct CatalogServices {
   ScanOpenerFactory open_scan;
   TemporaryObjects temporary;
+  std::string time_zone;  // Of the session, in which options tell times; "": UTC.
   std::map<std::string, std::shared_ptr<CatalogStore>> stores;
 };
 

@@ -93,10 +93,16 @@ class LakeStore : public CatalogStore {
 
   std::shared_ptr<const TableDefinition> FindTable(const std::string& database,
                                                    const std::string& name) const override {
+    return FindTableAsOf(database, name, {});
+  }
+
+  std::shared_ptr<const TableDefinition> FindTableAsOf(const std::string& database,
+                                                       const std::string& name,
+                                                       const Options& scan) const override {
     std::string folder = TableFolder(database, name);
     if (name.find('/') != std::string::npos || !Table::Exists(context_.files, folder))
       return nullptr;
-    std::shared_ptr<const Table> table = Table::Open(context_, folder);
+    std::shared_ptr<const Table> table = Table::Open(context_, folder, scan);
     TableDefinition definition = DefinitionFromSchema({name_, database, name}, table->schema());
     definition.options[kPathOption] = folder;
     return std::make_shared<const TableDefinition>(std::move(definition));

@@ -23,6 +23,10 @@ void HashRows(const std::vector<DataType>& types, DataChunk& chunk,
 /// abs(hash % buckets).
 int BucketOf(int32_t hash, int buckets);
 
+/// A value that is not null as Java prints it: `internal` Paimon's internal one (DATE is a number of
+/// days), else cast to a string.
+std::string ValueText(const DataType& type, const Value& value, bool internal);
+
 /// "dt=2022-11-22/city=x/" with Paimon's escaping; "" when unpartitioned. The texts follow the
 /// schema's options partition.legacy-name and partition.default-name.
 std::string PartitionPath(const TableSchema& schema, std::string_view partition);

@@ -109,6 +109,8 @@ std::string LegacyTimestamp(const TimeParts& parts) {
   return date + clock + Fraction(parts.nanos, 0, true);
 }
 
+}  // namespace
+
 std::string ValueText(const DataType& type, const Value& value, bool legacy) {
   switch (type.root) {
     case TypeRoot::kBoolean:
@@ -143,8 +145,6 @@ std::string ValueText(const DataType& type, const Value& value, bool legacy) {
       return value.ToString();
   }
 }
-
-}  // namespace
 
 std::string PartitionPath(const TableSchema& schema, std::string_view partition) {
   if (schema.partition_keys.empty()) return "";

@@ -9,9 +9,11 @@
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/main/client_context_state.hpp"
 #include "session/engine.h"
+#include "session/system_scan.h"
 #include "stream/change_fold.h"
 #include "stream/lake_source.h"
 #include "table/group_cut.h"
+#include "table/incremental.h"
 
 namespace millrace {
 
@@ -60,23 +62,28 @@ class QueryCut : public duckdb::ClientContextState {
 
 class LakeBatchScan : public BatchScan {
  public:
-  LakeBatchScan(std::shared_ptr<const Table> table, const BatchScanRequest& request, GroupCut& cut)
+  LakeBatchScan(std::shared_ptr<const Table> table, const BatchScanRequest& request,
+                const ScanStart& start, bool top_only, GroupCut& cut)
       : table_(std::move(table)) {
+    if (top_only && table_->HasPrimaryKey()) {
+      options_.only_level = table_->state().parsed.level_count - 1;
+    }
     options_.columns = request.columns;
     options_.predicates = request.predicates;
-    ScanStart start = ReadScanStart(*table_, true);
-    if (start.snapshot) {
-      options_.snapshot_id = start.snapshot;
-    } else {
-      int64_t newest = cut.Newest(table_);
-      if (newest == 0) return;  // Nothing that may be read yet.
-      options_.snapshot_id = newest;
+    options_.created_since_ms = start.created_since_ms;
+    if (start.kind == ScanStart::Kind::kState) {
+      options_.snapshot = start.state;
+      splits_ = table_->PlanScan(options_);
+      return;
     }
+    int64_t newest = cut.Newest(table_);
+    if (newest == 0) return;  // Nothing that may be read yet.
+    options_.snapshot_id = newest;
     try {
       splits_ = table_->PlanScan(options_);
     } catch (const Error&) {
       // Expired under a slow query: the newest there is.
-      if (start.snapshot || table_->FindSnapshot(*options_.snapshot_id)) throw;
+      if (table_->FindSnapshot(newest)) throw;
       options_.snapshot_id.reset();
       splits_ = table_->PlanScan(options_);
     }
@@ -95,6 +102,79 @@ class LakeBatchScan : public BatchScan {
   std::vector<Split> splits_;
   std::atomic<size_t> next_{0};
 };
+
+// The rows that came in an interval of the history; batch has no rows that leave.
+class IncrementalBatchReader : public BatchReader {
+ public:
+  IncrementalBatchReader(std::unique_ptr<ChangeReader> reader,
+                         const duckdb::vector<LogicalType>& types)
+      : reader_(std::move(reader)) {
+    changes_.rows.InitializeEmpty(types);
+    added_.Initialize(kChunkRows);
+  }
+  bool Next(DataChunk& chunk) override {
+    while (reader_->Next(changes_)) {
+      idx_t count = 0;
+      for (idx_t i = 0; i < changes_.size(); i++) {
+        if (IsAdd(changes_.KindOf(i))) added_.set_index(count++, i);
+      }
+      if (count == 0) continue;
+      for (idx_t i = 0; i < changes_.rows.ColumnCount(); i++) {
+        chunk.data[i].Slice(changes_.rows.data[i], added_, count);
+      }
+      chunk.SetCardinality(count);
+      return true;
+    }
+    return false;
+  }
+
+ private:
+  const std::unique_ptr<ChangeReader> reader_;
+  ChangeChunk changes_;
+  SelectionVector added_;
+};
+
+class IncrementalBatchScan : public BatchScan {
+ public:
+  IncrementalBatchScan(std::shared_ptr<const Table> table, const BatchScanRequest& request,
+                       const ScanStart& start)
+      : table_(std::move(table)), columns_(request.columns) {
+    for (idx_t column : columns_) types_.push_back(table_->schema().DuckTypes()[column]);
+    if (start.kind == ScanStart::Kind::kIncremental) {
+      splits_ = PlanIncremental(table_->state(), start.incremental);
+    }
+  }
+  idx_t MaxThreads() const override { return std::max<idx_t>(1, splits_.size()); }
+  std::unique_ptr<BatchReader> NextUnit() override {
+    size_t next = next_++;
+    if (next >= splits_.size()) return nullptr;
+    return std::make_unique<IncrementalBatchReader>(
+        ReadIncremental(table_->state(), splits_[next], columns_, false), types_);
+  }
+
+ private:
+  const std::shared_ptr<const Table> table_;
+  const std::vector<idx_t> columns_;
+  duckdb::vector<LogicalType> types_;
+  std::vector<IncrementalSplit> splits_;
+  std::atomic<size_t> next_{0};
+};
+
+std::unique_ptr<BatchScan> OpenLakeScan(Engine& engine, const TableDefinition& definition,
+                                        const BatchScanRequest& request, GroupCut& cut) {
+  std::string system = SystemTableOf(definition);
+  bool top_only = false;  // `t$ro`: what needs no merging.
+  if (!system.empty()) {
+    top_only = SystemTableKindOf(system) == SystemTableKind::kReadOptimized;
+    if (!top_only) return OpenSystemScan(engine, definition, request, cut);
+  }
+  std::shared_ptr<const Table> table = OpenLakeTable(engine.table_context(), definition);
+  ScanStart start = ResolveScanStart(table->state(), false);
+  if (start.kind == ScanStart::Kind::kIncremental || start.kind == ScanStart::Kind::kNothing) {
+    return std::make_unique<IncrementalBatchScan>(std::move(table), request, start);
+  }
+  return std::make_unique<LakeBatchScan>(std::move(table), request, start, top_only, cut);
+}
 
 // Reads a bounded source step by step; a stream of changes is folded to the rows that remain.
 class SourceBatchReader : public BatchReader {
@@ -184,8 +264,7 @@ BatchScanOpener MakeBatchScanOpener(Engine& engine,
     if (connector.empty()) {
       auto cut = context.registered_state->GetOrCreate<QueryCut>("millrace_cut",
                                                                  engine.environment().files);
-      return std::make_unique<LakeBatchScan>(OpenLakeTable(engine.table_context(), *definition),
-                                             request, *cut->Get());
+      return OpenLakeScan(engine, *definition, request, *cut->Get());
     }
     const Connector& found = engine.connectors().Get(connector);
     if (!found.CanRead()) {

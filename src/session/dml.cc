@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "duckdb/main/prepared_statement.hpp"
+#include "catalog/system_tables.h"
 #include "session/sql_session.h"
 #include "sql/lexer.h"
 #include "stream/lake_source.h"
@@ -341,13 +342,20 @@ std::unique_ptr<ResultStream> SqlSession::BatchQuery(
   return MakeBatchResult(std::move(connection), duck_sql);
 }
 
+// Metadata tables are read as they are now; so is a query without tables.
+bool SqlSession::HasSomethingToFollow(const std::string& duck_sql) {
+  auto names = NewConnection()->GetTableNames(duck_sql);
+  if (names.empty()) return settings_.Changelog();
+  return std::any_of(names.begin(), names.end(), [](const std::string& name) {
+    return !IsMetadataTable(name);
+  });
+}
+
 StatementResult SqlSession::Run(const Query& statement) {
   StatementResult result;
   result.kind = ResultKind::kQuery;
   // A query without tables has nothing to follow.
-  bool follows =
-      settings_.Streaming() &&
-      (settings_.Changelog() || !NewConnection()->GetTableNames(statement.query.duck_sql).empty());
+  bool follows = settings_.Streaming() && HasSomethingToFollow(statement.query.duck_sql);
   result.rows = MakeLocalTimeResult(follows ? StreamQuery(statement.query.duck_sql)
                                             : BatchQuery(statement.query.duck_sql, NewConnection()),
                                     NewConnection());

@@ -10,6 +10,7 @@
 #include "sql/flink_functions.h"
 #include "stream/lake_sink.h"
 #include "stream/lake_source.h"
+#include "table/scan_start.h"
 
 namespace millrace {
 
@@ -38,6 +39,7 @@ Engine::Engine(ConnectorRegistry& connectors, const SessionOptions& options)
   };
   RegisterMillraceCatalogs(*database_->instance, services_);
   attaching_ = std::make_unique<duckdb::Connection>(*database_);
+  services_->time_zone = CurrentTimeZone(*attaching_);
   auto store = MakeMemoryStore(kDefaultCatalog);
   store->CreateDatabase(kDefaultDatabase, false);
   AttachStore(*attaching_, *services_, std::move(store));
@@ -65,6 +67,7 @@ void Engine::SetTimeZone(const std::string& setting) {
   if (system_zone_.empty()) system_zone_ = CurrentTimeZone(*attaching_);
   UseTimeZone(*attaching_,
               setting == "default" ? system_zone_ : ResolveTimeZone(*attaching_, setting));
+  services_->time_zone = CurrentTimeZone(*attaching_);
 }
 
 TableContext Engine::table_context() {
@@ -111,7 +114,9 @@ std::unique_ptr<Sink> Engine::MakeSink(const TableDefinition& definition, const 
     options.user = user;
     options.group = group;
     options.batch = batch;
-    return MakeLakeSink(OpenLakeTable(table_context(), definition), options);
+    TableDefinition target = definition;
+    target.options = WithoutScanOptions(std::move(target.options));
+    return MakeLakeSink(OpenLakeTable(table_context(), target), options);
   }
   connectors_.Check(definition);
   const Connector& found = connectors_.Get(connector);

@@ -65,6 +65,12 @@ class SqlSession : public Session {
   std::string ExplainQuery(const std::string& duck_sql, const std::string& target,
                            const DataflowOptions& options);
 
+  // maintenance.cc
+  StatementResult Run(const Verify& statement);
+  StatementResult Run(const Analyze& statement);
+  /// A lake table, opened. Throws: Error(kInvalid) for a table of another kind.
+  std::shared_ptr<const Table> NeedLakeTable(const QualifiedName& name, const std::string& doing);
+
   // dml.cc
   StatementResult Run(const Insert& statement);
   StatementResult Run(const StatementSet& statement);
@@ -73,6 +79,7 @@ class SqlSession : public Session {
   StatementResult RunStreamingInserts(std::vector<Target> targets);
   void RunBatchInsert(Target& target, const std::string& id);
   StatementResult RunDuck(const std::string& sql);
+  bool HasSomethingToFollow(const std::string& duck_sql);
   Target ResolveTarget(const Insert& insert);
   std::unique_ptr<ResultStream> StreamQuery(const std::string& duck_sql);
   std::unique_ptr<ResultStream> BatchQuery(const std::string& duck_sql,

@@ -412,7 +412,8 @@ std::optional<Options> Rewriter::HintOptions(idx_t index) const {
   return options;
 }
 
-// catalog.database.name /*+ OPTIONS(...) */ [FOR SYSTEM_TIME AS OF TIMESTAMP '...'] [AS alias]
+// catalog.database.name /*+ OPTIONS(...) */ [FOR SYSTEM_TIME AS OF TIMESTAMP '...' | FOR VERSION AS
+// OF '...'] [AS alias]
 std::optional<idx_t> Rewriter::HintedTable(idx_t index, idx_t last, std::string& out) {
   idx_t i = index + 1;
   std::vector<idx_t> parts{index};
@@ -446,6 +447,19 @@ std::optional<idx_t> Rewriter::HintedTable(idx_t index, idx_t last, std::string&
             At(i).position.line, At(i).position.column);
       }
       options["scan.timestamp"] = At(value).value;
+      found = true;
+      i = value + 1;
+    } else if (At(i).IsWord("FOR") && IsWordAt(i + 1, last, "VERSION")) {
+      idx_t value = i + 4;
+      if (!IsWordAt(i + 2, last, "AS") || !IsWordAt(i + 3, last, "OF") || value >= last ||
+          (At(value).kind != TokenKind::kString && At(value).kind != TokenKind::kNumber)) {
+        ThrowSyntaxAt(list_, std::min(i + 2, last),
+                      "expected FOR VERSION AS OF 'tag' or the id of a snapshot");
+      }
+      options["scan.version"] = At(value).kind == TokenKind::kString
+                                    ? At(value).value
+                                    : std::string(list_.source.substr(
+                                          At(value).begin, At(value).end - At(value).begin));
       found = true;
       i = value + 1;
     } else {

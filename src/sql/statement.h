@@ -113,13 +113,26 @@ struct StopJob {
   std::string job;
   bool drain = false;
 };  // WITH DRAIN: first read all that is there.
+/// VERIFY TABLE t [FULL].
+struct Verify {
+  QualifiedName name;
+  bool full = false;
+};
+/// ANALYZE TABLE t COMPUTE STATISTICS [FOR COLUMNS a, b | FOR ALL COLUMNS].
+struct Analyze {
+  QualifiedName name;
+  std::vector<std::string> columns;
+  bool all_columns = false;
+};
 struct DuckStatement {
   std::string sql;
 };  // Handed to DuckDB as it is.
 
 using StatementBody =
     std::variant<CreateCatalog, CreateDatabase, CreateTable, CreateView, Drop, Use, Show, Describe,
-                 Insert, StatementSet, Query, Explain, Set, Reset, StopJob, DuckStatement>;
+                 Insert, StatementSet, Query, Explain, Set, Reset, StopJob, Verify,
+                 Analyze,
+                 DuckStatement>;
 
 struct Statement {
   StatementBody body;

@@ -13,7 +13,7 @@ namespace {
 const std::vector<std::string> kFirstWords = {
     "CREATE",  "DROP",   "USE",      "SHOW", "DESCRIBE", "DESC",   "INSERT",   "EXECUTE", "BEGIN",
     "EXPLAIN", "SET",    "RESET",    "STOP", "SELECT",   "VALUES", "WITH",     "FROM",    "TABLE",
-    "UPDATE",  "DELETE", "TRUNCATE", "CALL", "ALTER",    "COMMIT", "ROLLBACK", "START",   "CANCEL"};
+    "UPDATE",  "DELETE", "TRUNCATE", "CALL", "ALTER",    "COMMIT", "ROLLBACK", "START",   "CANCEL", "VERIFY", "ANALYZE"};
 
 const std::set<std::string, std::less<>> kOnlyDuckDb = {
     "PRAGMA",  "COPY",    "ATTACH",     "DETACH",     "INSTALL",   "LOAD",
@@ -209,6 +209,8 @@ StatementBody StatementParser::Body() {
   if (Accept("SET")) return SetStatement();
   if (Accept("RESET")) return ResetStatement();
   if (Accept("STOP") || Accept("CANCEL")) return StopStatement();
+  if (Accept("VERIFY")) return VerifyStatement();
+  if (Accept("ANALYZE")) return AnalyzeStatement();
   for (const char* word : {"UPDATE", "DELETE", "TRUNCATE", "CALL", "COMMIT", "ROLLBACK"}) {
     if (IsNext(word)) return HandOver();
   }

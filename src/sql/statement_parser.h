@@ -63,6 +63,8 @@ class StatementParser {
   StatementBody SetStatement();
   StatementBody ResetStatement();
   StatementBody StopStatement();
+  StatementBody VerifyStatement();  // maintenance_parser.cc
+  StatementBody AnalyzeStatement();
   StatementBody HandOver();  // To DuckDB, rewritten.
   [[noreturn]] void UnknownStatement() const;
 

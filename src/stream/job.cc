@@ -401,6 +401,7 @@ void Job::FinishStep(bool replay) {
     pipeline.sink->EndStep(step_);
     state += pipeline.flow->StateBytes();
   }
+  if (!folder_) TellSources(CurrentCut());
   state_bytes_ = state;
   steps_ = step_;
   dirty_ = true;
@@ -450,6 +451,11 @@ void Job::CommitPrepared(const Checkpoint& checkpoint) {
     if (published) group.snapshots[published->table] = published->snapshot_id;
   }
   PublishCommitGroup(environment_.files, group);
+  TellSources(checkpoint.cut);
+}
+
+void Job::TellSources(const Cut& cut) {
+  for (idx_t g = 0; g < groups_.size(); g++) groups_[g]->source->Consumed(cut[g]);
 }
 
 void Job::Cancel() {

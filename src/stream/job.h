@@ -91,6 +91,8 @@ class Job {
   void FinishStep(bool replay);
   void TakeCheckpoint(bool finished);
   void CommitPrepared(const Checkpoint& checkpoint);
+  /// Nobody will ask again for what lies before `cut`.
+  void TellSources(const Cut& cut);
   Cut CurrentCut() const;
   void Deliver(SourceGroup& group, idx_t table, ChangeChunk& chunk);
   void Emit(idx_t pipeline, ChangeChunk& chunk);

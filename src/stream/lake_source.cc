@@ -5,8 +5,12 @@
 #include <set>
 
 #include "base/error.h"
+#include "meta/options.h"
+#include "stream/change_view.h"
+#include "table/change_reader.h"
 #include "table/group_cut.h"
 #include "table/log/table_log.h"
+#include "table/scan_start.h"
 
 namespace millrace {
 
@@ -24,11 +28,13 @@ struct TablePosition {
 struct LakeInput {
   std::shared_ptr<const Table> table;
   std::vector<idx_t> columns;
+  std::unique_ptr<ChangeView> view;  // Of `t$audit_log`, `t$binlog`.
   TablePosition position;
   std::unique_ptr<LogReader> log;
   bool has_log = false;
   bool relied_on_full = false;
   ScanStart start;
+  std::string consumer;  // "": none.
   std::string identity;  // Of this making of the table.
 };
 
@@ -49,19 +55,28 @@ class LakeSource : public Source {
       LakeInput input;
       input.table = OpenLakeTable(context_, *source.definition);
       input.columns = source.columns;
-      input.start = ReadScanStart(*input.table, bounded_);
+      std::string system = SystemTableOf(*source.definition);
+      if (!system.empty()) ReadThroughView(input, system);
+      input.start = ResolveScanStart(input.table->state(), !bounded_);
+      if (!bounded_) StartFromConsumer(input);
       input.identity = LakeTableIdentity(context_.files, input.table->folder());
-      input.has_log =
-          !bounded_ && Option(*input.table, "log.system") == "local" && !input.start.snapshot;
+      input.has_log = !bounded_ && Option(*input.table, "log.system") == "local" &&
+                      input.start.kind == ScanStart::Kind::kNewest && input.consumer.empty();
       inputs_.push_back(std::move(input));
     }
   }
 
   ChangelogType Changelog(idx_t index) const override {
-    if (bounded_ || !inputs_[index].table->HasPrimaryKey()) return ChangelogType::kAppend;
+    if (bounded_ || inputs_[index].view || !inputs_[index].table->HasPrimaryKey()) {
+      return ChangelogType::kAppend;
+    }
     return inputs_[index].table->StreamType();
   }
-  bool IsBounded() const override { return bounded_; }
+  bool IsBounded() const override {
+    return bounded_ || std::all_of(inputs_.begin(), inputs_.end(), [](const LakeInput& input) {
+             return input.start.bounded_watermark.has_value();
+           });
+  }
   void RelyOn(idx_t index, ChangelogType type) override {
     inputs_[index].relied_on_full = type == ChangelogType::kFull;
   }
@@ -69,8 +84,8 @@ class LakeSource : public Source {
     if (bounded_) return false;
     GroupCut cut(context_.files);
     for (const LakeInput& input : inputs_) {
-      if (input.position.snapshot != kNotStarted || input.has_log || input.start.snapshot ||
-          FirstSnapshot(input, cut) > 0) {
+      if (input.position.snapshot != kNotStarted || input.has_log ||
+          input.start.kind != ScanStart::Kind::kNewest || FirstSnapshot(input, cut) > 0) {
         return false;
       }
     }
@@ -86,10 +101,28 @@ class LakeSource : public Source {
     for (idx_t i = 0; i < inputs_.size(); i++) {
       if (targets[i] == inputs_[i].position) continue;
       moved = true;
-      Advance(inputs_[i], targets[i], [&](ChangeChunk& chunk) { receive(i, chunk); });
+      ChangeReceiver give = [&](ChangeChunk& chunk) { receive(i, chunk); };
+      ChangeView* view = inputs_[i].view.get();
+      if (!view) {
+        Advance(inputs_[i], targets[i], give);
+        continue;
+      }
+      Advance(inputs_[i], targets[i], [&](ChangeChunk& chunk) { view->Show(chunk, give); });
+      view->End(give);
     }
-    if (bounded_) return SourceStatus::kEnd;
+    if (bounded_ || AtBound()) return SourceStatus::kEnd;
     return moved ? SourceStatus::kProgress : SourceStatus::kIdle;
+  }
+
+  void Consumed(const std::string& position) override {
+    bool any = std::any_of(inputs_.begin(), inputs_.end(),
+                           [](const LakeInput& input) { return !input.consumer.empty(); });
+    if (!any) return;
+    std::vector<TablePosition> positions = Parse(position);
+    for (idx_t i = 0; i < inputs_.size(); i++) {
+      if (inputs_[i].consumer.empty() || positions[i].snapshot == kNotStarted) continue;
+      inputs_[i].table->state().consumers.Reset(inputs_[i].consumer, positions[i].snapshot + 1);
+    }
   }
 
   std::string Position() const override {
@@ -129,6 +162,43 @@ class LakeSource : public Source {
           {json[i].at("snapshot").get<int64_t>(), json[i].at("log").get<int64_t>()});
     }
     return positions;
+  }
+
+  static void ReadThroughView(LakeInput& input, const std::string& system) {
+    SystemTableKind kind = SystemTableKindOf(system);
+    if (kind != SystemTableKind::kAuditLog && kind != SystemTableKind::kBinlog) {
+      Throw(ErrorCode::kUnsupported,
+            "Reading system table '{}' of '{}': it can only be read in batch mode (SET "
+            "'execution.runtime-mode' = 'batch')",
+            system, input.table->folder());
+    }
+    input.view = MakeChangeView(kind, input.columns, input.table->schema().DuckTypes());
+    input.columns = input.view->TableColumns();
+  }
+
+  // A consumer that has been here goes on where it was.
+  static void StartFromConsumer(LakeInput& input) {
+    input.consumer = Option(*input.table, "consumer-id");
+    if (input.consumer.empty()) return;
+    GetChoice(input.table->options(), "consumer.mode", "exactly-once",
+              {"exactly-once", "at-least-once"});
+    auto next = input.table->state().consumers.Find(input.consumer);
+    if (!next || GetBool(input.table->options(), "consumer.ignore-progress", false)) return;
+    input.start.kind = ScanStart::Kind::kChanges;
+    input.start.next = std::max(*next, input.table->EarliestSnapshotId().value_or(*next));
+  }
+
+  // Whether 'scan.bounded.watermark' ends the reading of every table here.
+  bool AtBound() const {
+    return std::all_of(inputs_.begin(), inputs_.end(), [](const LakeInput& input) {
+      if (!input.start.bounded_watermark || input.position.snapshot == kNotStarted) return false;
+      return IsPastBound(input, input.table->FindSnapshot(input.position.snapshot)) ||
+             IsPastBound(input, input.table->FindSnapshot(input.position.snapshot + 1));
+    });
+  }
+  static bool IsPastBound(const LakeInput& input, const std::optional<Snapshot>& snapshot) {
+    return snapshot && input.start.bounded_watermark && snapshot->watermark &&
+           *snapshot->watermark > *input.start.bounded_watermark;
   }
 
   // How far every table may be read now: on by about `max_rows`, snapshot by snapshot, except that
@@ -195,16 +265,14 @@ class LakeSource : public Source {
   }
 
   int64_t FirstSnapshot(const LakeInput& input, GroupCut& cut) const {
-    if (!input.start.snapshot) return cut.Newest(input.table);
-    if (!input.table->FindSnapshot(*input.start.snapshot)) {
-      Throw(ErrorCode::kNotFound,
-            "Reading table '{}': snapshot {} ('scan.snapshot-id') does not exist; "
-            "there are {} to {}",
-            input.table->folder(), *input.start.snapshot,
-            input.table->EarliestSnapshotId().value_or(0),
-            input.table->LatestSnapshot() ? input.table->LatestSnapshot()->id : 0);
+    switch (input.start.kind) {
+      case ScanStart::Kind::kState:
+        return input.start.state->id;
+      case ScanStart::Kind::kChanges:
+        return input.start.next - 1;
+      default:
+        return cut.Newest(input.table);
     }
-    return input.start.changes_only ? *input.start.snapshot - 1 : *input.start.snapshot;
   }
 
   static idx_t RowsOf(const Snapshot& snapshot) {
@@ -243,7 +311,7 @@ class LakeSource : public Source {
     int64_t id = from;
     idx_t rows = 0;  // Of snapshots that belong to no group.
     while (auto next = input.table->FindSnapshot(id + 1)) {
-      if (rows >= max_rows || !Admitted(input, *next, caps)) break;
+      if (rows >= max_rows || !Admitted(input, *next, caps) || IsPastBound(input, next)) break;
       if (!GroupOf(*next)) rows += RowsOf(*next);
       id++;
     }
@@ -292,8 +360,9 @@ class LakeSource : public Source {
 
   void Advance(LakeInput& input, const TablePosition& target, const ChangeReceiver& receive) {
     if (input.position.snapshot == kNotStarted) {
-      if (!input.start.changes_only && target.snapshot > 0)
-        ReadFull(input, target.snapshot, receive);
+      bool state_first = input.start.kind == ScanStart::Kind::kNewest ||
+                         input.start.kind == ScanStart::Kind::kState;
+      if (state_first && target.snapshot > 0) ReadFull(input, target.snapshot, receive);
       if (input.has_log) input.position.log_offset = LogOffsetOf(input, target.snapshot);
     } else {
       for (int64_t id = input.position.snapshot + 1; id <= target.snapshot; id++) {
@@ -326,12 +395,18 @@ class LakeSource : public Source {
   void ReadFull(const LakeInput& input, int64_t snapshot, const ChangeReceiver& receive) {
     ScanOptions options;
     options.snapshot_id = snapshot;
+    options.created_since_ms = input.start.created_since_ms;
     options.columns = input.columns;
     ChangeChunk chunk;
     duckdb::vector<LogicalType> types;
     for (idx_t column : input.columns) types.push_back(input.table->schema().DuckTypes()[column]);
     chunk.Initialize(types);
     for (const Split& split : input.table->PlanScan(options)) {
+      if (input.view) {
+        auto reader = MakeStateChangeReader(input.table->state(), split, input.columns);
+        while (reader->Next(chunk)) receive(chunk);
+        continue;
+      }
       auto reader = input.table->ReadSplit(split, options);
       while (true) {
         chunk.Reset();
@@ -363,47 +438,6 @@ std::shared_ptr<const Table> OpenLakeTable(TableContext context,
           definition.path.ToString());
   }
   return Table::Open(context, path.mapped(), dynamic);
-}
-
-ScanStart ReadScanStart(const Table& table, bool bounded) {
-  // Options that choose rows and that nothing here follows: another answer must not look like
-  // theirs.
-  for (const char* key : {"scan.timestamp", "scan.timestamp-millis", "scan.creation-time-millis",
-                          "scan.file-creation-time-millis", "scan.tag-name", "scan.watermark",
-                          "scan.version", "scan.bounded.watermark", "incremental-between",
-                          "incremental-between-timestamp", "incremental-to-auto-tag"}) {
-    if (Option(table, key).empty()) continue;
-    Throw(ErrorCode::kUnsupported,
-          "Reading table '{}': '{}' is not supported; name the snapshot with 'scan.snapshot-id'",
-          table.folder(), key);
-  }
-  ScanStart start;
-  std::string mode = Option(table, "scan.mode");
-  std::string snapshot = Option(table, "scan.snapshot-id");
-  if (!snapshot.empty()) {
-    char* end = nullptr;
-    start.snapshot = std::strtoll(snapshot.c_str(), &end, 10);
-    if (*end != 0 || *start.snapshot < 1) {
-      Throw(ErrorCode::kInvalid,
-            "Reading table '{}': 'scan.snapshot-id' = '{}' is not a snapshot id", table.folder(),
-            snapshot);
-    }
-    if (mode.empty() || mode == "default") mode = bounded ? "from-snapshot-full" : "from-snapshot";
-  }
-  if (mode.empty() || mode == "default" || mode == "full" || mode == "latest-full") return start;
-  if (mode == "latest" || mode == "from-snapshot") {
-    start.changes_only = !bounded;
-  } else if (mode != "from-snapshot-full") {
-    Throw(ErrorCode::kUnsupported,
-          "Reading table '{}': 'scan.mode' = '{}' is not supported; use latest-full, latest, "
-          "from-snapshot or from-snapshot-full",
-          table.folder(), mode);
-  }
-  if (mode != "latest" && !start.snapshot) {
-    Throw(ErrorCode::kInvalid, "Reading table '{}': 'scan.mode' = '{}' needs 'scan.snapshot-id'",
-          table.folder(), mode);
-  }
-  return start;
 }
 
 // Tables of other programs have no uuid of ours; their making is told by its millisecond.

@@ -18,14 +18,6 @@ std::shared_ptr<const Table> OpenLakeTable(TableContext context, const TableDefi
 /// another one. "" when there is none.
 std::string LakeTableIdentity(FileSystem& files, const std::string& folder);
 
-/// Where reading begins, as the options say: `scan.snapshot-id` and `scan.mode`.
-struct ScanStart {
-  std::optional<int64_t> snapshot;
-  bool changes_only = false;  // No full snapshot first.
-};
-/// Throws: Error(kUnsupported) for an option that chooses rows in a way that is not followed.
-ScanStart ReadScanStart(const Table& table, bool bounded);
-
 /// `bounded`: the snapshots that are there now (or that hints name), then the end.
 /// Throws: Error(kUnsupported) for tables that cannot be followed, saying which option would allow
 /// it.

@@ -53,6 +53,8 @@ class Source {
   virtual std::string Position() const = 0;
   /// Goes to a position that an equal source has told.
   virtual void Seek(const std::string& position) = 0;
+  /// A checkpoint holds everything up to `position` for good (without checkpoints: it was shown).
+  virtual void Consumed(const std::string& /*position*/) {}
   /// When the newest row read came into being (Unix ms; 0 = unknown): for lag.
   virtual int64_t EventTimeMs() const { return 0; }
   /// Records skipped by `ignore-parse-errors`.

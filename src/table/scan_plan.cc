@@ -1,6 +1,7 @@
 #include "table/scan_plan.h"
 
 #include <algorithm>
+#include <ctime>
 
 #include "base/error.h"
 #include "lsm/levels.h"
@@ -9,6 +10,20 @@
 namespace millrace {
 
 namespace {
+
+/// The Unix time of a wall clock of this machine's time zone.
+int64_t EpochOfWallClockMs(int64_t wall_ms) {
+  std::time_t seconds = wall_ms / 1000;
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  parts.tm_isdst = -1;
+  return static_cast<int64_t>(mktime(&parts)) * 1000 + wall_ms % 1000;
+}
+
+/// Files tell the local wall clock. One that tells nothing is taken for old.
+bool CreatedSince(const DataFileMeta& file, int64_t time_ms) {
+  return file.creation_time_ms && EpochOfWallClockMs(*file.creation_time_ms) >= time_ms;
+}
 
 bool IsRaw(const Section& section) {
   if (section.size() != 1) return false;
@@ -69,8 +84,10 @@ void PlanKeyedBucket(const ScanPruner& pruner, const KeyOrder& order,
 
 std::vector<Split> PlanTableScan(const TableState& table, const ScanOptions& options) {
   table.CheckSupported("read");
-  std::optional<Snapshot> snapshot;
-  if (options.snapshot_id) {
+  std::optional<Snapshot> snapshot = options.snapshot;
+  if (snapshot) {
+    // A tag's perhaps, whose own file has expired.
+  } else if (options.snapshot_id) {
     snapshot = table.snapshots.Find(*options.snapshot_id);
     if (!snapshot) {
       Throw(ErrorCode::kNotFound,
@@ -95,13 +112,16 @@ std::vector<Split> PlanTableScan(const TableState& table, const ScanOptions& opt
     } catch (const Error& error) {
       // Expired while we were reading: whoever wants the latest takes the next one.
       std::optional<Snapshot> next = table.snapshots.Latest();
-      if (error.code() != ErrorCode::kCorrupt || options.snapshot_id || !next || next == snapshot)
+      if (error.code() != ErrorCode::kCorrupt || options.snapshot_id || options.snapshot || !next ||
+          next == snapshot)
         throw;
       snapshot = next;
     }
   }
   std::map<std::pair<RowBytes, int>, std::vector<ManifestEntry>> buckets;
   for (ManifestEntry& entry : live) {
+    if (options.only_level && entry.file.level != *options.only_level) continue;
+    if (options.created_since_ms && !CreatedSince(entry.file, *options.created_since_ms)) continue;
     buckets[{entry.partition, entry.bucket}].push_back(std::move(entry));
   }
   SplitPacker packer(table.parsed, splits);

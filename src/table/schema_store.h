@@ -20,6 +20,7 @@ class SchemaStore {
   /// The newest schema; nullopt when this is no table.
   std::shared_ptr<const TableSchema> Latest() const;
   std::optional<int64_t> LatestId() const;
+  bool Exists(int64_t id) const { return files_.Exists(PathOf(id)); }
   /// Throws: Error(kCorrupt) when a file refers to a schema that is not there.
   std::shared_ptr<const TableSchema> Get(int64_t id) const;
   /// False when a schema of that id exists already.

@@ -48,7 +48,7 @@ std::optional<int64_t> SnapshotStore::ReadHint(const char* name) const {
   return text ? ParseId(*text) : std::nullopt;
 }
 
-std::vector<int64_t> SnapshotStore::ListIds() const {
+std::vector<int64_t> SnapshotStore::Ids() const {
   std::vector<int64_t> ids;
   for (const FileEntry& entry : files_.List(folder_)) {
     if (auto id = ParseNumberedName(entry.name, kPrefix)) ids.push_back(*id);
@@ -64,7 +64,7 @@ std::optional<int64_t> SnapshotStore::LatestId() const {
     while (files_.Exists(PathOf(id + 1))) id++;
     return id;
   }
-  std::vector<int64_t> ids = ListIds();
+  std::vector<int64_t> ids = Ids();
   return ids.empty() ? std::nullopt : std::optional(ids.back());
 }
 
@@ -80,7 +80,7 @@ std::optional<Snapshot> SnapshotStore::Latest() const {
 std::optional<int64_t> SnapshotStore::EarliestId() const {
   std::optional<int64_t> hint = ReadHint(kEarliest);
   if (hint && files_.Exists(PathOf(*hint))) return hint;
-  std::vector<int64_t> ids = ListIds();
+  std::vector<int64_t> ids = Ids();
   return ids.empty() ? std::nullopt : std::optional(ids.front());
 }
 

@@ -34,6 +34,8 @@ class SnapshotStore {
   std::optional<int64_t> LatestId() const;
   /// The oldest id that still exists.
   std::optional<int64_t> EarliestId() const;
+  /// All ids that exist, ascending. One listing.
+  std::vector<int64_t> Ids() const;
   /// nullopt when there is no such snapshot (never was, or expired).
   std::optional<Snapshot> Find(int64_t id) const;
 
@@ -53,7 +55,6 @@ class SnapshotStore {
 
  private:
   std::optional<int64_t> ReadHint(const char* name) const;
-  std::vector<int64_t> ListIds() const;
 
   FileSystem& files_;
   std::string folder_;  // <table>/snapshot

@@ -5,6 +5,7 @@
 #include "table/committer.h"
 #include "table/expire.h"
 #include "table/scan_plan.h"
+#include "table/scan_start.h"
 #include "table/table_writer.h"
 
 namespace millrace {
@@ -26,6 +27,18 @@ std::shared_ptr<TableState> LoadState(TableContext context, const std::string& f
   return state;
 }
 
+/// The schema of the state that options name; nullptr when it is the one at hand.
+std::shared_ptr<const TableSchema> SchemaTravelledTo(const TableState& table) {
+  if (!HasScanOptions(table.options)) return nullptr;
+  try {
+    auto state = TravelTo(table);
+    if (state && state->schema_id != table.schema.id) return table.schemas.Get(state->schema_id);
+  } catch (const Error&) {
+    // What cannot be read is told by who reads it.
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 Table::Table(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -42,7 +55,11 @@ std::shared_ptr<const Table> Table::Open(TableContext context, const std::string
           folder, folder);
   }
   auto state = std::make_shared<State>();
-  state->table = LoadState(context, folder, *schema, dynamic);
+  std::shared_ptr<TableState> table = LoadState(context, folder, *schema, dynamic);
+  if (auto travelled = SchemaTravelledTo(*table)) {
+    table = LoadState(context, folder, *travelled, dynamic);
+  }
+  state->table = std::move(table);
   return std::shared_ptr<const Table>(new Table(std::move(state)));
 }
 
@@ -85,6 +102,10 @@ std::optional<Snapshot> Table::FindSnapshot(int64_t id) const {
 }
 std::optional<int64_t> Table::EarliestSnapshotId() const {
   return state_->table->snapshots.EarliestId();
+}
+
+const TableState& Table::state() const {
+  return *state_->table;
 }
 
 std::vector<Split> Table::PlanScan(const ScanOptions& options) const {

@@ -37,7 +37,11 @@ struct ColumnPredicate {
 };
 
 struct ScanOptions {
-  std::optional<int64_t> snapshot_id;       // Default: the latest.
+  std::optional<int64_t> snapshot_id;  // Default: the latest.
+  std::optional<Snapshot> snapshot =
+      {};  // Instead: this state; a tag's need not be there any more.
+  std::optional<int> only_level = {};            // Only files of this level.
+  std::optional<int64_t> created_since_ms = {};  // Only files that were made then or later.
   std::vector<idx_t> columns;               // Schema columns wanted, in this order; may be empty.
   std::vector<ColumnPredicate> predicates;  // All hold (AND).
 };
@@ -96,6 +100,7 @@ struct CommitReport {
 };
 
 class Table;
+struct TableState;
 
 /// Routes rows to (partition, bucket), buffers and sorts them, flushes runs, compacts.
 /// Threads: one at a time. Throws: Error(kData) for a row that the table cannot hold, naming the
@@ -124,7 +129,8 @@ struct SnapshotChanges {
 /// Threads: safe (immutable). Throws: Error(kNotFound, kCorrupt, kIo) naming table and file.
 class Table {
  public:
-  /// `dynamic` options override the schema's.
+  /// `dynamic` options override the schema's. When they travel to an older state, the table has the
+  /// schema of that state.
   static std::shared_ptr<const Table> Open(TableContext context, const std::string& folder,
                                            const Options& dynamic = {});
   /// Writes schema-0. Error(kExists).
@@ -163,6 +169,10 @@ class Table {
   /// when the rest can stand alone, and `report` says so.
   std::optional<int64_t> Commit(const Committable& committable, const std::string& commit_user,
                                 int64_t identifier, CommitReport* report = nullptr) const;
+
+  /// For what is done to a table from outside: scan_start.h, incremental.h, verify.h and their kin.
+  /// Lives as long as the table.
+  const TableState& state() const;
 
  private:
   struct State;

@@ -12,6 +12,7 @@
 #include "io/manual_clock.h"
 #include "io/memory_file_system.h"
 #include "table/table.h"
+#include "table/verify.h"
 
 namespace millrace {
 
@@ -93,6 +94,16 @@ inline std::vector<std::string> ReadRows(const Table& table, ScanOptions options
   }
   std::sort(rows.begin(), rows.end());
   return rows;
+}
+
+/// Every invariant of the format holds.
+inline void CheckWhole(const Table& table) {
+  std::string problems;
+  for (const Finding& finding : VerifyTable(table.state(), true)) {
+    problems += fmt::format("{} {}: {}\n", SeverityName(finding.severity), finding.file,
+                            finding.problem);
+  }
+  CHECK(problems == "");
 }
 
 /// COUNT(*): a scan of no columns.

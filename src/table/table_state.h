@@ -1,11 +1,13 @@
 // table_state.h - what the parts of one opened table share: its stores, schema and options.
 #pragma once
 
+#include "table/consumer_store.h"
 #include "table/manifest_store.h"
 #include "table/schema_store.h"
 #include "table/snapshot_store.h"
 #include "table/table.h"
 #include "table/table_options.h"
+#include "table/tag_store.h"
 
 namespace millrace {
 
@@ -16,7 +18,9 @@ struct TableState {
         folder(std::move(folder)),
         snapshots(context.files, this->folder),
         schemas(context.files, this->folder),
-        manifests(context.files, this->folder) {}
+        manifests(context.files, this->folder),
+        tags(context.files, this->folder),
+        consumers(context.files, this->folder) {}
 
   TableContext context;
   std::string folder;
@@ -27,6 +31,8 @@ struct TableState {
   mutable SnapshotStore snapshots;
   SchemaStore schemas;
   ManifestStore manifests;
+  mutable TagStore tags;
+  mutable ConsumerStore consumers;
 
   bool HasPrimaryKey() const { return !schema.primary_keys.empty(); }
   /// <table>/<k>=<v>/bucket-<b>

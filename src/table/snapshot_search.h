@@ -1,0 +1,23 @@
+// snapshot_search.h - snapshots by time and by watermark, as Paimon looks for them.
+//
+// Both ascend along a history, so a search halves the range; a snapshot that expires meanwhile
+// counts as one of the old. (SnapshotManager.java, TimeTravelUtil.java)
+#pragma once
+
+#include "table/snapshot_store.h"
+
+namespace millrace {
+
+/// The newest snapshot committed at `time_ms` or before; nullopt when all are later.
+std::optional<Snapshot> SnapshotAtTime(const SnapshotStore& snapshots, int64_t time_ms);
+/// The oldest one committed at `time_ms` or later.
+std::optional<Snapshot> SnapshotSinceTime(const SnapshotStore& snapshots, int64_t time_ms);
+/// The oldest one whose watermark is `watermark` or more.
+std::optional<Snapshot> SnapshotSinceWatermark(const SnapshotStore& snapshots, int64_t watermark);
+/// The newest one whose watermark is `watermark` or less; the oldest that has a watermark, when all
+/// have more.
+std::optional<Snapshot> SnapshotAtWatermark(const SnapshotStore& snapshots, int64_t watermark);
+/// The oldest there is.
+std::optional<Snapshot> EarliestSnapshot(const SnapshotStore& snapshots);
+
+}  // namespace millrace
