@@ -164,6 +164,11 @@ duckdb::InsertionOrderPreservingMap<std::string> Describe(
 
 }  // namespace
 
+const ScanBindData* FindScan(const duckdb::LogicalOperator& node) {
+  if (node.type != duckdb::LogicalOperatorType::LOGICAL_GET) return nullptr;
+  return dynamic_cast<const ScanBindData*>(node.Cast<duckdb::LogicalGet>().bind_data.get());
+}
+
 duckdb::TableFunction MakeScanFunction() {
   duckdb::TableFunction function("millrace_scan", {}, Scan, nullptr, InitScan, InitThread);
   function.projection_pushdown = true;

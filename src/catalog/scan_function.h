@@ -46,6 +46,9 @@ struct ScanBindData : public duckdb::TableFunctionData {
   std::vector<ColumnPredicate> predicates;  // Found by pushdown; pruning only.
 };
 
+/// The bind data of a node that scans a table of ours; nullptr for all others.
+const ScanBindData* FindScan(const duckdb::LogicalOperator& node);
+
 /// The function: projection pushdown; column ids index definition->columns.
 duckdb::TableFunction MakeScanFunction();
 

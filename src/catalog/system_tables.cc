@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "catalog/system_rows.h"
 #include "duckdb/common/string_util.hpp"
+#include "meta/binary_row.h"
 #include "table/scan_start.h"
 
 namespace millrace {
@@ -147,11 +148,6 @@ std::optional<std::pair<std::string, std::string>> SplitSystemName(const std::st
   size_t mark = name.rfind('$');
   if (mark == std::string::npos || mark == 0 || mark + 1 == name.size()) return std::nullopt;
   return std::pair(name.substr(0, mark), name.substr(mark + 1));
-}
-
-bool IsMetadataTable(const std::string& name) {
-  auto split = SplitSystemName(name.substr(0, name.find("$options{")));
-  return split && FindMetadata(Normalise(split->second)) != nullptr;
 }
 
 TableDefinition SystemTableDefinition(const TableDefinition& base, const std::string& name) {

@@ -26,9 +26,6 @@ enum class SystemTableKind : uint8_t {
 /// "t$snapshots" -> "t", "snapshots"; nullopt when the name has no such part.
 std::optional<std::pair<std::string, std::string>> SplitSystemName(const std::string& name);
 
-/// Whether an unqualified name is that of a table's metadata ("t$snapshots").
-bool IsMetadataTable(const std::string& name);
-
 /// The definition of `<base>$<name>`; its options are `base`'s. Throws: Error(kNotFound) with a
 /// near name.
 TableDefinition SystemTableDefinition(const TableDefinition& base, const std::string& name);

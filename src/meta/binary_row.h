@@ -23,8 +23,8 @@ void HashRows(const std::vector<DataType>& types, DataChunk& chunk,
 /// abs(hash % buckets).
 int BucketOf(int32_t hash, int buckets);
 
-/// A value that is not null as Java prints it: `internal` Paimon's internal one (DATE is a number of
-/// days), else cast to a string.
+/// A value that is not null as Java prints it: `internal` Paimon's internal one (DATE is a number
+/// of days), else cast to a string.
 std::string ValueText(const DataType& type, const Value& value, bool internal);
 
 /// "dt=2022-11-22/city=x/" with Paimon's escaping; "" when unpartitioned. The texts follow the

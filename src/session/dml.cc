@@ -2,8 +2,11 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "duckdb/main/prepared_statement.hpp"
+#include "catalog/scan_function.h"
 #include "catalog/system_tables.h"
+#include "duckdb/main/client_config.hpp"
+#include "duckdb/main/prepared_statement.hpp"
+#include "duckdb/planner/logical_operator.hpp"
 #include "session/sql_session.h"
 #include "sql/lexer.h"
 #include "stream/lake_source.h"
@@ -344,11 +347,20 @@ std::unique_ptr<ResultStream> SqlSession::BatchQuery(
 
 // Metadata tables are read as they are now; so is a query without tables.
 bool SqlSession::HasSomethingToFollow(const std::string& duck_sql) {
-  auto names = NewConnection()->GetTableNames(duck_sql);
-  if (names.empty()) return settings_.Changelog();
-  return std::any_of(names.begin(), names.end(), [](const std::string& name) {
-    return !IsMetadataTable(name);
-  });
+  auto connection = NewConnection();
+  duckdb::ClientConfig::GetConfig(*connection->context).enable_optimizer = false;
+  bool any = false, follows = false;
+  std::function<void(const duckdb::LogicalOperator&)> look = [&](const auto& plan) {
+    if (const ScanBindData* scan = FindScan(plan)) {
+      std::string system = SystemTableOf(*scan->definition);
+      any = true;
+      follows =
+          follows || system.empty() || SystemTableKindOf(system) != SystemTableKind::kMetadata;
+    }
+    for (const auto& child : plan.children) look(*child);
+  };
+  look(*connection->ExtractPlan(duck_sql));
+  return any ? follows : settings_.Changelog();
 }
 
 StatementResult SqlSession::Run(const Query& statement) {

@@ -11,9 +11,10 @@ namespace millrace {
 namespace {
 
 const std::vector<std::string> kFirstWords = {
-    "CREATE",  "DROP",   "USE",      "SHOW", "DESCRIBE", "DESC",   "INSERT",   "EXECUTE", "BEGIN",
-    "EXPLAIN", "SET",    "RESET",    "STOP", "SELECT",   "VALUES", "WITH",     "FROM",    "TABLE",
-    "UPDATE",  "DELETE", "TRUNCATE", "CALL", "ALTER",    "COMMIT", "ROLLBACK", "START",   "CANCEL", "VERIFY", "ANALYZE"};
+    "CREATE",   "DROP",    "USE",    "SHOW",   "DESCRIBE", "DESC",   "INSERT", "EXECUTE",
+    "BEGIN",    "EXPLAIN", "SET",    "RESET",  "STOP",     "SELECT", "VALUES", "WITH",
+    "FROM",     "TABLE",   "UPDATE", "DELETE", "TRUNCATE", "CALL",   "ALTER",  "COMMIT",
+    "ROLLBACK", "START",   "CANCEL", "VERIFY", "ANALYZE"};
 
 const std::set<std::string, std::less<>> kOnlyDuckDb = {
     "PRAGMA",  "COPY",    "ATTACH",     "DETACH",     "INSTALL",   "LOAD",

@@ -32,14 +32,9 @@ namespace {
 
 using duckdb::LogicalOperatorType;
 
-const ScanBindData* BindDataOf(const duckdb::LogicalOperator& plan) {
-  if (plan.type != LogicalOperatorType::LOGICAL_GET) return nullptr;
-  return dynamic_cast<const ScanBindData*>(plan.Cast<duckdb::LogicalGet>().bind_data.get());
-}
-
 /// True when the plan's rows never change: it reads no table of ours and no rows of an outer plan.
 bool IsConstant(const duckdb::LogicalOperator& plan) {
-  if (BindDataOf(plan)) return false;
+  if (FindScan(plan)) return false;
   if (plan.type == LogicalOperatorType::LOGICAL_DELIM_GET) return false;
   if (plan.type == LogicalOperatorType::LOGICAL_CTE_REF) return false;
   return std::all_of(plan.children.begin(), plan.children.end(),
@@ -275,7 +270,7 @@ idx_t PlanCompiler::ColumnOf(CompiledPlan::Input& input, idx_t column) {
 }
 
 Operator& PlanCompiler::WalkGet(duckdb::LogicalGet& get) {
-  const ScanBindData& bound = *BindDataOf(get);
+  const ScanBindData& bound = *FindScan(get);
   if (!get.table_filters.filters.empty())
     Refuse("a filter pushed into the scan of " + get.GetName());
   auto& input = result_.inputs[InputOf(bound.definition)];

@@ -15,8 +15,8 @@ using Kind = ScanStart::Kind;
 /// Snapshot i (from 1) adds row i at kBegin + i * 1000, with watermark i * 10 from the second on.
 struct History {
   History() {
-    table =
-        Table::Create(world.context(), "/w/d.db/t", TestDefinition(true, false, {{"bucket", "1"}}));
+    table = Table::Create(world.context(), "/w/d.db/t",
+                          TestDefinition(true, false, {{"bucket", "1"}, {"write-only", "true"}}));
     for (int64_t i = 1; i <= 5; i++) {
       world.clock.SetMs(kBegin + i * 1000);
       auto writer = table->NewWriter("user");

@@ -104,7 +104,7 @@ PublishOutcome SnapshotStore::Publish(const Snapshot& next) {
   // Gone: others have gone on from it so far that it is expired by now.
   if (!there) return PublishOutcome::kPublished;
   // Snapshots expire in order: while the one before is there, the id cannot have been used up.
-  if (next.id > 1 && !files_.Exists(PathOf(next.id - 1)) && ListIds().back() != next.id) {
+  if (next.id > 1 && !files_.Exists(PathOf(next.id - 1)) && Ids().back() != next.id) {
     return PublishOutcome::kOvertaken;
   }
   try {
