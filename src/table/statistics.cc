@@ -143,7 +143,13 @@ int64_t CommitStatistics(const TableState& table, const TableStatistics& statist
       throw;
     }
     try {
-      if (table.snapshots.Publish(next) == PublishOutcome::kPublished) return next.id;
+      PublishOutcome outcome = table.snapshots.Publish(next);
+      if (outcome == PublishOutcome::kPublished) return next.id;
+      if (outcome == PublishOutcome::kOvertaken) {
+        std::optional<Snapshot> newest = table.snapshots.Latest();
+        if (newest && newest->statistics == name) return next.id;  // Others have built on it.
+        table.snapshots.Remove(next.id);
+      }
     } catch (const Error&) {
       std::optional<Snapshot> there = table.snapshots.Find(next.id);
       if (there == next) return next.id;
