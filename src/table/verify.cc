@@ -63,7 +63,7 @@ class TableVerifier {
         continue;
       }
       try {
-        CheckSchema(*table_.schemas.Get(id), id, path);
+        CheckSchema(*SchemaStore(table_.context.files, table_.folder).Get(id), id, path);
       } catch (const Error& error) {
         if (error.code() == ErrorCode::kIo) throw;
         Say(Severity::kError, path, error.text());

@@ -218,7 +218,12 @@ void FileVerifier::Check(const ManifestEntry& entry, bool changelog,
                          std::vector<Finding>& findings) {
   std::string folder = table_.BucketFolder(entry.partition, entry.bucket);
   std::string path = DataFilePath(folder, entry.file);
-  if (!checked_.insert(path).second) return;
+  auto [known, is_new] = checked_.try_emplace(path, entry);
+  ManifestEntry told = entry;
+  told.kind = known->second.kind;
+  told.file.level = known->second.file.level;  // A file may be lifted; all else is told for good.
+  if (!is_new && known->second == told) return;
+  known->second = told;
   size_t before = findings.size();
   CheckFile(path, entry.file.file_size, findings);
   for (const std::string& extra : entry.file.extra_files) {

@@ -2,13 +2,11 @@
 // told of them.
 #pragma once
 
-#include <set>
-
 #include "table/verify.h"
 
 namespace millrace {
 
-/// Checks files once each.
+/// Checks files, once each for what is told of them.
 /// Threads: one at a time. Throws: Error(kIo).
 class FileVerifier {
  public:
@@ -42,7 +40,7 @@ class FileVerifier {
   const TableState& table_;
   const bool full_;
   std::map<std::string, std::map<std::string, int64_t>> listings_;  // Folder -> name -> size.
-  std::set<std::string> checked_;
+  std::map<std::string, ManifestEntry> checked_;                    // By path: what was told of it.
 };
 
 }  // namespace millrace
