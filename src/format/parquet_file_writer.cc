@@ -12,6 +12,7 @@
 #include "format/duck_file_system.h"
 #include "format/leaf_writers.h"
 #include "format/parquet_file.h"
+#include "io/executor.h"
 #include "parquet_writer.hpp"
 
 namespace millrace {
@@ -136,8 +137,18 @@ struct ParquetFileWriter::State {
   std::unique_ptr<duckdb::ParquetWriter> writer;
   std::unique_ptr<duckdb::ColumnDataCollection> buffer;
   duckdb::ColumnDataAppendState append_state;
-  int64_t flushed_rows = 0;
   std::vector<uint32_t> checksums;  // Of all column chunks so far.
+
+  // A full row group is encoded on another thread while the next one fills. Until it is joined the
+  // writer and the file belong to that thread.
+  std::unique_ptr<duckdb::ColumnDataCollection> encoding_rows;
+  std::exception_ptr encoding_error;
+  int64_t encoding_count = 0;
+  int64_t encoding_bytes = 0;
+  int64_t written_rows = 0;  // Of joined row groups, as is this:
+  int64_t written_bytes = 0;
+  std::unique_ptr<Executor> executor;
+  std::unique_ptr<Task> encoding;  // The last: it uses the rest.
 
   template <typename Work>
   auto Guard(const char* doing, Work work) {
@@ -179,9 +190,43 @@ struct ParquetFileWriter::State {
         column_writers[i]->MarkRepetitionRequired();
       }
     }
+    StartBuffer();
+  }
+
+  void StartBuffer() {
     buffer = std::make_unique<duckdb::ColumnDataCollection>(
-        context, storage_types, duckdb::ColumnDataAllocatorType::BUFFER_MANAGER_ALLOCATOR);
+        *connection.context, storage_types,
+        duckdb::ColumnDataAllocatorType::BUFFER_MANAGER_ALLOCATOR);
+    append_state = duckdb::ColumnDataAppendState();
     buffer->InitializeAppend(append_state);
+  }
+
+  /// The buffered rows become a row group, on another thread.
+  void StartRowGroup() {
+    JoinRowGroup();
+    encoding_count = static_cast<int64_t>(buffer->Count());
+    encoding_bytes = static_cast<int64_t>(buffer->SizeInBytes());
+    encoding_rows = std::move(buffer);
+    StartBuffer();
+    if (!executor) executor = MakeThreadExecutor();
+    encoding = executor->Start("encode", [this] {
+      try {
+        EncodeRowGroup(*encoding_rows);
+      } catch (...) {
+        encoding_error = std::current_exception();
+      }
+    });
+  }
+
+  void JoinRowGroup() {
+    if (!encoding) return;
+    encoding->Join();
+    encoding.reset();
+    encoding_rows.reset();
+    written_rows += std::exchange(encoding_count, 0);
+    encoding_bytes = 0;
+    if (encoding_error) std::rethrow_exception(std::exchange(encoding_error, nullptr));
+    written_bytes = static_cast<int64_t>(writer->FileSize());
   }
 
   DataChunk& Convert(DataChunk& chunk) {
@@ -232,18 +277,16 @@ struct ParquetFileWriter::State {
 
   /// ParquetWriter::Flush, but for REQUIRED columns, which it cannot write at the top level: their
   /// definition levels are taken away before pages are laid out.
-  void FlushRowGroup() {
-    if (buffer->Count() == 0) return;
-    flushed_rows += static_cast<int64_t>(buffer->Count());
+  void EncodeRowGroup(duckdb::ColumnDataCollection& rows) {
+    if (rows.Count() == 0) return;
     writer->InitializeSchemaElements();
     duckdb::PreparedRowGroup prepared;
-    prepared.row_group.num_rows = static_cast<int64_t>(buffer->Count());
+    prepared.row_group.num_rows = static_cast<int64_t>(rows.Count());
     prepared.row_group.__isset.file_offset = true;
     for (idx_t first = 0; first < columns.size(); first += kColumnsPerPass) {
-      EncodeColumns(first, std::min<idx_t>(columns.size() - first, kColumnsPerPass), prepared);
+      idx_t count = std::min<idx_t>(columns.size() - first, kColumnsPerPass);
+      EncodeColumns(rows, first, count, prepared);
     }
-    buffer->Reset();
-    buffer->InitializeAppend(append_state);
     writer->FlushRowGroup(prepared);
     ChecksumRowGroup();
   }
@@ -264,7 +307,8 @@ struct ParquetFileWriter::State {
     file_system.SendPending();
   }
 
-  void EncodeColumns(idx_t first, idx_t count, duckdb::PreparedRowGroup& prepared) {
+  void EncodeColumns(duckdb::ColumnDataCollection& rows, idx_t first, idx_t count,
+                     duckdb::PreparedRowGroup& prepared) {
     auto& all = (*writer).*Member(ColumnWritersTag());
     duckdb::vector<duckdb::column_t> ids;
     duckdb::vector<duckdb::unique_ptr<duckdb::ColumnWriterState>> states;
@@ -274,7 +318,7 @@ struct ParquetFileWriter::State {
       states.push_back(all[first + i]->InitializeWriteState(prepared.row_group));
       analyze.push_back(all[first + i]->HasAnalyze() && !columns[first + i].unique);
     }
-    for (DataChunk& chunk : buffer->Chunks(ids)) {
+    for (DataChunk& chunk : rows.Chunks(ids)) {
       for (idx_t i = 0; i < count; i++) {
         if (!analyze[i]) continue;
         all[first + i]->Analyze(*states[i], nullptr, chunk.data[i], chunk.size());
@@ -282,9 +326,9 @@ struct ParquetFileWriter::State {
     }
     for (idx_t i = 0; i < count; i++) {
       if (all[first + i]->HasAnalyze()) all[first + i]->FinalizeAnalyze(*states[i]);
-      states[i]->definition_levels.reserve(buffer->Count());
+      states[i]->definition_levels.reserve(rows.Count());
     }
-    for (DataChunk& chunk : buffer->Chunks(ids)) {
+    for (DataChunk& chunk : rows.Chunks(ids)) {
       for (idx_t i = 0; i < count; i++) {
         all[first + i]->Prepare(*states[i], nullptr, chunk.data[i], chunk.size(), true);
       }
@@ -293,7 +337,7 @@ struct ParquetFileWriter::State {
       if (!all[first + i]->can_have_nulls) states[i]->definition_levels.clear();
       all[first + i]->BeginWrite(*states[i]);
     }
-    for (DataChunk& chunk : buffer->Chunks(ids)) {
+    for (DataChunk& chunk : rows.Chunks(ids)) {
       for (idx_t i = 0; i < count; i++) {
         all[first + i]->Write(*states[i], chunk.data[i], chunk.size());
       }
@@ -356,23 +400,26 @@ void ParquetFileWriter::Write(DataChunk& chunk) {
     state_->buffer->Append(state_->append_state, state_->Convert(chunk));
     if (static_cast<int64_t>(state_->buffer->Count()) >= state_->options.row_group_rows ||
         static_cast<int64_t>(state_->buffer->SizeInBytes()) >= kRowGroupBytesMax) {
-      state_->FlushRowGroup();
+      state_->StartRowGroup();
     }
   });
 }
 
 int64_t ParquetFileWriter::EstimatedSize() const {
-  auto written = static_cast<int64_t>(state_->writer->FileSize());
-  auto buffered = static_cast<int64_t>(state_->buffer->Count());
-  if (buffered == 0) return written;
-  if (state_->flushed_rows > 0) return written + buffered * written / state_->flushed_rows;
-  return written +
-         static_cast<int64_t>(state_->buffer->SizeInBytes()) / 3;  // A guess at the ratio.
+  const State& state = *state_;
+  int64_t waiting = static_cast<int64_t>(state.buffer->Count()) + state.encoding_count;
+  if (waiting == 0) return state.written_bytes;
+  if (state.written_rows > 0) {
+    return state.written_bytes + waiting * state.written_bytes / state.written_rows;
+  }
+  int64_t bytes = static_cast<int64_t>(state.buffer->SizeInBytes()) + state.encoding_bytes;
+  return bytes / 3;  // A guess at the ratio.
 }
 
 int64_t ParquetFileWriter::Finish() {
   return state_->Guard("Finishing", [&] {
-    state_->FlushRowGroup();
+    state_->JoinRowGroup();
+    state_->EncodeRowGroup(*state_->buffer);
     state_->PatchSchema();
     state_->writer->Finalize();
     return state_->file_system.written_bytes();

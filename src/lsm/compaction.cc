@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "lsm/key_batches.h"
 #include "lsm/merge_reader.h"
+#include "meta/binary_row.h"
 
 namespace millrace {
 
@@ -155,7 +156,8 @@ class Task {
     auto function = MakeMergeFunction(options_.merge, layout_, read.fields);
     ReadPlan plan = PlanMerge(layout_, read, function->needed_fields());
     BatchCombiner combiner(plan, *function, layout_, read.fields, /*key_value=*/true);
-    auto batches = MakeKeyBatches(OpenRuns(files, plan, read), plan,
+    ReadPlan above_plan;
+    auto batches = MakeKeyBatches(OpenRuns(files, plan, read, above_plan), plan,
                                   options_.takes_up_above || options_.merge.whole_above_level0);
     ChangelogMaker maker(layout_, plan, options_.changelog,
                          [&](DataChunk& rows) { changelog.Write(rows); });
@@ -164,7 +166,8 @@ class Task {
     merged.Initialize(duckdb::Allocator::DefaultAllocator(), layout_.RowTypes());
     while (batches->Next(batch)) {
       CheckCancelled();
-      combiner.Combine(batch, merged, /*pass_single=*/!options_.takes_up_above);
+      // Rows of a file that stays are told of as they are in it.
+      combiner.Combine(batch, merged, /*pass_single=*/!options_.takes_up_above || !writer);
       if (options_.changelog.kind != CompactionChangelog::kNone) {
         maker.Add(batch, merged, combiner.kinds());
       }
@@ -195,31 +198,55 @@ class Task {
     return false;
   }
 
-  std::vector<RunInput> OpenRuns(const std::vector<DataFileMeta>& files, const ReadPlan& plan,
-                                 const MergeReadOptions& read) const {
-    std::vector<RunInput> runs;
-    auto open = [&](std::vector<DataFileMeta> run, bool lookup_only) {
-      runs.push_back({RunScan(context_, layout_, options_.write.folder, std::move(run), plan, read),
-                      lookup_only});
-    };
-    for (SortedRun& run : PackIntoRuns(files, order_)) open(std::move(run.files), false);
-    if (!options_.takes_up_above) return runs;
-    std::string least, greatest;
+  /// The keys that some files hold.
+  struct KeyRange {
+    std::string least, greatest;               // Comparable.
+    std::string_view least_key, greatest_key;  // As in the files' metadata.
+  };
+
+  KeyRange RangeOf(const std::vector<DataFileMeta>& files) const {
+    KeyRange range;
     for (const DataFileMeta& file : files) {
       std::string min = order_.Normalise(file.min_key), max = order_.Normalise(file.max_key);
-      if (least.empty() || min < least) least = min;
-      if (greatest.empty() || max > greatest) greatest = max;
+      if (range.least_key.empty() || min < range.least) {
+        range.least = min;
+        range.least_key = file.min_key;
+      }
+      if (range.greatest_key.empty() || max > range.greatest) {
+        range.greatest = max;
+        range.greatest_key = file.max_key;
+      }
     }
+    return range;
+  }
+
+  /// `above_plan`: for the files above, without row groups outside of the keys of `files`.
+  std::vector<RunInput> OpenRuns(const std::vector<DataFileMeta>& files, const ReadPlan& plan,
+                                 const MergeReadOptions& read, ReadPlan& above_plan) const {
+    std::vector<RunInput> runs;
+    auto open = [&](std::vector<DataFileMeta> run, const ReadPlan& run_plan, bool lookup_only) {
+      runs.push_back(
+          {RunScan(context_, layout_, options_.write.folder, std::move(run), run_plan, read),
+           lookup_only});
+    };
+    for (SortedRun& run : PackIntoRuns(files, order_)) open(std::move(run.files), plan, false);
+    if (!options_.takes_up_above) return runs;
+    KeyRange range = RangeOf(files);
+    above_plan = plan;
+    using Op = FilePredicate::Op;
+    above_plan.prune.push_back(
+        {plan.key[0], Op::kGreaterEqual, DecodeRow(layout_.KeyTypes(), range.least_key)[0]});
+    above_plan.prune.push_back(
+        {plan.key[0], Op::kLessEqual, DecodeRow(layout_.KeyTypes(), range.greatest_key)[0]});
     std::map<int, std::vector<DataFileMeta>> above;
     for (const DataFileMeta& file : options_.above) {
-      if (order_.Normalise(file.max_key) < least || order_.Normalise(file.min_key) > greatest) {
-        continue;
-      }
-      above[file.level].push_back(file);
+      bool apart = order_.Normalise(file.max_key) < range.least ||
+                   order_.Normalise(file.min_key) > range.greatest;
+      if (!apart) above[file.level].push_back(file);
     }
     for (auto& [level, run] : above) {
       for (SortedRun& sorted : PackIntoRuns(std::move(run), order_)) {
-        open(std::move(sorted.files), true);
+        open(std::move(sorted.files), above_plan, true);
       }
     }
     return runs;

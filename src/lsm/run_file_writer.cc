@@ -38,8 +38,9 @@ struct RunFileWriter::State {
   DataFileNames& names;
   RunWriteOptions options;
   std::vector<FileColumn> columns;
-  std::vector<DataType> covered_types;  // Value columns with statistics.
-  std::vector<idx_t> covered;           // Indexes into layout.fields.
+  std::vector<DataType> covered_types;  // Value columns that may have statistics.
+  std::vector<ColumnStatsMode> covered_modes;
+  std::vector<idx_t> covered;  // Indexes into layout.fields.
   std::vector<std::string> covered_names;
   DataChunk covered_chunk;  // Refers to those columns of the chunk at hand.
   std::vector<DataFileMeta> finished;
@@ -69,6 +70,7 @@ struct RunFileWriter::State {
       covered.push_back(i);
       covered_names.push_back(layout.fields[i].name);
       covered_types.push_back(layout.fields[i].type);
+      covered_modes.push_back(options.stats.empty() ? ColumnStatsMode() : options.stats[i]);
       types.push_back(layout.fields[i].type.ToDuck());
     }
     if (!types.empty()) covered_chunk.InitializeEmpty(types);
@@ -83,7 +85,7 @@ struct RunFileWriter::State {
     if (HasKey()) {
       key_stats = std::make_unique<StatsCollector>(layout.KeyTypes(), kKeyStatsTruncate);
     }
-    value_stats = std::make_unique<StatsCollector>(covered_types, options.stats_truncate);
+    value_stats = std::make_unique<StatsCollector>(covered_types, covered_modes);
     min_key.clear();
     delete_rows = 0;
   }
@@ -156,8 +158,12 @@ struct RunFileWriter::State {
       file.max_key = EncodeRow(layout.KeyTypes(), max_key);
       file.key_stats = key_stats->Finish();
     }
-    file.value_stats = value_stats->Finish();
-    if (covered.size() != layout.fields.size()) file.value_stats_columns = covered_names;
+    std::vector<idx_t> with_stats;
+    file.value_stats = value_stats->FinishDense(with_stats);
+    if (with_stats.size() != layout.fields.size()) {
+      file.value_stats_columns.emplace();
+      for (idx_t i : with_stats) file.value_stats_columns->push_back(covered_names[i]);
+    }
     finished.push_back(file);
     open = false;
   }
@@ -171,6 +177,7 @@ RunFileWriter::RunFileWriter(const LsmContext& context, const KeyValueLayout& la
                        .options = std::move(options),
                        .columns = {},
                        .covered_types = {},
+                       .covered_modes = {},
                        .covered = {},
                        .covered_names = {},
                        .covered_chunk = {},

@@ -8,6 +8,7 @@
 
 #include "io/random.h"
 #include "lsm/key_value.h"
+#include "meta/stats_collector.h"
 
 namespace millrace {
 
@@ -29,7 +30,7 @@ struct RunWriteOptions {
   int level = 0;
   FileSource source = FileSource::kAppend;
   int64_t target_file_bytes = 128 << 20;
-  int stats_truncate = 16;  // < 0: full strings.
+  std::vector<ColumnStatsMode> stats = {};  // Per field; empty: strings cut to 16 characters.
   ParquetWriteOptions parquet = {};
 };
 

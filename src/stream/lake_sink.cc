@@ -24,10 +24,8 @@ class LakeSink : public Sink {
   }
 
   ChangelogType Accepts() const override {
-    if (!table_->HasPrimaryKey()) return ChangelogType::kAppend;
-    auto producer = table_->options().find("changelog-producer");
-    bool keeps_input = producer != table_->options().end() && producer->second == "input";
-    return keeps_input || log_ ? ChangelogType::kFull : ChangelogType::kUpsert;
+    ChangelogType type = table_->InputType();
+    return type == ChangelogType::kUpsert && log_ ? ChangelogType::kFull : type;
   }
   bool ShowsSteps() const override { return log_ != nullptr; }
   // Whether the table's changelog is full, too, is seen at each commit: see kInputFullProperty.
@@ -50,7 +48,8 @@ class LakeSink : public Sink {
   std::string Prepare(int64_t checkpoint) override {
     prepared_ = checkpoint;
     if (empty_ && !log_) return "";
-    Committable committable = writer_->PrepareCommit();
+    Committable committable =
+        options_.batch ? writer_->PrepareCommit() : writer_->PrepareStreamCommit();
     if (log_) committable.log_offsets[0] = log_->EndOffset();
     if (full_) committable.properties[kInputFullProperty] = options_.user;
     if (!options_.batch) {

@@ -276,7 +276,7 @@ class LakeSource : public Source {
   }
 
   static idx_t RowsOf(const Snapshot& snapshot) {
-    if (snapshot.commit_kind == CommitKind::kCompact) return 0;
+    if (snapshot.commit_kind == CommitKind::kCompact && !snapshot.changelog_record_count) return 0;
     return static_cast<idx_t>(std::max<int64_t>(
         0, snapshot.changelog_record_count.value_or(snapshot.delta_record_count)));
   }
@@ -397,6 +397,7 @@ class LakeSource : public Source {
     options.snapshot_id = snapshot;
     options.created_since_ms = input.start.created_since_ms;
     options.columns = input.columns;
+    options.as_stream_start = !bounded_;
     ChangeChunk chunk;
     duckdb::vector<LogicalType> types;
     for (idx_t column : input.columns) types.push_back(input.table->schema().DuckTypes()[column]);

@@ -13,6 +13,7 @@
 #include "table/row_checker.h"
 #include "table/row_router.h"
 #include "table/table_writer.h"
+#include "table/write_options.h"
 
 namespace millrace {
 
@@ -111,12 +112,8 @@ void AppendWriter::Open(Bucket& bucket) {
     }
     Close(*oldest);
   }
-  RunWriteOptions write;
-  write.folder = bucket.folder;
-  write.target_file_bytes = options_.target_file_bytes;
-  write.stats_truncate = options_.stats_truncate;
-  write.parquet = options_.parquet;
-  bucket.file = std::make_unique<RunFileWriter>(table_->lsm(), layout_, names_, std::move(write));
+  bucket.file = std::make_unique<RunFileWriter>(table_->lsm(), layout_, names_,
+                                                DataWriteOptions(*table_, bucket.folder, 0));
   open_++;
 }
 

@@ -16,6 +16,7 @@ bool HasFullInput(const Snapshot& snapshot) {
 
 /// What was written to such tables is not what they hold.
 void RefuseInputOfMerged(const TableState& table) {
+  if (table.parsed.RecordsInCompactions()) return;
   const char* engine = table.parsed.merge.engine == MergeEngine::kAggregation     ? "aggregation"
                        : table.parsed.merge.engine == MergeEngine::kPartialUpdate ? "partial-update"
                        : table.parsed.merge.engine == MergeEngine::kFirstRow      ? "first-row"
@@ -27,6 +28,30 @@ void RefuseInputOfMerged(const TableState& table) {
         table.folder, engine,
         table.parsed.merge.engine == MergeEngine::kFirstRow ? "'lookup'"
                                                             : "'lookup' or 'full-compaction'");
+}
+
+/// The files that tell what `snapshot` changed; `full` as in SnapshotChanges.
+std::vector<ManifestEntry> EntriesOfChanges(const TableState& table, const Snapshot& snapshot,
+                                            bool& full) {
+  bool keyed = table.HasPrimaryKey();
+  if (snapshot.commit_kind == CommitKind::kOverwrite) full = !keyed;
+  bool listed = snapshot.changelog_manifest_list.has_value();
+  if (keyed && table.parsed.RecordsInCompactions()) {
+    if (snapshot.commit_kind != CommitKind::kCompact || !listed) return {};
+    return table.manifests.EntriesOf(*snapshot.changelog_manifest_list);
+  }
+  if (snapshot.commit_kind != CommitKind::kAppend) return {};
+  bool input = keyed && table.parsed.changelog_producer == ChangelogProducer::kInput;
+  std::vector<ManifestEntry> entries;
+  if (!input) {
+    entries = table.manifests.EntriesOf(snapshot.delta_manifest_list);
+  } else if (listed) {
+    entries = table.manifests.EntriesOf(*snapshot.changelog_manifest_list);
+  }
+  if (keyed && (snapshot.delta_record_count != 0 || !entries.empty())) {
+    full = input && HasFullInput(snapshot);
+  }
+  return entries;
 }
 
 }  // namespace
@@ -42,6 +67,10 @@ std::optional<Snapshot> LastWrite(const TableState& table, std::optional<Snapsho
 ChangelogType StreamTypeOf(const TableState& table) {
   if (!table.HasPrimaryKey()) return ChangelogType::kAppend;
   RefuseInputOfMerged(table);
+  if (table.parsed.RecordsInCompactions()) {
+    return table.parsed.merge.engine == MergeEngine::kFirstRow ? ChangelogType::kAppend
+                                                               : ChangelogType::kFull;
+  }
   if (table.parsed.changelog_producer != ChangelogProducer::kInput) return ChangelogType::kUpsert;
   // While the table is empty nobody has promised anything yet.
   std::optional<Snapshot> write = LastWrite(table, table.snapshots.Latest());
@@ -67,19 +96,7 @@ std::optional<SnapshotChanges> PlanSnapshotChanges(const TableState& table, int6
   changes.snapshot_id = id;
   changes.time_ms = snapshot->time_ms;
   changes.properties = snapshot->properties;
-  bool keyed = table.HasPrimaryKey();
-  if (snapshot->commit_kind == CommitKind::kOverwrite) changes.full = !keyed;
-  if (snapshot->commit_kind != CommitKind::kAppend) return changes;
-  bool input = keyed && table.parsed.changelog_producer == ChangelogProducer::kInput;
-  std::vector<ManifestEntry> entries;
-  if (!input) {
-    entries = table.manifests.EntriesOf(snapshot->delta_manifest_list);
-  } else if (snapshot->changelog_manifest_list) {
-    entries = table.manifests.EntriesOf(*snapshot->changelog_manifest_list);
-  }
-  if (keyed && (snapshot->delta_record_count != 0 || !entries.empty())) {
-    changes.full = input && HasFullInput(*snapshot);
-  }
+  std::vector<ManifestEntry> entries = EntriesOfChanges(table, *snapshot, changes.full);
   std::map<std::pair<RowBytes, int>, Split> splits;
   for (ManifestEntry& entry : entries) {
     if (entry.kind != FileKind::kAdd) continue;
@@ -89,9 +106,12 @@ std::optional<SnapshotChanges> PlanSnapshotChanges(const TableState& table, int6
     split.files.push_back(std::move(entry.file));
   }
   for (auto& [name, split] : splits) {
-    std::stable_sort(split.files.begin(), split.files.end(), [](const auto& a, const auto& b) {
-      return a.min_sequence_number < b.min_sequence_number;
-    });
+    // What compactions record is in the order in which they ran.
+    if (!table.parsed.RecordsInCompactions()) {
+      std::stable_sort(split.files.begin(), split.files.end(), [](const auto& a, const auto& b) {
+        return a.min_sequence_number < b.min_sequence_number;
+      });
+    }
     changes.splits.push_back(std::move(split));
   }
   return changes;

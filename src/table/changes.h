@@ -1,7 +1,8 @@
 // changes.h - what single snapshots changed: the streaming read of a table from its files.
 //
-// changelog-producer none: the level-0 files of APPEND snapshots; input: their changelog files.
-// COMPACT snapshots change nothing; OVERWRITE ones are skipped (docs/format.md#scan).
+// changelog-producer none: the level-0 files of APPEND snapshots; input: their changelog files;
+// lookup, full-compaction: the changelog files of COMPACT snapshots. OVERWRITE ones are skipped
+// (docs/format.md#changelogs).
 #pragma once
 
 #include "table/table_state.h"

@@ -39,8 +39,9 @@ TableDefinition FaultDefinition(Options more = {}) {
 
 /// A table with a history and one prepared commit (new rows, their changelog and a compaction).
 struct Prepared {
-  Prepared() {
-    table = Table::Create(world.context(), "w/d.db/t", FaultDefinition());
+  explicit Prepared(const std::string& producer = "input") {
+    table = Table::Create(world.context(), "w/d.db/t",
+                          FaultDefinition({{"changelog-producer", producer}}));
     auto writer = table->NewWriter("u");
     for (int64_t i = 1; i <= 3; i++) {
       batches.push_back(Inserts(i * 10, i * 10 + 15, "v" + std::to_string(i)));
@@ -54,6 +55,25 @@ struct Prepared {
     json = writer->PrepareCommit().ToJson();
     after = Expected(batches);
   }
+
+  /// What a reader of `before` makes of the changes of the commit's compaction.
+  std::vector<std::string> Follow(int64_t snapshot) const {
+    TestModel model;
+    for (size_t i = 0; i + 1 < batches.size(); i++) {
+      for (const TestRow& row : batches[i]) model.Apply(row);
+    }
+    auto changes = table->PlanChanges(snapshot);
+    for (const Split& split : changes->splits) {
+      table->ReadChanges(split, {0, 1, 2}, [&](ChangeChunk& chunk) {
+        for (idx_t i = 0; i < chunk.size(); i++) {
+          model.Apply({chunk.KindOf(i), chunk.rows.GetValue(0, i).GetValue<int64_t>(),
+                       chunk.rows.GetValue(1, i).ToString(), chunk.rows.GetValue(2, i).ToString()});
+        }
+      });
+    }
+    return model.Rows();
+  }
+
   TestWorld world;
   std::shared_ptr<const Table> table;
   std::vector<std::vector<TestRow>> batches;
@@ -85,12 +105,18 @@ idx_t CountOrphanManifests(TestWorld& world, const Table& table) {
 
 TEST_CASE(
     "whichever operation of a commit fails, it is all or nothing, and repeating it finishes it") {
-  for (FaultMode mode : {FaultMode::kBefore, FaultMode::kAfter, FaultMode::kHalf}) {
+  constexpr std::pair<FaultMode, const char*> kRuns[] = {{FaultMode::kBefore, "input"},
+                                                         {FaultMode::kAfter, "input"},
+                                                         {FaultMode::kHalf, "input"},
+                                                         {FaultMode::kBefore, "lookup"},
+                                                         {FaultMode::kHalf, "full-compaction"}};
+  for (auto [mode, producer] : kRuns) {
     int failures = 0;
     for (int fail_at = 0;; fail_at++) {
       CAPTURE(fail_at);
       CAPTURE(static_cast<int>(mode));
-      Prepared prepared;
+      CAPTURE(producer);
+      Prepared prepared(producer);
       FaultyFileSystem faulty(prepared.world.disk, {.fail_at = fail_at, .mode = mode});
       std::optional<int64_t> id;
       try {
@@ -115,6 +141,7 @@ TEST_CASE(
       CHECK(prepared.table->LatestSnapshot()->commit_kind == CommitKind::kCompact);
       CHECK(prepared.table->LatestSnapshot()->id == again);
       CHECK(CountRows(*prepared.table) == prepared.after.size());
+      if (std::string(producer) != "input") CHECK(prepared.Follow(*again) == prepared.after);
       if (mode == FaultMode::kBefore)
         CHECK(CountOrphanManifests(prepared.world, *prepared.table) <=
               5);  // Of an expiry cut short.
@@ -125,9 +152,11 @@ TEST_CASE(
 }
 
 TEST_CASE("a writer whose disk fails leaves the table as it was; a new one goes on") {
+  std::string producer = "input";
   for (int fail_at = 0;; fail_at++) {
     CAPTURE(fail_at);
-    Prepared prepared;
+    CAPTURE(producer);
+    Prepared prepared(producer);
     FaultyFileSystem faulty(prepared.world.disk, {.fail_at = fail_at, .mode = FaultMode::kBefore});
     bool threw = false;
     try {
@@ -143,7 +172,10 @@ TEST_CASE("a writer whose disk fails leaves the table as it was; a new one goes 
     WriteRows(*writer, prepared.batches.back());
     prepared.table->Commit(writer->PrepareCommit(), "u", 4);
     CHECK(ReadRows(*prepared.table) == prepared.after);
-    if (!threw && !faulty.failed()) break;
+    if (threw || faulty.failed()) continue;
+    if (producer == "lookup") break;
+    producer = "lookup";
+    fail_at = -1;
   }
 }
 

@@ -195,6 +195,9 @@ BucketChange BucketFromJson(const Json& json) {
   bucket.changelog_files = FilesFromJson(json.at("changelogFiles"));
   bucket.compact_before = FilesFromJson(json.at("compactBefore"));
   bucket.compact_after = FilesFromJson(json.at("compactAfter"));
+  if (json.contains("compactChangelog")) {
+    bucket.compact_changelog_files = FilesFromJson(json.at("compactChangelog"));
+  }
   GetIndexChanges(json, "index", bucket, bucket.index_changes);
   GetIndexChanges(json, "compactIndex", bucket, bucket.compact_index_changes);
   if (json.contains("hashBase")) json.at("hashBase").get_to(bucket.hash_index_base);
@@ -209,6 +212,9 @@ Json BucketToJson(const BucketChange& bucket) {
                {"changelogFiles", FilesToJson(bucket.changelog_files)},
                {"compactBefore", FilesToJson(bucket.compact_before)},
                {"compactAfter", FilesToJson(bucket.compact_after)}};
+  if (!bucket.compact_changelog_files.empty()) {
+    json["compactChangelog"] = FilesToJson(bucket.compact_changelog_files);
+  }
   PutIndexChanges(json, "index", bucket.index_changes);
   PutIndexChanges(json, "compactIndex", bucket.compact_index_changes);
   if (!bucket.hash_index_base.empty()) json["hashBase"] = bucket.hash_index_base;
@@ -239,9 +245,7 @@ Committable Parse(const Json& json) {
 
 bool Committable::Empty() const {
   for (const BucketChange& bucket : buckets) {
-    if (!bucket.new_files.empty() || !bucket.changelog_files.empty() ||
-        !bucket.compact_before.empty() || !bucket.compact_after.empty() ||
-        !bucket.index_changes.empty() || !bucket.compact_index_changes.empty()) {
+    if (!bucket.Empty()) {
       return false;
     }
   }

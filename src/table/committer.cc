@@ -107,6 +107,9 @@ std::optional<int64_t> Committer::Commit(const Committable& committable, CommitR
     for (const auto& file : bucket.compact_after) {
       compact.delta.push_back(MakeEntry(FileKind::kAdd, bucket, file));
     }
+    for (const auto& file : bucket.compact_changelog_files) {
+      compact.changelog.push_back(MakeEntry(FileKind::kAdd, bucket, file));
+    }
     for (const auto& change : bucket.index_changes) {
       append.prepared_index_changes.push_back(change);
       if (change.index_type == kHashIndex && !bucket.hash_index_base.empty()) {
@@ -120,7 +123,8 @@ std::optional<int64_t> Committer::Commit(const Committable& committable, CommitR
   // Rows that were there before go: as in Paimon, readers of new rows must not take it for an
   // append.
   if (HasVectors(append.prepared_index_changes)) append.kind = CommitKind::kOverwrite;
-  bool has_compact = !compact.delta.empty() || !compact.prepared_index_changes.empty();
+  bool has_compact = !compact.delta.empty() || !compact.changelog.empty() ||
+                     !compact.prepared_index_changes.empty();
   bool has_append = !append.delta.empty() || !append.changelog.empty() ||
                     !append.prepared_index_changes.empty() ||
                     (!has_compact && !committable.Empty());
@@ -162,6 +166,14 @@ void Committer::DeleteInVain(const Part& compact) const {
           DataFilePath(table_.BucketFolder(entry.partition, entry.bucket), entry.file));
     } catch (const Error&) {
       // An orphan: no snapshot names it.
+    }
+  }
+  for (const ManifestEntry& entry : compact.changelog) {
+    try {
+      table_.context.files.Delete(
+          DataFilePath(table_.BucketFolder(entry.partition, entry.bucket), entry.file));
+    } catch (const Error&) {
+      // An orphan too.
     }
   }
 }

@@ -46,9 +46,12 @@ std::vector<IncrementalSplit> PlanChangesBetween(const TableState& table,
             table.folder, range.after, range.upto, id, table.snapshots.EarliestId().value_or(0));
     }
     for (auto& [name, split] : ByBucket(ChangesOf(table, *snapshot, mode))) {
-      std::stable_sort(split.files.begin(), split.files.end(), [](const auto& a, const auto& b) {
-        return a.min_sequence_number < b.min_sequence_number;
-      });
+      // What compactions record is in the order in which they ran.
+      if (!table.parsed.RecordsInCompactions()) {
+        std::stable_sort(split.files.begin(), split.files.end(), [](const auto& a, const auto& b) {
+          return a.min_sequence_number < b.min_sequence_number;
+        });
+      }
       splits.push_back({std::move(split), std::nullopt});
     }
   }

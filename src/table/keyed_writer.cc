@@ -1,52 +1,48 @@
-// keyed_writer.cc - TableWriter of a primary-key table.
+// keyed_writer.cc - TableWriter of a primary-key table: routing, write buffers under one budget,
+// level-0 runs; compactions between them.
 //
 // A cycle lasts from one PrepareCommit to the next. At its first row the writer looks what others
 // have committed, so that sequence numbers go on from there. What it prepared itself but does not
-// see committed yet stays in `pending_`: its sequence numbers count, and its buckets are not
-// compacted again until it is known what became of it (docs/internals/commit.md).
+// see committed yet is in `pending_`. Compactions may go on in the background from one cycle to the
+// next; what they did is part of the commit after they have ended (docs/internals/commit.md).
 #include <algorithm>
-#include <deque>
 #include <set>
 
 #include "base/error.h"
-#include "lsm/compaction.h"
 #include "lsm/write_buffer.h"
 #include "table/bucket_assigner.h"
+#include "table/bucket_compactor.h"
+#include "table/compaction_thread.h"
 #include "table/live_files.h"
+#include "table/pending_commits.h"
 #include "table/row_checker.h"
 #include "table/row_kinds.h"
 #include "table/row_router.h"
 #include "table/table_writer.h"
+#include "table/write_options.h"
 
 namespace millrace {
 
 namespace {
 
-/// A PrepareCommit whose fate is not known yet.
-struct Pending {
-  std::vector<BucketChange> buckets;
-  std::set<std::string> new_names;
-  std::set<std::string> compact_names;
-  bool appended = false;  // Its APPEND snapshot has been seen.
-};
-
 class KeyedWriter : public TableWriter {
  public:
   KeyedWriter(std::shared_ptr<const TableState> table, std::string user)
       : table_(std::move(table)),
-        user_(std::move(user)),
         options_(table_->parsed),
         layout_(table_->Layout()),
-        order_(layout_.KeyTypes()),
         names_(table_->context.random),
+        compactor_(table_, names_),
         assigner_(options_.bucket == -1 ? std::make_unique<BucketAssigner>(*table_) : nullptr),
         router_(table_->schema, options_.bucket, assigner_.get()),
         checker_(table_->schema, table_->folder),
         kinds_(table_->schema, options_, table_->folder),
-        live_(*table_) {}
+        live_(*table_),
+        pending_(std::move(user)) {}
 
   void Write(ChangeChunk& chunk) override;
-  Committable PrepareCommit() override;
+  Committable PrepareCommit() override { return Prepare(/*wait=*/true); }
+  Committable PrepareStreamCommit() override;
   void CompactFully() override { compact_fully_ = true; }
 
  private:
@@ -58,91 +54,69 @@ class KeyedWriter : public TableWriter {
 
   bool KeepsInput() const { return options_.changelog_producer == ChangelogProducer::kInput; }
   void StartCycle();
-  void Observe(const Snapshot& snapshot, const std::vector<ManifestEntry>* delta);
   Bucket& BucketOf(const RowBytes& partition, int bucket);
+  std::unique_ptr<WriteBuffer> NewBuffer(int64_t next_sequence) const;
   int64_t NextSequenceNumber(const std::string& name, const LiveFiles::Bucket* live) const;
   void Route(ChangeChunk& chunk);
-  void DropUpdatePairs(ChangeChunk& chunk, RoutedRows& routed) const;
   void Flush(Bucket& bucket);
-  RunWriteOptions WriteOptions(const Bucket& bucket, const char* prefix) const;
-  void Compact(Bucket& bucket);
-  bool HasLostFiles(const Bucket& bucket, const CompactUnit& unit);
-  bool IsPending(const std::string& name) const;
+
+  Committable Prepare(bool wait);
+  void AddIndexChanges();
+  void AddIdleBuckets(bool full);
+  // Compaction.
+  std::vector<DataFileMeta> FilesOf(const Bucket& bucket) const;
+  void CompactNow(const std::string& name, Bucket& bucket, CompactionEffort effort);
+  void CompactBeside(const std::string& name, Bucket& bucket);
+  void TakeBackground(const std::string& name, Bucket& bucket, bool wait);
+  void HoldRunsDown(const std::string& name, Bucket& bucket);
+  void AddResult(Bucket& bucket, CompactResult result);
+  bool IntervalPassed(const std::string& name);
+  bool HasLostFiles(const Bucket& bucket, const std::vector<DataFileMeta>& files);
 
   const std::shared_ptr<const TableState> table_;
-  const std::string user_;
   const TableOptions& options_;
   const KeyValueLayout layout_;
-  const KeyOrder order_;
   DataFileNames names_;
+  const BucketCompactor compactor_;
   const std::unique_ptr<BucketAssigner> assigner_;  // Of a table with dynamic buckets.
   RowRouter router_;
   RowChecker checker_;
   RowKinds kinds_;
   LiveFiles live_;
-  std::map<std::string, Bucket> buckets_;  // Of this cycle, by BucketName.
-  std::set<std::string> touched_;          // Of all cycles.
-  std::deque<Pending> pending_;
+  PendingCommits pending_;
+  std::map<std::string, Bucket> buckets_;        // Of this cycle, by BucketName.
+  std::set<std::string> touched_;                // Since they were last compacted fully.
+  std::map<std::string, int64_t> optimised_ms_;  // When compaction.optimization-interval began.
   int64_t memory_ = 0;
+  int64_t stream_commits_ = 0;
   bool in_cycle_ = false;
   bool compact_fully_ = false;
+  bool swept_ = false;           // All buckets have been looked at for a full compaction.
+  CompactionThread background_;  // The last: its jobs use the rest.
 };
 
 void KeyedWriter::StartCycle() {
   live_.Advance([this](const Snapshot& snapshot, const std::vector<ManifestEntry>* delta) {
-    Observe(snapshot, delta);
+    pending_.Observe(snapshot, delta);
   });
   if (assigner_) assigner_->StartCycle(live_);
   in_cycle_ = true;
 }
 
-void KeyedWriter::Observe(const Snapshot& snapshot, const std::vector<ManifestEntry>* delta) {
-  if (pending_.empty()) return;
-  if (!delta) {  // History has been cut: whatever was pending is committed or given up.
-    pending_.clear();
-    return;
-  }
-  if (snapshot.commit_user != user_) return;
-  size_t resolved = 0;
-  for (size_t i = 0; i < pending_.size(); i++) {
-    Pending& pending = pending_[i];
-    const std::set<std::string>& names =
-        snapshot.commit_kind == CommitKind::kCompact ? pending.compact_names : pending.new_names;
-    bool is_it = std::any_of(delta->begin(), delta->end(), [&](const ManifestEntry& entry) {
-      return names.contains(entry.file.file_name);
-    });
-    if (!is_it) continue;
-    pending.appended = true;
-    // Commits come in order: an older one that lacks its compaction will never have it.
-    resolved =
-        i + (snapshot.commit_kind == CommitKind::kCompact || pending.compact_names.empty() ? 1 : 0);
-  }
-  pending_.erase(pending_.begin(), pending_.begin() + static_cast<int64_t>(resolved));
-}
-
-bool KeyedWriter::IsPending(const std::string& name) const {
-  for (const Pending& pending : pending_) {
-    for (const BucketChange& change : pending.buckets) {
-      if (BucketName(change.partition, change.bucket) == name) return true;
-    }
-  }
-  return false;
-}
-
 int64_t KeyedWriter::NextSequenceNumber(const std::string& name,
                                         const LiveFiles::Bucket* live) const {
-  int64_t last = -1;
+  int64_t last = pending_.MaxSequenceNumber(name);
   if (live) {
     for (const DataFileMeta& file : live->files) last = std::max(last, file.max_sequence_number);
   }
-  for (const Pending& pending : pending_) {
-    for (const BucketChange& change : pending.buckets) {
-      if (BucketName(change.partition, change.bucket) != name) continue;
-      for (const DataFileMeta& file : change.new_files)
-        last = std::max(last, file.max_sequence_number);
-    }
-  }
   return last + 1;
+}
+
+std::unique_ptr<WriteBuffer> KeyedWriter::NewBuffer(int64_t next_sequence) const {
+  return std::make_unique<WriteBuffer>(
+      layout_, next_sequence,
+      WriteBufferOptions{.merge = options_.merge,
+                         .ignore_update_before = options_.ignore_update_before});
 }
 
 KeyedWriter::Bucket& KeyedWriter::BucketOf(const RowBytes& partition, int bucket) {
@@ -160,37 +134,9 @@ KeyedWriter::Bucket& KeyedWriter::BucketOf(const RowBytes& partition, int bucket
   found.change.partition = partition;
   found.change.bucket = bucket;
   found.change.total_buckets = options_.bucket;
-  found.buffer = std::make_unique<WriteBuffer>(
-      layout_, NextSequenceNumber(name, live),
-      WriteBufferOptions{.merge = options_.merge,
-                         .ignore_update_before = options_.ignore_update_before});
+  found.buffer = NewBuffer(NextSequenceNumber(name, live));
   touched_.insert(name);
   return found;
-}
-
-/// A -U that its own +U follows says nothing new to a table that merges by key.
-void KeyedWriter::DropUpdatePairs(ChangeChunk& chunk, RoutedRows& routed) const {
-  SelectionVector before(routed.count), after(routed.count);
-  std::vector<idx_t> positions;
-  for (idx_t i = 0; i + 1 < routed.count; i++) {
-    idx_t row = routed.rows.get_index(i), next = routed.rows.get_index(i + 1);
-    if (chunk.kinds[row] != RowKind::kUpdateBefore || chunk.kinds[next] != RowKind::kUpdateAfter)
-      continue;
-    before.set_index(positions.size(), row);
-    after.set_index(positions.size(), next);
-    positions.push_back(i);
-  }
-  if (positions.empty()) return;
-  SelectionVector same(positions.size()), different(positions.size());
-  idx_t matched =
-      SelectEqualRows(chunk.rows, layout_.key, before, after, positions.size(), same, different);
-  std::vector<bool> drop(routed.count);
-  for (idx_t i = 0; i < matched; i++) drop[positions[same.get_index(i)]] = true;
-  idx_t kept = 0;
-  for (idx_t i = 0; i < routed.count; i++) {
-    if (!drop[i]) routed.rows.set_index(kept++, routed.rows.get_index(i));
-  }
-  routed.count = kept;
 }
 
 void KeyedWriter::Write(ChangeChunk& chunk) {
@@ -208,18 +154,21 @@ void KeyedWriter::Write(ChangeChunk& chunk) {
   }
   while (memory_ > options_.write_buffer_bytes) {
     Bucket* largest = nullptr;
+    std::string largest_name;
     for (auto& [name, bucket] : buckets_) {
-      if (!bucket.buffer->Empty() && (!largest || bucket.memory > largest->memory))
-        largest = &bucket;
+      if (bucket.buffer->Empty() || (largest && bucket.memory <= largest->memory)) continue;
+      largest = &bucket;
+      largest_name = name;
     }
     if (!largest) break;
     Flush(*largest);
+    if (!options_.write_only) HoldRunsDown(largest_name, *largest);
   }
 }
 
 void KeyedWriter::Route(ChangeChunk& chunk) {
   for (RoutedRows& routed : router_.Route(chunk.rows)) {
-    if (!chunk.kinds.empty() && kinds_.PairsAreRedundant()) DropUpdatePairs(chunk, routed);
+    kinds_.LeaveOutPairs(chunk, layout_.key, routed);
     Bucket& bucket = BucketOf(routed.partition, routed.bucket);
     bucket.buffer->Add(chunk, routed.rows, routed.count);
     int64_t memory = bucket.buffer->MemoryBytes();
@@ -228,20 +177,12 @@ void KeyedWriter::Route(ChangeChunk& chunk) {
   }
 }
 
-RunWriteOptions KeyedWriter::WriteOptions(const Bucket& bucket, const char* prefix) const {
-  RunWriteOptions write;
-  write.folder = table_->BucketFolder(bucket.change.partition, bucket.change.bucket);
-  write.prefix = prefix;
-  write.target_file_bytes = options_.target_file_bytes;
-  write.stats_truncate = options_.stats_truncate;
-  write.parquet = options_.parquet;
-  return write;
-}
-
 void KeyedWriter::Flush(Bucket& bucket) {
   if (bucket.buffer->Empty()) return;
-  RunFileWriter run(table_->lsm(), layout_, names_, WriteOptions(bucket, "data-"));
-  RunFileWriter changelog(table_->lsm(), layout_, names_, WriteOptions(bucket, "changelog-"));
+  std::string folder = table_->BucketFolder(bucket.change.partition, bucket.change.bucket);
+  RunFileWriter run(table_->lsm(), layout_, names_, DataWriteOptions(*table_, folder, 0));
+  RunFileWriter changelog(table_->lsm(), layout_, names_,
+                          ChangelogWriteOptions(*table_, folder, 0));
   try {
     ChunkReceiver merged = [&](DataChunk& rows) { run.Write(rows); };
     if (KeepsInput()) {
@@ -261,116 +202,160 @@ void KeyedWriter::Flush(Bucket& bucket) {
   memory_ -= bucket.memory;
   bucket.memory = bucket.buffer->MemoryBytes();
   memory_ += bucket.memory;
-  if (memory_ >
-      options_.write_buffer_bytes) {  // Empty, but its columns stay allocated: start small.
-    memory_ -= bucket.memory;
-    bucket.buffer = std::make_unique<WriteBuffer>(
-        layout_, bucket.buffer->next_sequence_number(),
-        WriteBufferOptions{.merge = options_.merge,
-                           .ignore_update_before = options_.ignore_update_before});
-    bucket.memory = 0;
-  }
+  if (memory_ <= options_.write_buffer_bytes) return;
+  // Empty, but its columns stay allocated: start small.
+  memory_ -= bucket.memory;
+  bucket.buffer = NewBuffer(bucket.buffer->next_sequence_number());
+  bucket.memory = 0;
 }
 
-/// Whether files of `unit` are no longer in the table, nor made by this cycle.
-bool KeyedWriter::HasLostFiles(const Bucket& bucket, const CompactUnit& unit) {
-  StartCycle();
+/// The bucket's files as this cycle sees them: committed, new, and compacted so far.
+std::vector<DataFileMeta> KeyedWriter::FilesOf(const Bucket& bucket) const {
   const BucketChange& change = bucket.change;
-  std::set<std::string> there;
-  for (const DataFileMeta& file : change.new_files) there.insert(file.file_name);
-  for (const DataFileMeta& file : change.compact_after) there.insert(file.file_name);
-  if (const LiveFiles::Bucket* live = live_.Find(change.partition, change.bucket)) {
-    for (const DataFileMeta& file : live->files) there.insert(file.file_name);
-  }
-  return !std::all_of(unit.files.begin(), unit.files.end(),
-                      [&](const DataFileMeta& file) { return there.contains(file.file_name); });
-}
-
-void KeyedWriter::Compact(Bucket& bucket) {
-  BucketChange& change = bucket.change;
-  std::string name = BucketName(change.partition, change.bucket);
-  if (IsPending(name)) return;
   std::vector<DataFileMeta> files = change.new_files;
   if (const LiveFiles::Bucket* live = live_.Find(change.partition, change.bucket)) {
     files.insert(files.end(), live->files.begin(), live->files.end());
   }
-  if (files.empty()) return;
-  Levels levels(order_, files, options_.level_count);
-  UniversalCompaction strategy(options_.compaction);
-  while (auto unit =
-             compact_fully_ ? UniversalCompaction::PickAll(levels) : strategy.Pick(levels)) {
-    CompactOptions compact;
-    compact.drop_deletes = MayDropDeletes(levels, *unit);
-    compact.max_level = levels.MaxLevel();
-    compact.merge = options_.merge;
-    compact.write = WriteOptions(bucket, "data-");
-    compact.fields_of_schema = [this](int64_t id) { return table_->schemas.Get(id)->fields; };
-    CompactResult result;
-    try {
-      result = millrace::Compact(table_->lsm(), layout_, order_, *unit, names_, compact);
-    } catch (const Error& error) {
-      // Another writer has compacted the same files, and they have expired since.
-      if (error.code() != ErrorCode::kNotFound || !HasLostFiles(bucket, *unit)) throw;
-      return;
-    }
-    levels.Replace(result.before, result.after);
-    for (const DataFileMeta& file : result.before) {
-      auto same = [&](const DataFileMeta& other) {
-        return other.file_name == file.file_name && other.level == file.level;
-      };
-      // What this cycle has compacted already is never committed, unless it was only lifted.
-      if (std::erase_if(change.compact_after, same) == 0) {
-        change.compact_before.push_back(file);
-        continue;
-      }
-      auto named = [&](const DataFileMeta& other) { return other.file_name == file.file_name; };
-      if (std::none_of(change.compact_before.begin(), change.compact_before.end(), named) &&
-          std::none_of(result.after.begin(), result.after.end(), named)) {
-        table_->context.files.Delete(DataFilePath(compact.write.folder, file));
-      }
-    }
-    change.compact_after.insert(change.compact_after.end(), result.after.begin(),
-                                result.after.end());
+  return ApplyCompaction(std::move(files), change.compact_before, change.compact_after);
+}
+
+void KeyedWriter::AddResult(Bucket& bucket, CompactResult result) {
+  BucketChange& change = bucket.change;
+  CompactResult total{std::move(change.compact_before), std::move(change.compact_after),
+                      std::move(change.compact_changelog_files)};
+  BucketCompactor::AddResult(table_->context.files,
+                             table_->BucketFolder(change.partition, change.bucket),
+                             std::move(result), total);
+  change.compact_before = std::move(total.before);
+  change.compact_after = std::move(total.after);
+  change.compact_changelog_files = std::move(total.changelog);
+}
+
+/// Whether some of `files` are no longer in the table, nor made by this cycle.
+bool KeyedWriter::HasLostFiles(const Bucket& bucket, const std::vector<DataFileMeta>& files) {
+  StartCycle();
+  std::set<std::string> there;
+  for (const DataFileMeta& file : FilesOf(bucket)) there.insert(file.file_name);
+  return !std::all_of(files.begin(), files.end(),
+                      [&](const DataFileMeta& file) { return there.contains(file.file_name); });
+}
+
+bool KeyedWriter::IntervalPassed(const std::string& name) {
+  if (!options_.compaction_interval_ms) return false;
+  int64_t now = table_->context.clock.NowMs();
+  auto [since, is_new] = optimised_ms_.try_emplace(name, now);
+  if (!is_new && now - since->second <= *options_.compaction_interval_ms) return false;
+  since->second = now;
+  return true;
+}
+
+void KeyedWriter::CompactNow(const std::string& name, Bucket& bucket, CompactionEffort effort) {
+  TakeBackground(name, bucket, /*wait=*/true);
+  if (pending_.Holds(name)) return;
+  std::vector<DataFileMeta> files = FilesOf(bucket);
+  try {
+    AddResult(bucket, compactor_.Run(bucket.change.partition, bucket.change.bucket, files, effort,
+                                     IntervalPassed(name)));
+  } catch (const Error& error) {
+    // Another writer has compacted the same files, and they have expired since.
+    if (error.code() != ErrorCode::kNotFound || !HasLostFiles(bucket, files)) throw;
   }
 }
 
-Committable KeyedWriter::PrepareCommit() {
+/// Starts what is worth doing in the background, unless something of this bucket is under way.
+void KeyedWriter::CompactBeside(const std::string& name, Bucket& bucket) {
+  TakeBackground(name, bucket, /*wait=*/false);
+  // On top of what is not committed yet nothing is built.
+  if (background_.Has(name) || pending_.Holds(name) || !bucket.change.compact_before.empty()) {
+    return;
+  }
+  std::vector<DataFileMeta> files = FilesOf(bucket);
+  bool interval = IntervalPassed(name);
+  if (!compactor_.HasWork(files, CompactionEffort::kAsNeeded, interval)) return;
+  RowBytes partition = bucket.change.partition;
+  int number = bucket.change.bucket;
+  auto job = [this, partition, number, files, interval](const std::function<bool()>& cancelled) {
+    return compactor_.Run(partition, number, files, CompactionEffort::kAsNeeded, interval,
+                          cancelled);
+  };
+  std::string folder = table_->BucketFolder(partition, number);
+  background_.Start(name, std::move(job), [this, folder](const CompactResult& result) {
+    BucketCompactor::Discard(table_->context.files, folder, result);
+  });
+}
+
+void KeyedWriter::TakeBackground(const std::string& name, Bucket& bucket, bool wait) {
+  try {
+    if (auto result = background_.Take(name, wait)) AddResult(bucket, std::move(*result));
+  } catch (const Error& error) {
+    // Others have compacted these files meanwhile, and they have expired: nothing is lost but work.
+    if (error.code() != ErrorCode::kNotFound) throw;
+  }
+}
+
+/// Back-pressure: more runs than the stop trigger allows are compacted before more are written.
+void KeyedWriter::HoldRunsDown(const std::string& name, Bucket& bucket) {
+  auto limit = static_cast<size_t>(options_.stop_trigger);
+  if (compactor_.RunCount(FilesOf(bucket)) <= limit) return;
+  TakeBackground(name, bucket, /*wait=*/true);
+  if (compactor_.RunCount(FilesOf(bucket)) <= limit) return;
+  CompactNow(name, bucket, CompactionEffort::kAsNeeded);
+}
+
+Committable KeyedWriter::PrepareStreamCommit() {
+  stream_commits_++;
+  return Prepare(/*wait=*/options_.LooksUp() && options_.lookup_wait);
+}
+
+void KeyedWriter::AddIndexChanges() {
+  if (!assigner_) return;
+  for (HashIndexChange& change : assigner_->PrepareCommit()) {
+    BucketChange& bucket = BucketOf(change.partition, change.bucket).change;
+    bucket.index_changes = std::move(change.entries);
+    bucket.hash_index_base = std::move(change.base);
+  }
+}
+
+/// Buckets without rows in this cycle that have something to hand over, or to be compacted.
+void KeyedWriter::AddIdleBuckets(bool full) {
+  std::vector<std::string> names = background_.Ended();
+  for (const auto& [name, live] : live_.buckets()) {
+    bool ended = std::find(names.begin(), names.end(), name) != names.end();
+    if (live.total_buckets != options_.bucket) continue;  // Nothing of ours: it is to be rescaled.
+    if (ended || (full && touched_.contains(name))) BucketOf(live.partition, live.bucket);
+  }
+}
+
+Committable KeyedWriter::Prepare(bool wait) {
   StartCycle();
-  if (compact_fully_ && touched_.empty()) {
+  bool every_commit = stream_commits_ == 0;  // Not a stream: each commit stands for itself.
+  bool full =
+      compact_fully_ || (options_.full_compaction_commits > 0 && !options_.write_only &&
+                         (every_commit || stream_commits_ % options_.full_compaction_commits == 0));
+  // Of a stream the first time also what was left before the writer was there.
+  if (full && (compact_fully_ ? touched_.empty() : !every_commit && !swept_)) {
+    swept_ = true;
     for (const auto& [name, live] : live_.buckets()) {
       if (!live.files.empty()) touched_.insert(name);
     }
   }
   for (auto& [name, bucket] : buckets_) Flush(bucket);
-  if (assigner_) {
-    for (HashIndexChange& change : assigner_->PrepareCommit()) {
-      BucketChange& bucket = BucketOf(change.partition, change.bucket).change;
-      bucket.index_changes = std::move(change.entries);
-      bucket.hash_index_base = std::move(change.base);
-    }
-  }
-  if (compact_fully_) {  // Buckets of earlier cycles too.
-    for (const auto& [name, live] : live_.buckets()) {
-      if (touched_.contains(name)) BucketOf(live.partition, live.bucket);
-    }
-  }
+  AddIndexChanges();
+  AddIdleBuckets(full);
   Committable committable;
-  Pending pending;
   for (auto& [name, bucket] : buckets_) {
-    if (compact_fully_ || !options_.write_only) Compact(bucket);
-    BucketChange& change = bucket.change;
-    if (change.new_files.empty() && change.changelog_files.empty() &&
-        change.compact_before.empty() && change.index_changes.empty()) {
-      continue;
+    if (full) {
+      CompactNow(name, bucket, CompactionEffort::kFull);
+      if (!pending_.Holds(name)) touched_.erase(name);
+    } else if (!options_.write_only && wait) {
+      CompactNow(name, bucket, CompactionEffort::kAsNeeded);
+    } else if (!options_.write_only) {
+      CompactBeside(name, bucket);
+      HoldRunsDown(name, bucket);
     }
-    for (const auto& file : change.new_files) pending.new_names.insert(file.file_name);
-    for (const auto& file : change.compact_before) pending.compact_names.insert(file.file_name);
-    committable.buckets.push_back(std::move(change));
+    if (!bucket.change.Empty()) committable.buckets.push_back(std::move(bucket.change));
   }
-  if (!committable.buckets.empty()) {
-    pending.buckets = committable.buckets;
-    pending_.push_back(std::move(pending));
-  }
+  pending_.Add(committable.buckets);
   buckets_.clear();
   memory_ = 0;
   in_cycle_ = false;

@@ -66,4 +66,31 @@ void RowKinds::Check(const ChangeChunk& chunk) const {
   }
 }
 
+void RowKinds::LeaveOutPairs(ChangeChunk& chunk, const std::vector<idx_t>& key,
+                             RoutedRows& routed) const {
+  if (!pairs_are_redundant_ || chunk.kinds.empty()) return;
+  SelectionVector before(routed.count), after(routed.count);
+  std::vector<idx_t> positions;
+  for (idx_t i = 0; i + 1 < routed.count; i++) {
+    idx_t row = routed.rows.get_index(i), next = routed.rows.get_index(i + 1);
+    if (chunk.kinds[row] != RowKind::kUpdateBefore || chunk.kinds[next] != RowKind::kUpdateAfter) {
+      continue;
+    }
+    before.set_index(positions.size(), row);
+    after.set_index(positions.size(), next);
+    positions.push_back(i);
+  }
+  if (positions.empty()) return;
+  SelectionVector same(positions.size()), different(positions.size());
+  idx_t matched =
+      SelectEqualRows(chunk.rows, key, before, after, positions.size(), same, different);
+  std::vector<bool> drop(routed.count);
+  for (idx_t i = 0; i < matched; i++) drop[positions[same.get_index(i)]] = true;
+  idx_t kept = 0;
+  for (idx_t i = 0; i < routed.count; i++) {
+    if (!drop[i]) routed.rows.set_index(kept++, routed.rows.get_index(i));
+  }
+  routed.count = kept;
+}
+
 }  // namespace millrace

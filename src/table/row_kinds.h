@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/change_chunk.h"
+#include "table/row_router.h"
 #include "table/table_options.h"
 
 namespace millrace {
@@ -16,8 +17,9 @@ class RowKinds {
   void Read(ChangeChunk& chunk);
   /// Refuses -U and -D where no later merge could take them back.
   void Check(const ChangeChunk& chunk) const;
-  /// A -U that its own +U follows says nothing new to this table.
-  bool PairsAreRedundant() const { return pairs_are_redundant_; }
+  /// Leaves out each -U that its own +U follows, where it says nothing new to the table. `key`:
+  /// columns of the primary key.
+  void LeaveOutPairs(ChangeChunk& chunk, const std::vector<idx_t>& key, RoutedRows& routed) const;
 
  private:
   const TableSchema& schema_;

@@ -80,6 +80,15 @@ void PlanKeyedBucket(const ScanPruner& pruner, const KeyOrder& order,
   packer.Finish();
 }
 
+/// The level from which on compactions have told of all rows.
+int LeastRecordedLevel(const TableOptions& options) {
+  if (options.changelog_producer == ChangelogProducer::kLookup) return 1;
+  if (options.changelog_producer == ChangelogProducer::kFullCompaction) {
+    return options.level_count - 1;
+  }
+  return 0;
+}
+
 }  // namespace
 
 std::vector<Split> PlanTableScan(const TableState& table, const ScanOptions& options) {
@@ -117,6 +126,10 @@ std::vector<Split> PlanTableScan(const TableState& table, const ScanOptions& opt
         throw;
       snapshot = next;
     }
+  }
+  if (options.as_stream_start) {
+    int least = LeastRecordedLevel(table.parsed);
+    std::erase_if(live, [&](const ManifestEntry& entry) { return entry.file.level < least; });
   }
   std::map<std::pair<RowBytes, int>, std::vector<ManifestEntry>> buckets;
   for (ManifestEntry& entry : live) {

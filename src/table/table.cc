@@ -1,8 +1,11 @@
 #include "table/table.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "table/changes.h"
 #include "table/committer.h"
+#include "table/compact_table.h"
 #include "table/expire.h"
 #include "table/scan_plan.h"
 #include "table/scan_start.h"
@@ -128,6 +131,25 @@ std::optional<SnapshotChanges> Table::PlanChanges(int64_t id) const {
 void Table::ReadChanges(const Split& split, const std::vector<idx_t>& columns,
                         const ChangeReceiver& receive) const {
   ReadSplitChanges(*state_->table, split, columns, receive);
+}
+
+ChangelogType Table::InputType() const {
+  const TableOptions& options = state_->table->parsed;
+  if (!HasPrimaryKey()) return ChangelogType::kAppend;
+  bool aggregates = std::any_of(
+      options.merge.columns.begin(), options.merge.columns.end(), [](const ColumnMerge& column) {
+        return column.aggregate != Aggregate::kOverwrite && column.aggregate != Aggregate::kKey;
+      });
+  bool keeps_input = options.changelog_producer == ChangelogProducer::kInput;
+  return keeps_input || aggregates ? ChangelogType::kFull : ChangelogType::kUpsert;
+}
+
+std::optional<int64_t> Table::Compact(const CompactRequest& request, const std::string& commit_user,
+                                      int64_t identifier) const {
+  state_->table->CheckSupported("compact");
+  Committable committable = PrepareTableCompaction(state_->table, request);
+  if (committable.Empty()) return std::nullopt;
+  return Commit(committable, commit_user, identifier);
 }
 
 std::unique_ptr<TableWriter> Table::NewWriter(const std::string& commit_user) const {

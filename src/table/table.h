@@ -44,6 +44,9 @@ struct ScanOptions {
   std::optional<int64_t> created_since_ms = {};  // Only files that were made then or later.
   std::vector<idx_t> columns;               // Schema columns wanted, in this order; may be empty.
   std::vector<ColumnPredicate> predicates;  // All hold (AND).
+  /// The state that the changes of later snapshots continue: without what compactions have not
+  /// recorded yet, where changes are what they record.
+  bool as_stream_start = false;
 };
 
 /// A unit of parallel reading: one bucket's files (or a share of them), merged on read.
@@ -73,12 +76,18 @@ struct BucketChange {
   std::vector<DataFileMeta> changelog_files;
   std::vector<DataFileMeta> compact_before;
   std::vector<DataFileMeta> compact_after;
+  std::vector<DataFileMeta> compact_changelog_files;
   /// Index files that come (kAdd) and go (kDelete) with the new files, and with the compaction.
   /// Whatever replaces an index file says so with a kDelete: so a file that somebody else has
   /// replaced meanwhile is noticed.
   std::vector<IndexManifestEntry> index_changes;
   std::vector<IndexManifestEntry> compact_index_changes;
   std::string hash_index_base = {};  // HashIndexState that HASH changes were made for.
+  bool Empty() const {
+    return new_files.empty() && changelog_files.empty() && compact_before.empty() &&
+           compact_after.empty() && compact_changelog_files.empty() && index_changes.empty() &&
+           compact_index_changes.empty();
+  }
 };
 
 /// Everything of one commit, as text for checkpoints (JSON).
@@ -99,6 +108,12 @@ struct CommitReport {
   int lost_races = 0;      // Snapshot ids that others took first.
 };
 
+/// Which buckets Table::Compact looks at, and how far it goes.
+struct CompactRequest {
+  bool full = false;  // All runs to the top level; else what compaction of a writer would do.
+  std::function<bool(const RowBytes& partition)> partitions = nullptr;  // Absent: all.
+};
+
 class Table;
 struct TableState;
 
@@ -112,6 +127,9 @@ class TableWriter {
   virtual void Write(ChangeChunk& chunk) = 0;
   /// Flushes everything to files and says what to commit. The writer goes on after it.
   virtual Committable PrepareCommit() = 0;
+  /// The same for one of many commits of a stream: compactions may go on in the background and be
+  /// part of a later commit.
+  virtual Committable PrepareStreamCommit() { return PrepareCommit(); }
   /// All runs of all touched buckets to the top level, at the next PrepareCommit.
   virtual void CompactFully() = 0;
 };
@@ -160,6 +178,13 @@ class Table {
   void ReadChanges(const Split& split, const std::vector<idx_t>& columns,
                    const ChangeReceiver& receive) const;
 
+  /// The changes that a writer must be given: kFull where old rows count too.
+  ChangelogType InputType() const;
+  /// Compacts committed files, also of a write-only table, and commits that. nullopt: there was
+  /// nothing to do. Throws: Error(kUnsupported) for a table without primary key; Error(kConflict)
+  /// when another compaction came first.
+  std::optional<int64_t> Compact(const CompactRequest& request, const std::string& commit_user,
+                                 int64_t identifier) const;
   /// `commit_user` is stable over restarts of one job.
   std::unique_ptr<TableWriter> NewWriter(const std::string& commit_user) const;
   /// Publishes as one or two snapshots (APPEND, COMPACT). Idempotent by (user, identifier, kind):

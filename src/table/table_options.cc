@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "duckdb/common/string_util.hpp"
 #include "meta/options.h"
+#include "meta/stats_collector.h"
 #include "table/merge_options.h"
 
 namespace millrace {
@@ -34,14 +35,25 @@ std::string LowerText(const Options& options, const std::string& name,
   return StringUtil::Lower(Trimmed(GetString(options, name, fallback)));
 }
 
-int ParseStatsTruncate(const std::string& text) {
-  if (text == "full") return -1;
-  if (text.starts_with("truncate(") && text.ends_with(")")) {
-    int length = 0;
-    auto [end, error] = std::from_chars(text.data() + 9, text.data() + text.size() - 1, length);
-    if (error == std::errc() && length > 0) return length;
+/// "0:lz4,1:zstd"
+std::map<int, std::string> ParsePerLevel(const Options& options, const std::string& name) {
+  std::map<int, std::string> levels;
+  for (const std::string& item : GetList(options, name)) {
+    int level = -1;
+    size_t colon = item.find(':');
+    if (colon != std::string::npos) {
+      auto [end, error] = std::from_chars(item.data(), item.data() + colon, level);
+      if (error != std::errc() || end != item.data() + colon) level = -1;
+    }
+    if (level < 0) {
+      Throw(ErrorCode::kInvalid,
+            "Option '{}' cannot be '{}': expected levels and what they use, such as "
+            "'0:lz4,5:zstd'.",
+            name, options.at(name));
+    }
+    levels[level] = StringUtil::Lower(Trimmed(item.substr(colon + 1)));
   }
-  return 16;  // 'none' and 'counts' ask for less than we write, which does no harm.
+  return levels;
 }
 
 /// An option that changes a table's meaning when it has any other value than `harmless`.
@@ -86,35 +98,47 @@ std::optional<std::string> FindMeaning(const Options& options, const Meaning (&m
 constexpr const char* kRead[] = {"aggregation.remove-record-on-delete",
                                  "bucket",
                                  "bucket-key",
+                                 "changelog-file.compression",
+                                 "changelog-file.prefix",
+                                 "changelog-file.stats-mode",
                                  "changelog-producer",
+                                 "changelog-producer.row-deduplicate",
+                                 "changelog-producer.row-deduplicate-ignore-fields",
                                  "commit.max-retries",
                                  "commit.max-retry-wait",
                                  "commit.min-retry-wait",
                                  "compaction.incremental-size-threshold",
                                  "compaction.max-size-amplification-percent",
+                                 "compaction.optimization-interval",
                                  "compaction.size-ratio",
                                  "compaction.total-size-threshold",
+                                 "data-file.prefix",
                                  "dynamic-bucket.initial-buckets",
                                  "dynamic-bucket.max-buckets",
                                  "dynamic-bucket.target-row-num",
-                                 "file.compression",
-                                 "file.compression.zstd-level",
                                  "fields.default-aggregate-function",
+                                 "file.compression",
+                                 "file.compression.per.level",
+                                 "file.compression.zstd-level",
                                  "file.format",
+                                 "force-lookup",
+                                 "full-compaction.delta-commits",
                                  "ignore-delete",
                                  "ignore-update-before",
                                  "index-file-in-data-file-dir",
                                  "log.system",
+                                 "lookup-wait",
                                  "manifest.full-compaction-threshold-size",
                                  "manifest.merge-min-count",
                                  "manifest.target-file-size",
                                  "merge-engine",
                                  "metadata.stats-mode",
                                  "num-levels",
+                                 "num-sorted-run.compaction-trigger",
+                                 "num-sorted-run.stop-trigger",
                                  "partial-update.remove-record-on-delete",
                                  "partial-update.remove-record-on-sequence-group",
                                  "rowkind.field",
-                                 "num-sorted-run.compaction-trigger",
                                  "consumer-id",
                                  "consumer.expiration-time",
                                  "consumer.ignore-progress",
@@ -191,13 +215,6 @@ std::optional<std::string> FindUnsupported(const TableSchema& schema, const Opti
              "'rowkind.field': the log holds rows as they are written";
     }
   }
-  std::string producer = LowerText(options, "changelog-producer", "none");
-  if (producer != "none" && producer != "input") {
-    return fmt::format(
-        "option 'changelog-producer' = '{}' is not supported yet; use 'input' if what is "
-        "written is a complete change stream, else 'none'",
-        producer);
-  }
   if (bucket == "-2") {
     return "option 'bucket' = '-2' (postponed buckets) is not supported yet; use '-1' (dynamic "
            "buckets) or a fixed number of buckets";
@@ -225,6 +242,36 @@ void ParseDynamicBuckets(const Options& options, TableOptions& parsed) {
 
 }  // namespace
 
+namespace {
+
+void ParseChangelog(const TableSchema& schema, const Options& options, TableOptions& parsed) {
+  std::string producer = GetChoice(options, "changelog-producer", "none",
+                                   {"none", "input", "lookup", "full-compaction"});
+  parsed.changelog_producer = producer == "input"    ? ChangelogProducer::kInput
+                              : producer == "lookup" ? ChangelogProducer::kLookup
+                              : producer == "none"   ? ChangelogProducer::kNone
+                                                     : ChangelogProducer::kFullCompaction;
+  parsed.force_lookup = GetBool(options, "force-lookup", false);
+  parsed.lookup_wait = GetBool(options, "changelog-producer.lookup-wait", true);
+  parsed.lookup_wait = GetBool(options, "lookup-wait", parsed.lookup_wait);
+  bool records_fully = parsed.changelog_producer == ChangelogProducer::kFullCompaction;
+  parsed.full_compaction_commits =
+      static_cast<int>(Number(options, "full-compaction.delta-commits", records_fully ? 1 : 0, 0));
+  if (records_fully) parsed.full_compaction_commits = std::max(parsed.full_compaction_commits, 1);
+  parsed.changelog_row_deduplicate = GetBool(options, "changelog-producer.row-deduplicate", false);
+  constexpr const char* kIgnored = "changelog-producer.row-deduplicate-ignore-fields";
+  std::vector<std::string> ignored = GetList(options, kIgnored);
+  for (idx_t i = 0; i < schema.fields.size(); i++) {
+    if (std::erase(ignored, schema.fields[i].name) == 0) parsed.changelog_compared.push_back(i);
+  }
+  if (!ignored.empty()) {
+    Throw(ErrorCode::kInvalid, "Option '{}' names column '{}', which the table has not.", kIgnored,
+          ignored[0]);
+  }
+}
+
+}  // namespace
+
 TableOptions ParseTableOptions(const TableSchema& schema, const Options& options) {
   bool keyed = !schema.primary_keys.empty();
   TableOptions parsed;
@@ -239,9 +286,7 @@ TableOptions ParseTableOptions(const TableSchema& schema, const Options& options
           "'bucket-key': the columns that choose the bucket.",
           parsed.bucket);
   }
-  if (LowerText(options, "changelog-producer", "none") == "input") {
-    parsed.changelog_producer = ChangelogProducer::kInput;
-  }
+  if (keyed) ParseChangelog(schema, options, parsed);
   parsed.write_only = GetBool(options, "write-only", false);
   if (keyed) {
     parsed.merge = ParseMergeSpec(schema, options);
@@ -255,8 +300,11 @@ TableOptions ParseTableOptions(const TableSchema& schema, const Options& options
       GetMemoryBytes(options, "write-buffer-size", parsed.write_buffer_bytes);
   parsed.target_file_bytes =
       GetMemoryBytes(options, "target-file-size", (keyed ? 128LL : 256LL) << 20);
-  parsed.stats_truncate =
-      ParseStatsTruncate(LowerText(options, "metadata.stats-mode", "truncate(16)"));
+  (void)StatsModes(schema);  // Throws when one is no mode.
+  parsed.data_prefix = GetString(options, "data-file.prefix", parsed.data_prefix);
+  parsed.changelog_prefix = GetString(options, "changelog-file.prefix", parsed.changelog_prefix);
+  parsed.compression_of_level = ParsePerLevel(options, "file.compression.per.level");
+  parsed.changelog_compression = LowerText(options, "changelog-file.compression", "");
   parsed.parquet.compression = LowerText(options, "file.compression", "zstd");
   parsed.parquet.zstd_level =
       static_cast<int>(Number(options, "file.compression.zstd-level", 1, 1));
@@ -271,6 +319,12 @@ TableOptions ParseTableOptions(const TableSchema& schema, const Options& options
   if (options.contains("compaction.incremental-size-threshold")) {
     compaction.incremental_size_threshold =
         GetMemoryBytes(options, "compaction.incremental-size-threshold", 0);
+  }
+  parsed.stop_trigger =
+      static_cast<int>(Number(options, "num-sorted-run.stop-trigger", compaction.trigger + 3, 1));
+  parsed.stop_trigger = std::max(parsed.stop_trigger, compaction.trigger);
+  if (options.contains("compaction.optimization-interval")) {
+    parsed.compaction_interval_ms = GetDurationMs(options, "compaction.optimization-interval", 0);
   }
   parsed.level_count = static_cast<int>(Number(options, "num-levels", compaction.trigger + 1, 2));
   parsed.manifest_target_bytes =

@@ -10,11 +10,16 @@
 
 namespace millrace {
 
-enum class ChangelogProducer : uint8_t { kNone, kInput };
+enum class ChangelogProducer : uint8_t { kNone, kInput, kLookup, kFullCompaction };
 
 struct TableOptions {
   int bucket = -1;
   ChangelogProducer changelog_producer = ChangelogProducer::kNone;
+  bool changelog_row_deduplicate = false;
+  std::vector<idx_t> changelog_compared;  // Columns that make a change, with row-deduplicate.
+  bool force_lookup = false;
+  bool lookup_wait = true;
+  int full_compaction_commits = 0;  // Every so many commits; 0: only when asked for.
   bool write_only = false;
   MergeSpec merge;
   std::vector<idx_t> sequence_fields;  // Columns of the schema.
@@ -23,10 +28,15 @@ struct TableOptions {
   bool ignore_update_before = false;
   int64_t write_buffer_bytes = 256LL << 20;
   int64_t target_file_bytes = 128LL << 20;
-  int stats_truncate = 16;
+  std::string data_prefix = "data-";
+  std::string changelog_prefix = "changelog-";
+  std::map<int, std::string> compression_of_level;
+  std::string changelog_compression;  // Empty: as data files.
   ParquetWriteOptions parquet;
   CompactionOptions compaction;
   int level_count = 6;
+  int stop_trigger = 8;  // More runs of a bucket make the writer wait.
+  std::optional<int64_t> compaction_interval_ms;
   int64_t manifest_target_bytes = 8LL << 20;
   int manifest_merge_min_count = 30;
   int64_t manifest_full_bytes = 16LL << 20;
@@ -43,6 +53,17 @@ struct TableOptions {
   int64_t snapshot_expire_limit = 50;
   int64_t split_target_bytes = 128LL << 20;
   int64_t split_open_bytes = 4LL << 20;
+
+  /// Compactions empty level 0 and take up what lies above (MergeSpec::whole_above_level0).
+  bool LooksUp() const {
+    return changelog_producer == ChangelogProducer::kLookup || force_lookup ||
+           merge.engine == MergeEngine::kFirstRow;
+  }
+  /// The changelog is what compactions record.
+  bool RecordsInCompactions() const {
+    return changelog_producer == ChangelogProducer::kLookup ||
+           changelog_producer == ChangelogProducer::kFullCompaction;
+  }
 };
 
 /// Reads options of a table with `schema`'s keys. Throws: Error(kInvalid) naming option and value.

@@ -1,0 +1,155 @@
+#include "table/bucket_compactor.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "table/write_options.h"
+
+namespace millrace {
+
+namespace {
+
+bool SameFile(const DataFileMeta& a, const DataFileMeta& b) {
+  return a.file_name == b.file_name && a.level == b.level;
+}
+
+void DeleteQuietly(FileSystem& files, const std::string& folder, const DataFileMeta& file) {
+  try {
+    files.Delete(DataFilePath(folder, file));
+  } catch (const Error&) {
+    // An orphan: no snapshot names it.
+  }
+}
+
+}  // namespace
+
+std::vector<DataFileMeta> ApplyCompaction(std::vector<DataFileMeta> files,
+                                          const std::vector<DataFileMeta>& before,
+                                          const std::vector<DataFileMeta>& after) {
+  std::erase_if(files, [&](const DataFileMeta& file) {
+    return std::any_of(before.begin(), before.end(),
+                       [&](const DataFileMeta& gone) { return SameFile(file, gone); });
+  });
+  files.insert(files.end(), after.begin(), after.end());
+  return files;
+}
+
+BucketCompactor::BucketCompactor(std::shared_ptr<const TableState> table, DataFileNames& names)
+    : table_(std::move(table)),
+      layout_(table_->Layout()),
+      order_(layout_.KeyTypes()),
+      names_(names) {}
+
+std::optional<CompactUnit> BucketCompactor::Pick(const Levels& levels, CompactionEffort effort,
+                                                 bool interval_passed) const {
+  if (effort == CompactionEffort::kFull) return UniversalCompaction::PickAll(levels);
+  if (interval_passed && levels.Runs().size() > 1) return UniversalCompaction::PickAll(levels);
+  UniversalCompaction strategy(table_->parsed.compaction);
+  auto unit = strategy.Pick(levels);
+  return unit || !table_->parsed.LooksUp() ? unit : strategy.PickLevel0(levels);
+}
+
+bool BucketCompactor::HasWork(const std::vector<DataFileMeta>& files, CompactionEffort effort,
+                              bool interval_passed) const {
+  if (files.empty()) return false;
+  return Pick(Levels(order_, files, table_->parsed.level_count), effort, interval_passed)
+      .has_value();
+}
+
+size_t BucketCompactor::RunCount(const std::vector<DataFileMeta>& files) const {
+  std::vector<bool> levels(256);
+  size_t runs = 0;
+  for (const DataFileMeta& file : files) {
+    if (file.level > 0 && levels[static_cast<uint8_t>(file.level)]) continue;
+    levels[static_cast<uint8_t>(file.level)] = true;
+    runs++;
+  }
+  return runs;
+}
+
+CompactOptions BucketCompactor::OptionsFor(const RowBytes& partition, int bucket,
+                                           const Levels& levels, const CompactUnit& unit) const {
+  const TableOptions& parsed = table_->parsed;
+  std::string folder = table_->BucketFolder(partition, bucket);
+  CompactOptions options;
+  options.merge = parsed.merge;
+  options.drop_deletes = MayDropDeletes(levels, unit);
+  options.max_level = levels.MaxLevel();
+  options.write = DataWriteOptions(*table_, folder, unit.output_level);
+  options.write_changelog = ChangelogWriteOptions(*table_, folder, unit.output_level);
+  options.fields_of_schema = [table = table_](int64_t id) {
+    return table->schemas.Get(id)->fields;
+  };
+  ChangelogOptions& changelog = options.changelog;
+  changelog.max_level = levels.MaxLevel();
+  changelog.inserts_only = parsed.merge.engine == MergeEngine::kFirstRow;
+  changelog.leaves_out_same = parsed.changelog_row_deduplicate;
+  changelog.compared = parsed.changelog_compared;
+  if (parsed.changelog_producer == ChangelogProducer::kFullCompaction) {
+    changelog.kind = CompactionChangelog::kFullCompaction;
+  } else if (parsed.changelog_producer == ChangelogProducer::kLookup) {
+    changelog.kind = CompactionChangelog::kLookup;
+  }
+  options.takes_up_above = parsed.LooksUp();
+  if (options.takes_up_above) {
+    for (const DataFileMeta& file : levels.Files()) {
+      if (file.level > unit.output_level) options.above.push_back(file);
+    }
+  }
+  return options;
+}
+
+CompactResult BucketCompactor::Run(const RowBytes& partition, int bucket,
+                                   std::vector<DataFileMeta> files, CompactionEffort effort,
+                                   bool interval_passed,
+                                   const std::function<bool()>& cancelled) const {
+  CompactResult total;
+  if (files.empty()) return total;
+  std::string folder = table_->BucketFolder(partition, bucket);
+  Levels levels(order_, files, table_->parsed.level_count);
+  try {
+    while (auto unit = Pick(levels, effort, interval_passed)) {
+      interval_passed = false;
+      CompactResult result = Compact(table_->lsm(), layout_, order_, *unit, names_,
+                                     OptionsFor(partition, bucket, levels, *unit), cancelled);
+      levels.Replace(result.before, result.after);
+      AddResult(table_->context.files, folder, std::move(result), total);
+    }
+  } catch (...) {
+    Discard(table_->context.files, folder, total);
+    throw;
+  }
+  return total;
+}
+
+void BucketCompactor::AddResult(FileSystem& files, const std::string& folder, CompactResult later,
+                                CompactResult& change) {
+  for (const DataFileMeta& file : later.before) {
+    auto same = [&](const DataFileMeta& other) { return SameFile(other, file); };
+    // What this change has made already is never committed, unless it was only lifted.
+    if (std::erase_if(change.after, same) == 0) {
+      change.before.push_back(file);
+      continue;
+    }
+    auto named = [&](const DataFileMeta& other) { return other.file_name == file.file_name; };
+    if (std::none_of(change.before.begin(), change.before.end(), named) &&
+        std::none_of(later.after.begin(), later.after.end(), named)) {
+      DeleteQuietly(files, folder, file);
+    }
+  }
+  change.after.insert(change.after.end(), later.after.begin(), later.after.end());
+  change.changelog.insert(change.changelog.end(), later.changelog.begin(), later.changelog.end());
+}
+
+void BucketCompactor::Discard(FileSystem& files, const std::string& folder,
+                              const CompactResult& result) {
+  for (const DataFileMeta& file : result.after) {
+    bool lifted =
+        std::any_of(result.before.begin(), result.before.end(),
+                    [&](const DataFileMeta& other) { return other.file_name == file.file_name; });
+    if (!lifted) DeleteQuietly(files, folder, file);
+  }
+  for (const DataFileMeta& file : result.changelog) DeleteQuietly(files, folder, file);
+}
+
+}  // namespace millrace

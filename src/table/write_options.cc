@@ -1,0 +1,36 @@
+#include "table/write_options.h"
+
+#include "meta/stats_collector.h"
+
+namespace millrace {
+
+RunWriteOptions DataWriteOptions(const TableState& table, const std::string& folder, int level) {
+  const TableOptions& options = table.parsed;
+  RunWriteOptions write;
+  write.folder = folder;
+  write.prefix = options.data_prefix;
+  write.level = level;
+  write.target_file_bytes = options.target_file_bytes;
+  write.parquet = options.parquet;
+  auto compression = options.compression_of_level.find(level);
+  if (compression != options.compression_of_level.end()) {
+    write.parquet.compression = compression->second;
+  }
+  TableSchema schema = table.schema;  // With hints: they may ask for other statistics.
+  schema.options = table.options;
+  write.stats = StatsModes(schema, level);
+  return write;
+}
+
+RunWriteOptions ChangelogWriteOptions(const TableState& table, const std::string& folder,
+                                      int level) {
+  const TableOptions& options = table.parsed;
+  RunWriteOptions write = DataWriteOptions(table, folder, level);
+  write.prefix = options.changelog_prefix;
+  if (!options.changelog_compression.empty()) {
+    write.parquet.compression = options.changelog_compression;
+  }
+  return write;
+}
+
+}  // namespace millrace
