@@ -1,6 +1,5 @@
 #include "stream/accumulator.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "duckdb/common/types/hugeint.hpp"
@@ -85,12 +84,8 @@ template <typename State>
 class PlainAccumulator : public Accumulator {
  public:
   idx_t Bytes() const override { return sizeof(State); }
-  void Save(StateWriter& writer, const std::vector<uint8_t*>& states) override {
-    for (uint8_t* state : states) writer.Put(*reinterpret_cast<State*>(state));
-  }
-  void Load(StateReader& reader, const std::vector<uint8_t*>& states,
-            const std::vector<uint64_t>&) override {
-    for (uint8_t* state : states) *reinterpret_cast<State*>(state) = reader.Get<State>();
+  RecordParts Parts(idx_t offset) const override {
+    return {RecordPart::Plain(offset, sizeof(State))};
   }
 };
 
@@ -297,292 +292,6 @@ class DoubleSumAccumulator : public PlainAccumulator<DoubleSum> {
   AggregateCall call_;
 };
 
-/// MIN and MAX over inserts only: a flag, then the best value as a packed row of one column.
-class BestAccumulator : public Accumulator {
- public:
-  explicit BestAccumulator(AggregateCall call)
-      : call_(std::move(call)), layout_({call_.argument_type}), store_(8) {}
-  idx_t Bytes() const override { return 8 + layout_.Width(); }
-  void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t*,
-              const int8_t* weights) override {
-    std::vector<Vector*> columns = {argument};
-    batch_.Fill(layout_, columns, count, false);
-    for (idx_t i = 0; i < count; i++) {
-      uint8_t* row = batch_.Row(i);
-      if (weights[i] == 0 || layout_.IsNull(row, 0)) continue;
-      if (weights[i] < 0) ThrowUnknownRow("Computing " + call_.text);
-      Offer(states[i], row);
-    }
-  }
-  void Finalize(uint8_t* const* states, idx_t count, Vector& result) override {
-    std::vector<const uint8_t*> rows(count);
-    for (idx_t i = 0; i < count; i++) rows[i] = states[i][0] ? states[i] + 8 : nullptr;
-    layout_.Gather(0, rows.data(), count, result);
-  }
-  void Drop(uint8_t* state) override {
-    if (state[0]) store_.Release(layout_, state + 8);
-    state[0] = 0;
-  }
-  void Save(StateWriter& writer, const std::vector<uint8_t*>& states) override {
-    std::vector<uint8_t*> rows;
-    for (uint8_t* state : states) {
-      writer.Put(state[0]);
-      if (state[0]) rows.push_back(state + 8);
-    }
-    writer.PutRows(layout_, rows);
-  }
-  void Load(StateReader& reader, const std::vector<uint8_t*>& states,
-            const std::vector<uint64_t>&) override {
-    std::vector<uint8_t*> present;
-    for (uint8_t* state : states) {
-      if (reader.Get<uint8_t>()) present.push_back(state);
-    }
-    reader.GetRows(layout_, [&](idx_t i, uint8_t* row) {
-      if (i >= present.size()) reader.Corrupt("it holds more values than groups");
-      Offer(present[i], row);
-    });
-  }
-  int64_t StateBytes() const override { return store_.Bytes(); }
-  std::string DescribeState() const override { return "best value"; }
-
- private:
-  void Offer(uint8_t* state, const uint8_t* row) {
-    uint8_t* best = state + 8;
-    if (state[0]) {
-      int order = layout_.Compare(row, best, 0);
-      if (call_.kind == AggregateKind::kMin ? order >= 0 : order <= 0) return;
-      store_.Release(layout_, best);
-    }
-    state[0] = 1;
-    memcpy(best, row, layout_.Width());
-    store_.Intern(layout_, best);
-  }
-
-  AggregateCall call_;
-  RowLayout layout_;
-  RowStore store_;
-  RowBatch batch_;
-};
-
-/// MIN and MAX with deletes: all values of the group counted in one table, a lazy heap per group.
-class OrderedAccumulator : public Accumulator {
- public:
-  explicit OrderedAccumulator(AggregateCall call)
-      : call_(std::move(call)),
-        values_(RowLayout({LogicalType::UBIGINT, call_.argument_type}), sizeof(Counted)) {}
-  idx_t Bytes() const override { return 8; }  // 1 + the index of the group's heap; 0: none.
-  void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t* groups,
-              const int8_t* weights) override {
-    Vector ids(LogicalType::UBIGINT, reinterpret_cast<data_ptr_t>(const_cast<uint64_t*>(groups)));
-    std::vector<Vector*> columns = {&ids, argument};
-    batch_.Fill(values_.Layout(), columns, count, true);
-    for (idx_t i = 0; i < count; i++) {
-      if (i + 8 < count) values_.Prefetch(batch_.HashOf(i + 8));
-      uint8_t* row = batch_.Row(i);
-      if (weights[i] == 0 || values_.Layout().IsNull(row, 1)) continue;
-      Change(states[i], row, batch_.HashOf(i), weights[i]);
-    }
-  }
-  void Finalize(uint8_t* const* states, idx_t count, Vector& result) override {
-    std::vector<const uint8_t*> rows(count, nullptr);
-    for (idx_t i = 0; i < count; i++) {
-      uint64_t index = *reinterpret_cast<uint64_t*>(states[i]);
-      if (index) rows[i] = Top(heaps_[index - 1]);
-    }
-    values_.Layout().Gather(1, rows.data(), count, result);
-  }
-  void Drop(uint8_t* state) override {
-    auto& index = *reinterpret_cast<uint64_t*>(state);
-    if (!index) return;
-    Heap& heap = heaps_[index - 1];
-    for (uint8_t* row : heap.rows) values_.Erase(row);
-    heap = Heap();
-    free_heaps_.push_back(index - 1);
-    index = 0;
-  }
-  void Save(StateWriter& writer, const std::vector<uint8_t*>& states) override {
-    std::vector<uint8_t*> rows;
-    for (uint8_t* state : states) {
-      uint64_t index = *reinterpret_cast<uint64_t*>(state);
-      uint64_t live = 0;
-      if (index) {
-        for (uint8_t* row : heaps_[index - 1].rows) {
-          if (Count(row).count == 0) continue;
-          rows.push_back(row);
-          live++;
-        }
-      }
-      writer.Put(live);
-    }
-    writer.PutRows(values_.Layout(), rows);
-    for (uint8_t* row : rows) writer.Put(Count(row).count);
-  }
-  void Load(StateReader& reader, const std::vector<uint8_t*>& states,
-            const std::vector<uint64_t>& groups) override {
-    std::vector<idx_t> owners;
-    for (idx_t i = 0; i < states.size(); i++) {
-      auto live = reader.Get<uint64_t>();
-      for (uint64_t k = 0; k < live; k++) owners.push_back(i);
-    }
-    std::vector<uint8_t*> rows;
-    reader.GetRows(values_.Layout(), [&](idx_t i, uint8_t* row) {
-      if (i >= owners.size()) reader.Corrupt("it holds more values than groups");
-      memcpy(const_cast<uint8_t*>(values_.Layout().ValueAt(row, 0)), &groups[owners[i]], 8);
-      bool created;
-      uint8_t* value = values_.FindOrCreate(row, values_.Layout().Hash(row), created);
-      rows.push_back(value);
-      Insert(HeapOf(states[owners[i]]), value);
-    });
-    for (uint8_t* row : rows) Count(row).count = reader.Get<int64_t>();
-  }
-  int64_t StateBytes() const override {
-    return values_.Bytes() + static_cast<int64_t>(values_.Size() * sizeof(uint8_t*));
-  }
-  std::string DescribeState() const override { return "ordered values"; }
-
- private:
-  struct Counted {
-    int64_t count;
-    int64_t in_heap;
-  };
-  struct Heap {
-    std::vector<uint8_t*> rows;
-    idx_t dead = 0;
-  };
-
-  Counted& Count(uint8_t* row) const { return values_.Payload<Counted>(row); }
-  /// "a comes after b", as the heap algorithms want it: the best value is on top.
-  auto Worse() const {
-    bool minimum = call_.kind == AggregateKind::kMin;
-    return [this, minimum](const uint8_t* a, const uint8_t* b) {
-      int order = values_.Layout().Compare(a, b, 1);
-      return minimum ? order > 0 : order < 0;
-    };
-  }
-  Heap& HeapOf(uint8_t* state) {
-    auto& index = *reinterpret_cast<uint64_t*>(state);
-    if (!index) {
-      if (free_heaps_.empty()) {
-        heaps_.emplace_back();
-        index = heaps_.size();
-      } else {
-        index = free_heaps_.back() + 1;
-        free_heaps_.pop_back();
-      }
-    }
-    return heaps_[index - 1];
-  }
-  void Insert(Heap& heap, uint8_t* row) {
-    Count(row).in_heap = 1;
-    heap.rows.push_back(row);
-    std::push_heap(heap.rows.begin(), heap.rows.end(), Worse());
-  }
-  void Change(uint8_t* state, const uint8_t* row, uint64_t hash, int64_t weight) {
-    bool created;
-    uint8_t* value = values_.FindOrCreate(row, hash, created);
-    Counted& counted = Count(value);
-    Heap& heap = HeapOf(state);
-    if (counted.count == 0 && counted.in_heap) heap.dead--;
-    counted.count += weight;
-    if (counted.count < 0) ThrowUnknownRow("Computing " + call_.text);
-    if (!counted.in_heap) Insert(heap, value);
-    if (counted.count == 0 && ++heap.dead * 2 > heap.rows.size() + 32) Compact(heap);
-  }
-  void Compact(Heap& heap) {
-    idx_t kept = 0;
-    for (uint8_t* row : heap.rows) {
-      if (Count(row).count == 0) {
-        values_.Erase(row);
-      } else {
-        heap.rows[kept++] = row;
-      }
-    }
-    heap.rows.resize(kept);
-    heap.dead = 0;
-    std::make_heap(heap.rows.begin(), heap.rows.end(), Worse());
-  }
-  const uint8_t* Top(Heap& heap) {
-    while (!heap.rows.empty() && Count(heap.rows.front()).count == 0) {
-      std::pop_heap(heap.rows.begin(), heap.rows.end(), Worse());
-      values_.Erase(heap.rows.back());
-      heap.rows.pop_back();
-      heap.dead--;
-    }
-    return heap.rows.empty() ? nullptr : heap.rows.front();
-  }
-
-  AggregateCall call_;
-  RowTable values_;
-  std::deque<Heap> heaps_;
-  std::vector<uint64_t> free_heaps_;
-  RowBatch batch_;
-};
-
-/// DISTINCT before another accumulator: lets through the first of equal values and the last to
-/// leave.
-class DistinctAccumulator : public Accumulator {
- public:
-  DistinctAccumulator(AggregateCall call, std::unique_ptr<Accumulator> inner)
-      : call_(std::move(call)),
-        inner_(std::move(inner)),
-        values_(RowLayout({LogicalType::UBIGINT, call_.argument_type}, true), sizeof(int64_t)) {}
-  idx_t Bytes() const override { return inner_->Bytes(); }
-  void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t* groups,
-              const int8_t* weights) override {
-    Vector ids(LogicalType::UBIGINT, reinterpret_cast<data_ptr_t>(const_cast<uint64_t*>(groups)));
-    std::vector<Vector*> columns = {&ids, argument};
-    batch_.Fill(values_.Layout(), columns, count, true);
-    passed_.assign(count, 0);
-    for (idx_t i = 0; i < count; i++) {
-      if (i + 8 < count) values_.Prefetch(batch_.HashOf(i + 8));
-      if (weights[i] == 0 || values_.Layout().IsNull(batch_.Row(i), 1)) continue;
-      bool created;
-      uint8_t* row = values_.FindOrCreate(batch_.Row(i), batch_.HashOf(i), created);
-      auto& seen = values_.Payload<int64_t>(row);
-      if (seen == 0) passed_[i] = 1;
-      seen += weights[i];
-      if (seen < 0) ThrowUnknownRow("Computing " + call_.text);
-      if (seen == 0) {
-        passed_[i] = -1;
-        values_.Erase(row);
-      }
-    }
-    inner_->Update(argument, count, states, groups, passed_.data());
-  }
-  void Finalize(uint8_t* const* states, idx_t count, Vector& result) override {
-    inner_->Finalize(states, count, result);
-  }
-  void Drop(uint8_t* state) override { inner_->Drop(state); }
-  void Save(StateWriter& writer, const std::vector<uint8_t*>& states) override {
-    inner_->Save(writer, states);
-    std::vector<uint8_t*> rows;
-    values_.ForEach([&](uint8_t* row) { rows.push_back(row); });
-    writer.PutRows(values_.Layout(), rows);
-    for (uint8_t* row : rows) writer.Put(values_.Payload<int64_t>(row));
-  }
-  void Load(StateReader& reader, const std::vector<uint8_t*>& states,
-            const std::vector<uint64_t>& groups) override {
-    inner_->Load(reader, states, groups);
-    std::vector<uint8_t*> rows;
-    reader.GetRows(values_.Layout(), [&](idx_t, uint8_t* row) {
-      bool created;
-      rows.push_back(values_.FindOrCreate(row, values_.Layout().Hash(row), created));
-    });
-    for (uint8_t* row : rows) values_.Payload<int64_t>(row) = reader.Get<int64_t>();
-  }
-  int64_t StateBytes() const override { return values_.Bytes() + inner_->StateBytes(); }
-  std::string DescribeState() const override {
-    return "distinct values, " + inner_->DescribeState();
-  }
-
- private:
-  AggregateCall call_;
-  std::unique_ptr<Accumulator> inner_;
-  RowTable values_;
-  RowBatch batch_;
-  std::vector<int8_t> passed_;
-};
-
 bool IsExactNumber(const LogicalType& type) {
   return type.IsIntegral()
              ? type.id() != LogicalTypeId::UHUGEINT
@@ -648,7 +357,8 @@ std::optional<AggregateCall> NativeAggregate(const duckdb::BoundAggregateExpress
   return std::nullopt;
 }
 
-std::unique_ptr<Accumulator> Accumulator::Make(const AggregateCall& call, bool append_only) {
+std::unique_ptr<Accumulator> Accumulator::Make(StateArena& arena, const AggregateCall& call,
+                                               bool append_only) {
   std::unique_ptr<Accumulator> made;
   switch (call.kind) {
     case AggregateKind::kCountAll:
@@ -657,8 +367,7 @@ std::unique_ptr<Accumulator> Accumulator::Make(const AggregateCall& call, bool a
       break;
     case AggregateKind::kMin:
     case AggregateKind::kMax:
-      if (append_only) return std::make_unique<BestAccumulator>(call);
-      return std::make_unique<OrderedAccumulator>(call);
+      return MakeOrdered(arena, call, append_only);
     default:
       if (IsFloat(call.argument_type)) {
         made = std::make_unique<DoubleSumAccumulator>(call);
@@ -667,7 +376,7 @@ std::unique_ptr<Accumulator> Accumulator::Make(const AggregateCall& call, bool a
       }
   }
   if (!call.distinct) return made;
-  return std::make_unique<DistinctAccumulator>(call, std::move(made));
+  return MakeDistinct(arena, call, std::move(made));
 }
 
 }  // namespace millrace

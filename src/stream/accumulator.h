@@ -3,8 +3,8 @@
 //
 // count, sum and avg are linear: a change adds its weight times its value. Integers and decimals
 // sum in 128 bits, exactly; DOUBLE sums are compensated (Neumaier) with NaN and infinities counted
-// aside. min and max keep a multiset of the group's values and a heap over it that drops dead
-// values when they reach the top; over inserts only they keep the best value alone.
+// aside. min and max keep a multiset of the group's values and a heap over it; over inserts only
+// they keep the best value alone.
 #pragma once
 
 #include "stream/operator.h"
@@ -37,7 +37,8 @@ std::optional<AggregateCall> NativeAggregate(const duckdb::BoundAggregateExpress
 class Accumulator {
  public:
   virtual ~Accumulator() = default;
-  static std::unique_ptr<Accumulator> Make(const AggregateCall& call, bool append_only);
+  static std::unique_ptr<Accumulator> Make(StateArena& arena, const AggregateCall& call,
+                                           bool append_only);
 
   /// Bytes in the group's row, a multiple of 8.
   virtual idx_t Bytes() const = 0;
@@ -49,12 +50,23 @@ class Accumulator {
   virtual void Finalize(uint8_t* const* states, idx_t count, Vector& result) = 0;
   /// The group is gone.
   virtual void Drop(uint8_t*) {}
-  virtual void Save(StateWriter& writer, const std::vector<uint8_t*>& states) = 0;
-  /// `states` are zeroed and in the order of Save; `groups` their ids.
-  virtual void Load(StateReader& reader, const std::vector<uint8_t*>& states,
-                    const std::vector<uint64_t>& groups) = 0;
+
+  /// What is stored of its part of a group's row, when that begins at `offset` of the row.
+  virtual RecordParts Parts(idx_t offset) const = 0;
+  /// The part has been read; its strings are in foreign memory yet.
+  virtual void Loaded(uint8_t*) {}
+  /// What it keeps outside of the groups' rows. Load comes after all groups; `state_of` gives this
+  /// accumulator's part of the group with that id, nullptr when there is none.
+  virtual void Save(StateWriter&) {}
+  virtual void Load(StateReader&, const std::function<uint8_t*(uint64_t id)>& /*state_of*/) {}
   virtual int64_t StateBytes() const { return 0; }
   virtual std::string DescribeState() const = 0;
 };
+
+/// min and max, and DISTINCT before another accumulator (ordered_accumulator.cc).
+std::unique_ptr<Accumulator> MakeOrdered(StateArena& arena, const AggregateCall& call,
+                                         bool append_only);
+std::unique_ptr<Accumulator> MakeDistinct(StateArena& arena, const AggregateCall& call,
+                                          std::unique_ptr<Accumulator> inner);
 
 }  // namespace millrace

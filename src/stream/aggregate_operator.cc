@@ -16,13 +16,42 @@ void InitializeChunk(DataChunk& chunk, const duckdb::vector<LogicalType>& types)
   if (!types.empty()) chunk.Initialize(duckdb::Allocator::DefaultAllocator(), types);
 }
 
+/// Finds groups by their ids, while state is loaded.
+class GroupsById {
+ public:
+  explicit GroupsById(StateArena& arena)
+      : ids_(arena, RowLayout({LogicalType::UBIGINT}), sizeof(uint8_t*)), row_(ids_.Layout().Width()) {
+    RowLayout::MarkLive(row_.data());
+  }
+  void Add(uint64_t id, uint8_t* group) {
+    bool created;
+    uint64_t hash = Pack(id);
+    ids_.Payload<uint8_t*>(ids_.FindOrCreate(row_.data(), hash, created)) = group;
+  }
+  uint8_t* Find(uint64_t id) {
+    uint64_t hash = Pack(id);
+    uint8_t* found = ids_.Find(row_.data(), hash);
+    return found ? ids_.Payload<uint8_t*>(found) : nullptr;
+  }
+
+ private:
+  uint64_t Pack(uint64_t id) {
+    memcpy(const_cast<uint8_t*>(ids_.Layout().ValueAt(row_.data(), 0)), &id, sizeof(id));
+    return ids_.Layout().Hash(row_.data());
+  }
+
+  RowTable ids_;
+  std::vector<uint8_t> row_;
+};
+
 }  // namespace
 
-AggregateOperator::AggregateOperator(duckdb::ClientContext& context, Plan plan)
-    : Operator({}),
+AggregateOperator::AggregateOperator(duckdb::ClientContext& context, StateArena& arena, Plan plan)
+    : Operator({}, &arena),
       plan_(std::move(plan)),
       keys_(context, std::move(plan_.groups)),
-      arguments_(context, std::move(plan_.arguments)) {
+      arguments_(context, std::move(plan_.arguments)),
+      touched_(arena) {
   duckdb::vector<LogicalType> types = plan_.group_types;
   for (auto& type : ResultTypes(plan_.calls)) types.push_back(type);
   for (idx_t i = 0; i < plan_.groupings.size(); i++) types.push_back(LogicalType::BIGINT);
@@ -31,7 +60,6 @@ AggregateOperator::AggregateOperator(duckdb::ClientContext& context, Plan plan)
   InitializeChunk(argument_chunk_, arguments_.Types());
   InitializeChunk(results_, ResultTypes(plan_.calls));
   results_layout_ = RowLayout(ResultTypes(plan_.calls));
-  result_strings_ = std::make_unique<RowStore>();
   out_.Initialize(Types());
 }
 
@@ -39,13 +67,13 @@ ChangelogType AggregateOperator::Start(const std::vector<ChangelogType>& inputs)
   append_only_ = inputs[0] == ChangelogType::kAppend;
   idx_t offset = sizeof(Head);
   for (auto& call : plan_.calls) {
-    accumulators_.push_back(Accumulator::Make(call, append_only_));
+    accumulators_.push_back(Accumulator::Make(*arena_, call, append_only_));
     state_offsets_.push_back(offset);
     offset += accumulators_.back()->Bytes();
   }
   emitted_offset_ = offset;
   offset += results_layout_.Width();
-  groups_ = std::make_unique<RowTable>(RowLayout(keys_.Types(), true), offset);
+  groups_ = std::make_unique<RowTable>(*arena_, RowLayout(keys_.Types(), true), offset);
   return ChangelogType::kFull;
 }
 
@@ -68,7 +96,7 @@ void AggregateOperator::Push(idx_t, ChangeChunk& chunk) {
     ids_[i] = head.id;
     if (!head.touched) {
       head.touched = 1;
-      touched_.push_back(rows_[i]);
+      touched_.Add(rows_[i]);
     }
   }
   states_.resize(count);
@@ -97,23 +125,21 @@ void AggregateOperator::Update(idx_t call, idx_t count) {
 void AggregateOperator::EnsureGlobalGroup() {
   if (!plan_.always_one_row || groups_->Size() > 0) return;
   std::vector<uint8_t> row(groups_->Layout().Width());
+  RowLayout::MarkLive(row.data());
   bool created;
   uint8_t* group = groups_->FindOrCreate(row.data(), groups_->Layout().Hash(row.data()), created);
   HeadOf(group).id = next_id_++;
   HeadOf(group).touched = 1;
-  touched_.push_back(group);
+  touched_.Add(group);
 }
 
 void AggregateOperator::EndStep() {
   EnsureGlobalGroup();
-  for (idx_t start = 0; start < touched_.size(); start += kGroupsAtOnce) {
-    EmitGroups(touched_.data() + start, std::min(kGroupsAtOnce, touched_.size() - start));
+  for (idx_t start = 0, count; start < touched_.size(); start += count) {
+    uint8_t** groups = touched_.Stretch(start, kGroupsAtOnce, count);
+    EmitGroups(groups, count);
   }
-  if (touched_.capacity() > 1 << 16) {
-    std::vector<uint8_t*>().swap(touched_);
-  } else {
-    touched_.clear();
-  }
+  touched_.Clear();
 }
 
 void AggregateOperator::EmitGroups(uint8_t** groups, idx_t count) {
@@ -166,11 +192,11 @@ void AggregateOperator::EmitGroups(uint8_t** groups, idx_t count) {
   for (idx_t i = 0; i < count; i++) {
     Head& head = HeadOf(groups[i]);
     head.touched = 0;
-    result_strings_->Release(results_layout_, EmittedOf(groups[i]));
+    groups_->Strings().Release(results_layout_, EmittedOf(groups[i]));
     head.emitted = head.rows > 0 || plan_.always_one_row;
     if (head.emitted) {
       memcpy(EmittedOf(groups[i]), fresh_.Row(i), results_layout_.Width());
-      result_strings_->Intern(results_layout_, EmittedOf(groups[i]));
+      groups_->Strings().Intern(results_layout_, EmittedOf(groups[i]));
     } else {
       for (idx_t call = 0; call < plan_.calls.size(); call++) {
         accumulators_[call]->Drop(StateOf(groups[i], call));
@@ -193,27 +219,30 @@ std::string AggregateOperator::DescribeState() const {
   return text;
 }
 
+/// A group's row: its key, its head, what the accumulators keep in it, the results last emitted.
+RecordParts AggregateOperator::Parts() const {
+  idx_t payload = groups_->Layout().Width();
+  RecordParts parts = {RecordPart::Columns(groups_->Layout()),
+                       RecordPart::Plain(payload, sizeof(Head)),
+                       RecordPart::Columns(results_layout_, payload + emitted_offset_)};
+  for (idx_t call = 0; call < plan_.calls.size(); call++) {
+    for (RecordPart& part : accumulators_[call]->Parts(payload + state_offsets_[call])) {
+      parts.push_back(part);
+    }
+  }
+  return parts;
+}
+
 void AggregateOperator::Save(StateWriter& writer) {
   MILLRACE_CHECK(touched_.empty());
   writer.PutTypes(keys_.Types());
   writer.PutTypes(results_layout_.Types());
   writer.Put(static_cast<uint8_t>(append_only_));
   writer.Put(next_id_);
-  std::vector<uint8_t*> groups;
-  groups_->ForEach([&](uint8_t* group) { groups.push_back(group); });
-  writer.PutRows(groups_->Layout(), groups);
-  std::vector<uint8_t*> emitted;
-  for (uint8_t* group : groups) {
-    writer.Put(HeadOf(group).rows);
-    writer.Put(HeadOf(group).id);
-    emitted.push_back(EmittedOf(group));
-  }
-  writer.PutRows(results_layout_, emitted);
-  for (idx_t call = 0; call < plan_.calls.size(); call++) {
-    std::vector<uint8_t*> states;
-    for (uint8_t* group : groups) states.push_back(StateOf(group, call));
-    accumulators_[call]->Save(writer, states);
-  }
+  writer.BeginRecords(Parts());
+  groups_->ForEach([&](uint8_t* group) { writer.Add(group); });
+  writer.EndRecords();
+  for (auto& accumulator : accumulators_) accumulator->Save(writer);
 }
 
 void AggregateOperator::Load(StateReader& reader) {
@@ -223,33 +252,35 @@ void AggregateOperator::Load(StateReader& reader) {
     reader.Corrupt("an input was append-only then and is not now, or the reverse");
   }
   next_id_ = reader.Get<uint64_t>();
-  std::vector<uint8_t*> groups;
-  reader.GetRows(groups_->Layout(), [&](idx_t, uint8_t* row) {
-    bool created;
-    groups.push_back(groups_->FindOrCreate(row, groups_->Layout().Hash(row), created));
-  });
-  std::vector<uint64_t> ids;
-  for (uint8_t* group : groups) {
-    Head& head = HeadOf(group);
-    head.rows = reader.Get<int64_t>();
-    head.id = reader.Get<uint64_t>();
-    head.emitted = 1;
-    ids.push_back(head.id);
-  }
-  reader.GetRows(results_layout_, [&](idx_t i, uint8_t* row) {
-    if (i >= groups.size()) reader.Corrupt("it holds more results than groups");
-    memcpy(EmittedOf(groups[i]), row, results_layout_.Width());
-    result_strings_->Intern(results_layout_, EmittedOf(groups[i]));
+  RecordParts parts = Parts();
+  GroupsById by_id(*arena_);
+  reader.GetRecords(parts, [&](RecordBlock& block) {
+    for (idx_t i = 0; i < block.count; i++) {
+      bool created;
+      uint8_t* key = block.Row(0, i);
+      uint8_t* group = groups_->FindOrCreate(key, groups_->Layout().Hash(key), created);
+      for (idx_t p = 1; p < parts.size(); p++) {
+        memcpy(group + parts[p].offset, block.Row(p, i), parts[p].Width());
+      }
+      groups_->Strings().Intern(results_layout_, EmittedOf(group));
+      for (idx_t call = 0; call < plan_.calls.size(); call++) {
+        accumulators_[call]->Loaded(StateOf(group, call));
+      }
+      by_id.Add(HeadOf(group).id, group);
+    }
+    arena_->Balance();
   });
   for (idx_t call = 0; call < plan_.calls.size(); call++) {
-    std::vector<uint8_t*> states;
-    for (uint8_t* group : groups) states.push_back(StateOf(group, call));
-    accumulators_[call]->Load(reader, states, ids);
+    accumulators_[call]->Load(reader, [&](uint64_t id) -> uint8_t* {
+      uint8_t* group = by_id.Find(id);
+      return group ? StateOf(group, call) : nullptr;
+    });
+    arena_->Balance();
   }
 }
 
 int64_t AggregateOperator::StateBytes() const {
-  int64_t bytes = groups_->Bytes() + result_strings_->Bytes();
+  int64_t bytes = groups_->Bytes();
   for (auto& accumulator : accumulators_) bytes += accumulator->StateBytes();
   return bytes;
 }

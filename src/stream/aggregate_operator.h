@@ -24,7 +24,7 @@ class AggregateOperator : public Operator {
     std::vector<int64_t> groupings;  // Values of GROUPING().
     bool always_one_row = false;
   };
-  AggregateOperator(duckdb::ClientContext& context, Plan plan);
+  AggregateOperator(duckdb::ClientContext& context, StateArena& arena, Plan plan);
 
   void Push(idx_t port, ChangeChunk& chunk) override;
   void EndStep() override;
@@ -39,9 +39,9 @@ class AggregateOperator : public Operator {
  private:
   struct Head {
     int64_t rows;
-    uint64_t id;
-    uint8_t touched;
-    uint8_t emitted;
+    uint64_t id : 62;
+    uint64_t touched : 1;
+    uint64_t emitted : 1;
   };
   Head& HeadOf(uint8_t* group) const { return groups_->Payload<Head>(group); }
   uint8_t* StateOf(uint8_t* group, idx_t call) const {
@@ -53,6 +53,7 @@ class AggregateOperator : public Operator {
   void Update(idx_t call, idx_t count);
   void EmitGroups(uint8_t** groups, idx_t count);
   void EnsureGlobalGroup();
+  RecordParts Parts() const;
 
   Plan plan_;
   Evaluator keys_;
@@ -64,8 +65,7 @@ class AggregateOperator : public Operator {
   std::vector<idx_t> state_offsets_;
   idx_t emitted_offset_ = 0;
   RowLayout results_layout_;
-  std::unique_ptr<RowStore> result_strings_;
-  std::vector<uint8_t*> touched_;
+  RowList touched_;
   uint64_t next_id_ = 1;
   bool append_only_ = false;
 

@@ -12,6 +12,21 @@ namespace {
 constexpr int kFormatVersion = 2;
 constexpr const char* kRecordFile = "job.json";
 
+class FileStateInput : public StateInput {
+ public:
+  explicit FileStateInput(std::unique_ptr<RandomAccessFile> file) : file_(std::move(file)) {}
+  size_t Read(char* buffer, size_t size) override {
+    auto length = std::min(static_cast<int64_t>(size), file_->Size() - at_);
+    file_->ReadAt(at_, buffer, length);
+    at_ += length;
+    return static_cast<size_t>(length);
+  }
+
+ private:
+  const std::unique_ptr<RandomAccessFile> file_;
+  int64_t at_ = 0;
+};
+
 class FolderStateStore : public StateStore {
  public:
   FolderStateStore(FileSystem& files, std::string prefix)
@@ -26,9 +41,9 @@ class FolderStateStore : public StateStore {
     open_.at(key)->Close();
     open_.erase(key);
   }
-  std::optional<std::string> Get(const std::string& key) override {
-    if (!files_.Exists(prefix_ + key)) return std::nullopt;
-    return files_.Read(prefix_ + key);
+  std::unique_ptr<StateInput> Open(const std::string& key) override {
+    if (!files_.Exists(prefix_ + key)) return nullptr;
+    return std::make_unique<FileStateInput>(files_.OpenForRead(prefix_ + key));
   }
 
  private:

@@ -49,8 +49,11 @@ TEST_CASE("A checkpoint is read back, the newest wins, older ones are forgotten"
     state->Close("operator");
     folder.Publish(Sample(id));
     CheckEqual(*folder.Latest(), Sample(id));
-    CHECK(folder.State(id, 0)->Get("operator") == "bytes");
-    CHECK_FALSE(folder.State(id, 0)->Get("other"));
+    char bytes[16];
+    auto input = folder.State(id, 0)->Open("operator");
+    CHECK(std::string(bytes, input->Read(bytes, 3)) == "byt");
+    CHECK(std::string(bytes, input->Read(bytes, 16)) == "es");
+    CHECK_FALSE(folder.State(id, 0)->Open("other"));
   }
   CHECK_FALSE(files.Exists("/jobs/j/checkpoint-2/metadata.json"));
 }

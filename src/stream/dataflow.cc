@@ -6,6 +6,7 @@
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
 #include "duckdb/planner/logical_operator_visitor.hpp"
+#include "stream/keyed_operators.h"
 #include "stream/multiset_operators.h"
 #include "stream/plan_compiler.h"
 
@@ -47,14 +48,17 @@ bool AsksClocks(duckdb::LogicalOperator& plan) {
 class CompiledDataflow : public Dataflow {
  public:
   CompiledDataflow(duckdb::ClientContext& context, const std::string& sql, DataflowOptions options)
-      : context_(context.shared_from_this()), options_(std::move(options)) {
+      : context_(context.shared_from_this()),
+        options_(std::move(options)),
+        own_memory_(options_.memory ? nullptr : std::make_unique<StateMemory>()),
+        arena_(options_.memory ? *options_.memory : *own_memory_) {
     BoundPlan bound = BindStreamingPlan(context, sql);
     names_ = bound.names;
     types_ = bound.types;
     bool asks_clocks = AsksClocks(*bound.root);
     // Some functions ask for a transaction when their state is made.
     context.RunFunctionInTransaction(
-        [&] { plan_ = PlanCompiler(context).Compile(std::move(bound.root)); });
+        [&] { plan_ = PlanCompiler(context, arena_).Compile(std::move(bound.root)); });
     for (auto& input : plan_.inputs) inputs_.push_back(input.table);
     for (idx_t column : options_.sink_key) MILLRACE_CHECK(column < types_.size());
     std::string text = "v1;" + sql;
@@ -88,6 +92,7 @@ class CompiledDataflow : public Dataflow {
     PushConstants();
     entries_[index]->Push(0, chunk);
     top_->SetReceiver(nullptr);
+    arena_.Balance();
   }
 
   void EndStep(const ChangeReceiver& out) override {
@@ -96,6 +101,7 @@ class CompiledDataflow : public Dataflow {
     PushConstants();
     for (auto& op : plan_.operators) op->EndStep();
     top_->SetReceiver(nullptr);
+    arena_.Balance();
   }
 
   void Save(StateStore& store) override {
@@ -108,18 +114,20 @@ class CompiledDataflow : public Dataflow {
       StateWriter writer(store, Key(i), fingerprint_);
       plan_.operators[i]->Save(writer);
       writer.Finish();
+      arena_.Balance();
     }
   }
 
   void Load(StateStore& store) override {
-    // Which operators there are is known after Start; until then the bytes wait.
-    auto head = store.Get("dataflow");
+    // Which operators there are is known after Start; until then the files wait, opened.
+    auto head = store.Open("dataflow");
     if (!head)
       Throw(ErrorCode::kCorrupt, "Loading the state of the query: there is none in the checkpoint");
-    StateReader reader(*head, fingerprint_, "the query");
+    StateReader reader(std::move(head), fingerprint_, "the query");
     constants_pushed_ = reader.Get<uint8_t>();
+    reader.Finish();
     for (idx_t i = 0; i < plan_.operators.size() + 8; i++) {
-      if (auto bytes = store.Get(Key(i))) loaded_[i] = std::move(*bytes);
+      if (auto input = store.Open(Key(i))) loaded_[i] = std::move(input);
     }
     if (started_) ApplyLoad();
   }
@@ -155,7 +163,7 @@ class CompiledDataflow : public Dataflow {
             input.table.definition->path.ToString());
     }
     auto normaliser =
-        std::make_unique<KeyedOperator>(input.entry->Types(), input.key, true, "NORMALISE");
+        std::make_unique<NormaliseOperator>(arena_, input.entry->Types(), input.key);
     input.entry->AddInput(*normaliser);
     entries_.back() = normaliser.get();
     normaliser->type = ChangelogType::kUpsert;
@@ -197,7 +205,7 @@ class CompiledDataflow : public Dataflow {
     bool append = top_->type == ChangelogType::kAppend;
     if (!fits) {
       if (top_->ordered && append) return;  // Blind upserts: every row goes on, in order.
-      return Top(std::make_unique<KeyedOperator>(types_, sink_key, false, "SINK KEY"));
+      return Top(std::make_unique<SinkKeyOperator>(arena_, types_, sink_key));
     }
     if (top_->ordered || append) return;
     bool same_key =
@@ -213,7 +221,7 @@ class CompiledDataflow : public Dataflow {
         if (!key || candidate.size() < key->size()) key = candidate;
       }
     }
-    Top(std::make_unique<ConsolidateOperator>(types_, key));
+    Top(std::make_unique<ConsolidateOperator>(arena_, types_, key));
   }
 
   void Top(std::unique_ptr<Operator> op) {
@@ -237,7 +245,7 @@ class CompiledDataflow : public Dataflow {
   }
 
   void ApplyLoad() {
-    for (auto& [index, bytes] : loaded_) {
+    for (auto& [index, input] : loaded_) {
       if (index >= plan_.operators.size() || !plan_.operators[index]->HasState()) {
         Throw(ErrorCode::kCorrupt,
               "Loading the state of the query: the plan has no operator {}; an input changed its "
@@ -246,8 +254,10 @@ class CompiledDataflow : public Dataflow {
               index);
       }
       auto& op = *plan_.operators[index];
-      StateReader reader(std::move(bytes), fingerprint_, op.Describe());
+      StateReader reader(std::move(input), fingerprint_, op.Describe());
       op.Load(reader);
+      reader.Finish();
+      arena_.Balance();
     }
     for (idx_t i = 0; i < plan_.operators.size(); i++) {
       if (plan_.operators[i]->HasState() && !loaded_.count(i)) {
@@ -271,6 +281,8 @@ class CompiledDataflow : public Dataflow {
 
   duckdb::shared_ptr<duckdb::ClientContext> context_;
   DataflowOptions options_;
+  const std::unique_ptr<StateMemory> own_memory_;
+  StateArena arena_;  // Before the operators, whose state lies in it.
   duckdb::vector<std::string> names_;
   duckdb::vector<LogicalType> types_;
   CompiledPlan plan_;
@@ -279,7 +291,7 @@ class CompiledDataflow : public Dataflow {
       entries_;  // Where chunks of each input go in: the table or its normaliser.
   Operator* top_ = nullptr;
   std::string fingerprint_;
-  std::map<idx_t, std::string> loaded_;
+  std::map<idx_t, std::unique_ptr<StateInput>> loaded_;
   bool started_ = false;
   bool constants_pushed_ = false;
 };

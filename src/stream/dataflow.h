@@ -16,6 +16,16 @@ class LogicalOperator;
 
 namespace millrace {
 
+class StateMemory;
+
+/// One stored value, read from front to back.
+class StateInput {
+ public:
+  virtual ~StateInput() = default;
+  /// How many bytes there were, fewer than `size` only at the end.
+  virtual size_t Read(char* buffer, size_t size) = 0;
+};
+
 /// Operator state as named byte strings; the checkpoint owns where they lie. Our own versioned
 /// formats.
 class StateStore {
@@ -25,8 +35,8 @@ class StateStore {
   virtual void Append(const std::string& key, std::string_view bytes) = 0;
   /// The value is whole and durable.
   virtual void Close(const std::string& key) = 0;
-  /// nullopt when there is none.
-  virtual std::optional<std::string> Get(const std::string& key) = 0;
+  /// nullptr when there is none. May be read after the store has gone.
+  virtual std::unique_ptr<StateInput> Open(const std::string& key) = 0;
 };
 
 /// In a fingerprint, stands before the time zone that the results depend on.
@@ -38,6 +48,8 @@ struct DataflowOptions {
   std::vector<idx_t> sink_key;
   /// The sink needs -U rows / order: otherwise they may be left out of upserts.
   bool sink_needs_old_rows = true;
+  /// Where state lies; null: in memory of its own, without a limit.
+  StateMemory* memory = nullptr;
 };
 
 /// A running query: owns its operators and their state, refers to no catalog entry.

@@ -33,13 +33,24 @@ class MemoryStore : public StateStore {
  public:
   void Append(const std::string& key, std::string_view bytes) override { bytes_[key] += bytes; }
   void Close(const std::string&) override {}
-  std::optional<std::string> Get(const std::string& key) override {
+  std::unique_ptr<StateInput> Open(const std::string& key) override {
     auto found = bytes_.find(key);
-    return found == bytes_.end() ? std::nullopt : std::optional(found->second);
+    return found == bytes_.end() ? nullptr : std::make_unique<Input>(found->second);
   }
   std::map<std::string, std::string>& All() { return bytes_; }
 
  private:
+  struct Input : StateInput {
+    explicit Input(std::string value) : bytes(std::move(value)) {}
+    size_t Read(char* buffer, size_t size) override {
+      size = std::min(size, bytes.size() - at);
+      memcpy(buffer, bytes.data() + at, size);
+      at += size;
+      return size;
+    }
+    std::string bytes;
+    size_t at = 0;
+  };
   std::map<std::string, std::string> bytes_;
 };
 

@@ -24,8 +24,8 @@ constexpr const char* kNames[] = {"INNER", "LEFT", "RIGHT", "FULL", "SEMI", "ANT
 
 }  // namespace
 
-JoinOperator::JoinOperator(duckdb::ClientContext& context, Plan plan)
-    : Operator({}),
+JoinOperator::JoinOperator(duckdb::ClientContext& context, StateArena& arena, Plan plan)
+    : Operator({}, &arena),
       plan_(std::move(plan)),
       residual_(context, OneCondition(std::move(plan_.residual))) {
   sides_[0].keys = std::make_unique<Evaluator>(context, std::move(plan_.left_keys));
@@ -54,7 +54,27 @@ JoinOperator::JoinOperator(duckdb::ClientContext& context, Plan plan)
   sides_[0].preserved =
       plan_.kind == JoinKind::kLeft || plan_.kind == JoinKind::kFull || OneSided();
   sides_[1].preserved = plan_.kind == JoinKind::kRight || plan_.kind == JoinKind::kFull;
-  keys_ = std::make_unique<RowTable>(RowLayout(sides_[0].keys->Types(), true), sizeof(KeyHead));
+  keys_ = std::make_unique<RowTable>(arena, RowLayout(sides_[0].keys->Types(), true),
+                                     ByKey() ? sizeof(KeyHead) : offsetof(KeyHead, total));
+}
+
+void JoinOperator::LayOut(Side& side, bool left) {
+  idx_t at = side.layout.Width() + sizeof(uint8_t*);
+  auto take = [&](idx_t& offset, bool needed) {
+    if (!needed) return;
+    offset = at;
+    at += sizeof(int64_t);
+  };
+  take(side.previous_at, !side.append_only);
+  take(side.count_at, !side.append_only);
+  take(side.matches_at, OneSided() ? left && !ByKey() : side.preserved);
+  take(side.unknown_at, HasMark() && left && !ByKey());
+  if (side.append_only) {
+    side.plain = std::make_unique<RowStore>(*arena_, at);
+    side.strings = std::make_unique<StringStore>(*arena_);
+  } else {
+    side.rows = std::make_unique<RowTable>(*arena_, side.layout, at - side.layout.Width());
+  }
 }
 
 ChangelogType JoinOperator::Start(const std::vector<ChangelogType>& inputs) {
@@ -63,11 +83,7 @@ ChangelogType JoinOperator::Start(const std::vector<ChangelogType>& inputs) {
     Side& side = sides_[i];
     side.append_only = inputs[i] == ChangelogType::kAppend;
     all_append = all_append && side.append_only;
-    if (side.append_only) {
-      side.plain = std::make_unique<RowStore>(side.layout.Width() + sizeof(RowHead));
-    } else {
-      side.rows = std::make_unique<RowTable>(side.layout, sizeof(RowHead));
-    }
+    LayOut(side, i == 0);
   }
   bool keeps_append = plan_.kind == JoinKind::kInner || plan_.kind == JoinKind::kSemi;
   return all_append && keeps_append ? ChangelogType::kAppend : ChangelogType::kFull;
@@ -127,7 +143,7 @@ bool JoinOperator::DropUnchanged(idx_t port, ChangeChunk& chunk) {
 
 void JoinOperator::Probe(idx_t port, ChangeChunk& chunk) {
   idx_t count = chunk.size(), other = 1 - port;
-  bool by_key = OneSided() && residual_.Empty();
+  bool by_key = ByKey();
   row_matches_.assign(count, 0);
   if (HasMark()) row_unknown_.assign(count, 0);
   bool next_to_each_other = residual_.Empty() && !by_key;
@@ -140,7 +156,7 @@ void JoinOperator::Probe(idx_t port, ChangeChunk& chunk) {
       continue;
     }
     if (!NullKey(key)) {
-      for (uint8_t* row = HeadOf(key).first[other]; row; row = RowOf(other, row).next) {
+      for (uint8_t* row = HeadOf(key).first[other]; row; row = Next(other, row)) {
         if (next_to_each_other) {
           Matched(port, i, row, weight, false);
         } else {
@@ -163,45 +179,49 @@ void JoinOperator::ProbeOneSidedByKey(idx_t port, idx_t i, uint8_t* key, int64_t
   bool null_key = NullKey(key);
   if (port == 0) {
     const uint8_t* row = sides_[0].row_batch.Row(i);
-    if (HasMark()) return Out(row, nullptr, weight, Mark(key, nullptr));
-    if (Shown(null_key ? 0 : head.total[1])) Out(row, nullptr, weight);
+    if (HasMark()) return Out(row, nullptr, weight, MarkOfKey(key));
+    if (Shown(null_key ? 0 : head.total)) Out(row, nullptr, weight);
     return;
   }
   // The right side's totals count at once: rows of one chunk see each other.
   bool total_was = right_total_ > 0, nulls_was = right_nulls_ > 0;
-  uint8_t before = HasMark() ? Mark(key, nullptr) : 0;
-  int64_t old_total = head.total[1];
-  head.total[1] += weight;
+  uint8_t before = HasMark() ? MarkOfKey(key) : 0;
+  int64_t old_total = head.total;
+  head.total += weight;
   right_total_ += weight;
   if (null_key) right_nulls_ += weight;
-  if (head.total[1] < 0) ThrowUnknownRow(Describe());
-  if (!null_key && (old_total > 0) != (head.total[1] > 0)) {
-    uint8_t after = HasMark() ? Mark(key, nullptr) : 0;
-    for (uint8_t* row = head.first[0]; row; row = RowOf(0, row).next) {
+  if (head.total < 0) ThrowUnknownRow(Describe());
+  if (!null_key && (old_total > 0) != (head.total > 0)) {
+    uint8_t after = HasMark() ? MarkOfKey(key) : 0;
+    for (uint8_t* row = head.first[0]; row; row = Next(0, row)) {
+      int64_t count = Count(0, row);
       if (HasMark()) {
-        ChangeMark(row, before, after, RowOf(0, row).count);
+        ChangeMark(row, before, after, count);
       } else {
-        Out(row, nullptr, Shown(head.total[1]) ? RowOf(0, row).count : -RowOf(0, row).count);
+        Out(row, nullptr, Shown(head.total) ? count : -count);
       }
     }
   }
   if (HasMark() && (total_was != (right_total_ > 0) || nulls_was != (right_nulls_ > 0))) {
     // The key at hand is settled only if its own mark came from a partner.
-    if (!null_key && (old_total > 0) != (head.total[1] > 0)) {
-      int64_t keep = head.total[1];
-      head.total[1] = 1;  // Already shown with its new mark: leave it out.
+    if (!null_key && (old_total > 0) != (head.total > 0)) {
+      int64_t keep = head.total;
+      head.total = 1;  // Already shown with its new mark: leave it out.
       RefreshMarks(total_was, nulls_was);
-      head.total[1] = keep;
+      head.total = keep;
     } else {
       RefreshMarks(total_was, nulls_was);
     }
   }
 }
 
-uint8_t JoinOperator::Mark(uint8_t* key, const RowHead* row) const {
-  if (!residual_.Empty()) return row->matches > 0 ? kTrue : row->unknown > 0 ? kUnknown : kFalse;
+uint8_t JoinOperator::MarkOfRow(int64_t matches, int64_t unknown) {
+  return matches > 0 ? kTrue : unknown > 0 ? kUnknown : kFalse;
+}
+
+uint8_t JoinOperator::MarkOfKey(uint8_t* key) const {
   if (NullKey(key)) return right_total_ > 0 ? kUnknown : kFalse;
-  if (HeadOf(key).total[1] > 0) return kTrue;
+  if (HeadOf(key).total > 0) return kTrue;
   return right_nulls_ > 0 ? kUnknown : kFalse;
 }
 
@@ -210,11 +230,11 @@ uint8_t JoinOperator::Mark(uint8_t* key, const RowHead* row) const {
 void JoinOperator::RefreshMarks(bool total_was, bool nulls_was) {
   keys_->ForEach([&](uint8_t* key) {
     bool null_key = NullKey(key);
-    if (!null_key && HeadOf(key).total[1] > 0) return;
+    if (!null_key && HeadOf(key).total > 0) return;
     uint8_t before = (null_key ? total_was : nulls_was) ? kUnknown : kFalse;
     uint8_t after = (null_key ? right_total_ > 0 : right_nulls_ > 0) ? kUnknown : kFalse;
-    for (uint8_t* row = HeadOf(key).first[0]; row; row = RowOf(0, row).next) {
-      ChangeMark(row, before, after, RowOf(0, row).count);
+    for (uint8_t* row = HeadOf(key).first[0]; row; row = Next(0, row)) {
+      ChangeMark(row, before, after, Count(0, row));
     }
   });
 }
@@ -260,45 +280,42 @@ void JoinOperator::JudgeCandidates(idx_t port, ChangeChunk& chunk) {
 /// Row `i` of the chunk and `partner` of the other side belong together.
 void JoinOperator::Matched(idx_t port, idx_t i, uint8_t* partner, int64_t weight, bool unknown) {
   idx_t other = 1 - port;
-  RowHead& head = RowOf(other, partner);
+  int64_t count = Count(other, partner);
   const uint8_t* own = sides_[port].row_batch.Row(i);
-  (unknown ? row_unknown_ : row_matches_)[i] += head.count;
+  (unknown ? row_unknown_ : row_matches_)[i] += count;
   if (!OneSided()) {
     if (sides_[other].preserved) {
-      int64_t before = head.matches;
-      head.matches += weight;
-      if ((before > 0) != (head.matches > 0)) {
-        int64_t lonely = head.matches > 0 ? -head.count : head.count;
+      int64_t& matches = Matches(other, partner);
+      int64_t before = matches;
+      matches += weight;
+      if ((before > 0) != (matches > 0)) {
+        int64_t lonely = matches > 0 ? -count : count;
         port == 0 ? Out(nullptr, partner, lonely) : Out(partner, nullptr, lonely);
       }
     }
-    port == 0 ? Out(own, partner, weight * head.count) : Out(partner, own, weight * head.count);
+    port == 0 ? Out(own, partner, weight * count) : Out(partner, own, weight * count);
     return;
   }
   if (port == 0) return;  // Decided when all partners are known.
-  uint8_t mark = HasMark() ? Mark(nullptr, &head) : 0;
-  int64_t before = head.matches;
-  (unknown ? head.unknown : head.matches) += weight;
+  int64_t& matches = Matches(0, partner);
+  int64_t before = matches;
   if (HasMark()) {
-    ChangeMark(partner, mark, Mark(nullptr, &head), head.count);
-  } else if ((before > 0) != (head.matches > 0)) {
-    Out(partner, nullptr, Shown(head.matches) ? head.count : -head.count);
+    uint8_t mark = MarkOfRow(matches, Unknown(0, partner));
+    (unknown ? Unknown(0, partner) : matches) += weight;
+    ChangeMark(partner, mark, MarkOfRow(matches, Unknown(0, partner)), count);
+    return;
   }
+  matches += weight;
+  if ((before > 0) != (matches > 0)) Out(partner, nullptr, Shown(matches) ? count : -count);
 }
 
 /// All partners of row `i` are known.
 void JoinOperator::FinishRow(idx_t port, idx_t i, int64_t weight) {
   if (!sides_[port].preserved) return;
   const uint8_t* own = sides_[port].row_batch.Row(i);
+  if (HasMark()) return Out(own, nullptr, weight, MarkOfRow(row_matches_[i], row_unknown_[i]));
   if (OneSided()) {
-    RowHead head{};
-    head.matches = row_matches_[i];
-    if (HasMark()) {
-      head.unknown = row_unknown_[i];
-      Out(own, nullptr, weight, Mark(nullptr, &head));
-    } else if (Shown(head.matches)) {
-      Out(own, nullptr, weight);
-    }
+    if (Shown(row_matches_[i])) Out(own, nullptr, weight);
     return;
   }
   if (row_matches_[i] > 0) return;
@@ -308,31 +325,30 @@ void JoinOperator::FinishRow(idx_t port, idx_t i, int64_t weight) {
 void JoinOperator::Store(idx_t port, ChangeChunk& chunk) {
   Side& side = sides_[port];
   idx_t count = chunk.size();
-  bool by_key = OneSided() && residual_.Empty();
-  bool keep_null_keys = HasMark() && by_key && port == 0;
+  bool keep_null_keys = HasMark() && ByKey() && port == 0;
   for (idx_t i = 0; i < count; i++) {
     if (side.rows && i + 8 < count) side.rows->Prefetch(side.row_batch.HashOf(i + 8));
     uint8_t* key = key_rows_[i];
     if (!keep_null_keys && NullKey(key)) continue;
-    if (by_key && port == 1) continue;  // Counted, not kept.
-    int64_t weight = Weight(chunk.KindOf(i));
+    if (ByKey() && port == 1) continue;  // Counted, not kept.
     const uint8_t* row = side.row_batch.Row(i);
     uint8_t* stored = Attach(port, key, row, side.append_only ? 0 : side.row_batch.HashOf(i));
-    RowHead& head = RowOf(port, stored);
-    head.count += weight;
-    head.matches = row_matches_[i];
-    if (HasMark()) head.unknown = row_unknown_[i];
-    if (head.count < 0) ThrowUnknownRow(Describe());
-    HeadOf(key).total[port] += weight;
-    if (head.count == 0) Detach(port, stored);
+    if (side.matches_at) Matches(port, stored) = row_matches_[i];
+    if (side.unknown_at) Unknown(port, stored) = row_unknown_[i];
+    if (side.append_only) continue;
+    auto& copies = At<int64_t>(stored, side.count_at);
+    copies += Weight(chunk.KindOf(i));
+    if (copies < 0) ThrowUnknownRow(Describe());
+    if (copies == 0) Detach(port, key, stored);
   }
   // Keys without rows go; a key may stand in the chunk more than once, so look it up anew.
   for (idx_t i = 0; i < count; i++) {
+    const KeyHead& seen = HeadOf(key_rows_[i]);
+    if (seen.first[0] || seen.first[1]) continue;
     uint8_t* key = keys_->Find(side.key_batch.Row(i), side.key_batch.HashOf(i));
     if (!key) continue;
     KeyHead& head = HeadOf(key);
-    if (!head.first[0] && !head.first[1] && head.total[0] == 0 && head.total[1] == 0)
-      keys_->Erase(key);
+    if (!head.first[0] && !head.first[1] && (!ByKey() || head.total == 0)) keys_->Erase(key);
   }
 }
 
@@ -343,31 +359,26 @@ uint8_t* JoinOperator::Attach(idx_t which, uint8_t* key, const uint8_t* row, uin
   if (side.append_only) {
     stored = side.plain->New();
     memcpy(stored, row, side.layout.Width());
-    side.plain->Intern(side.layout, stored);
+    if (side.layout.HasStrings()) side.strings->Intern(side.layout, stored);
   } else {
     stored = side.rows->FindOrCreate(row, hash, created);
   }
   if (!created) return stored;
   side.stored++;
-  RowHead& head = RowOf(which, stored);
-  head.key = key;
-  head.next = HeadOf(key).first[which];
-  if (head.next) RowOf(which, head.next).previous = stored;
-  HeadOf(key).first[which] = stored;
+  uint8_t*& first = HeadOf(key).first[which];
+  Next(which, stored) = first;
+  if (first && side.previous_at) Previous(which, first) = stored;
+  first = stored;
   return stored;
 }
 
-void JoinOperator::Detach(idx_t which, uint8_t* row) {
+void JoinOperator::Detach(idx_t which, uint8_t* key, uint8_t* row) {
   Side& side = sides_[which];
-  RowHead& head = RowOf(which, row);
-  if (head.previous) {
-    RowOf(which, head.previous).next = head.next;
-  } else {
-    HeadOf(head.key).first[which] = head.next;
-  }
-  if (head.next) RowOf(which, head.next).previous = head.previous;
+  uint8_t* next = Next(which, row);
+  uint8_t* previous = Previous(which, row);
+  (previous ? Next(which, previous) : HeadOf(key).first[which]) = next;
+  if (next) Previous(which, next) = previous;
   side.stored--;
-  MILLRACE_CHECK(!side.append_only);
   side.rows->Erase(row);
 }
 
@@ -413,12 +424,6 @@ void JoinOperator::FlushOut() {
   out_.kinds.clear();
 }
 
-void JoinOperator::ForEachRow(idx_t side, const std::function<void(uint8_t*)>& visit) const {
-  keys_->ForEach([&](uint8_t* key) {
-    for (uint8_t* row = HeadOf(key).first[side]; row; row = RowOf(side, row).next) visit(row);
-  });
-}
-
 std::string JoinOperator::Describe() const {
   std::string text = fmt::format("{} JOIN", kNames[static_cast<int>(plan_.kind)]);
   if (!sides_[0].keys->Empty()) {
@@ -435,71 +440,97 @@ std::string JoinOperator::DescribeState() const {
                      sides_[1].append_only ? " (append)" : "");
 }
 
+RecordParts JoinOperator::PartsOf(idx_t which) const {
+  const Side& side = sides_[which];
+  RecordParts parts = {RecordPart::Columns(side.layout)};
+  for (idx_t at : {side.count_at, side.matches_at, side.unknown_at}) {
+    if (at) parts.push_back(RecordPart::Plain(at, sizeof(int64_t)));
+  }
+  return parts;
+}
+
 void JoinOperator::Save(StateWriter& writer) {
   writer.Put(right_total_);
   writer.Put(right_nulls_);
-  std::vector<uint8_t*> keys;
-  keys_->ForEach([&](uint8_t* key) { keys.push_back(key); });
   writer.PutTypes(keys_->Layout().Types());
-  writer.PutRows(keys_->Layout(), keys);
-  for (idx_t side = 0; side < 2; side++) {
-    std::vector<uint8_t*> rows;
-    for (uint8_t* key : keys) {
-      writer.Put(HeadOf(key).total[side]);
-      uint64_t count = 0;
-      for (uint8_t* row = HeadOf(key).first[side]; row; row = RowOf(side, row).next) {
-        rows.push_back(row);
-        count++;
-      }
-      writer.Put(count);
-    }
-    writer.Put(static_cast<uint8_t>(sides_[side].append_only));
-    writer.PutTypes(sides_[side].layout.Types());
-    writer.PutRows(sides_[side].layout, rows);
-    for (uint8_t* row : rows) {
-      writer.Put(RowOf(side, row).count);
-      writer.Put(RowOf(side, row).matches);
-      writer.Put(RowOf(side, row).unknown);
-    }
+  if (ByKey()) {  // Else the keys follow from the rows.
+    idx_t total_at = keys_->Layout().Width() + offsetof(KeyHead, total);
+    writer.BeginRecords({RecordPart::Columns(keys_->Layout()),
+                         RecordPart::Plain(total_at, sizeof(int64_t))});
+    keys_->ForEach([&](uint8_t* key) { writer.Add(key); });
+    writer.EndRecords();
+  }
+  for (idx_t which = 0; which < 2; which++) {
+    const Side& side = sides_[which];
+    writer.Put(static_cast<uint8_t>(side.append_only));
+    writer.PutTypes(side.layout.Types());
+    writer.BeginRecords(PartsOf(which));
+    auto add = [&](uint8_t* row) { writer.Add(row); };
+    side.append_only ? side.plain->ForEach(add) : side.rows->ForEach(add);
+    writer.EndRecords();
   }
 }
 
 void JoinOperator::Load(StateReader& reader) {
   right_total_ = reader.Get<int64_t>();
   right_nulls_ = reader.Get<int64_t>();
-  std::vector<uint8_t*> keys;
-  reader.ExpectTypes(keys_->Layout().Types());
-  reader.GetRows(keys_->Layout(), [&](idx_t, uint8_t* row) {
-    bool created;
-    keys.push_back(keys_->FindOrCreate(row, keys_->Layout().Hash(row), created));
-  });
+  const RowLayout& layout = keys_->Layout();
+  reader.ExpectTypes(layout.Types());
+  if (ByKey()) {
+    reader.GetRecords({RecordPart::Columns(layout), RecordPart::Plain(0, sizeof(int64_t))},
+                      [&](RecordBlock& block) {
+                        for (idx_t i = 0; i < block.count; i++) {
+                          bool created;
+                          uint8_t* row = block.Row(0, i);
+                          uint8_t* key = keys_->FindOrCreate(row, layout.Hash(row), created);
+                          HeadOf(key).total = block.Value<int64_t>(1, i);
+                        }
+                        arena_->Balance();
+                      });
+  }
   for (idx_t which = 0; which < 2; which++) {
     Side& side = sides_[which];
-    std::vector<uint8_t*> owners, rows;
-    for (uint8_t* key : keys) {
-      HeadOf(key).total[which] = reader.Get<int64_t>();
-      auto count = reader.Get<uint64_t>();
-      for (uint64_t i = 0; i < count; i++) owners.push_back(key);
-    }
     if (reader.Get<uint8_t>() != static_cast<uint8_t>(side.append_only)) {
       reader.Corrupt("an input was append-only then and is not now, or the reverse");
     }
     reader.ExpectTypes(side.layout.Types());
-    reader.GetRows(side.layout, [&](idx_t i, uint8_t* row) {
-      if (i >= owners.size()) reader.Corrupt("it holds more rows than its keys tell");
-      rows.push_back(Attach(which, owners[i], row, side.append_only ? 0 : side.layout.Hash(row)));
-    });
-    for (uint8_t* row : rows) {
-      RowOf(which, row).count = reader.Get<int64_t>();
-      RowOf(which, row).matches = reader.Get<int64_t>();
-      RowOf(which, row).unknown = reader.Get<int64_t>();
+    reader.GetRecords(PartsOf(which), [&](RecordBlock& block) { LoadRows(which, block); });
+  }
+}
+
+void JoinOperator::LoadRows(idx_t which, RecordBlock& block) {
+  Side& side = sides_[which];
+  std::vector<const uint8_t*> rows(block.count);
+  for (idx_t i = 0; i < block.count; i++) rows[i] = block.Row(0, i);
+  DataChunk chunk;
+  if (side.layout.Columns() > 0) {
+    chunk.Initialize(duckdb::Allocator::DefaultAllocator(), side.layout.Types());
+  }
+  for (idx_t column = 0; column < side.layout.Columns(); column++) {
+    side.layout.Gather(column, rows.data(), block.count, chunk.data[column]);
+  }
+  chunk.SetCardinality(block.count);
+  side.keys->Evaluate(chunk, side.key_chunk);
+  side.key_chunk.SetCardinality(block.count);
+  side.key_batch.Fill(keys_->Layout(), side.key_chunk, nullptr, true);
+  key_rows_.resize(block.count);
+  keys_->FindOrCreateAll(side.key_batch, block.count, key_rows_.data());
+  for (idx_t i = 0; i < block.count; i++) {
+    uint64_t hash = side.append_only ? 0 : side.layout.Hash(rows[i]);
+    uint8_t* stored = Attach(which, key_rows_[i], rows[i], hash);
+    idx_t part = 1;
+    for (idx_t at : {side.count_at, side.matches_at, side.unknown_at}) {
+      if (at) At<int64_t>(stored, at) = block.Value<int64_t>(part++, i);
     }
   }
+  arena_->Balance();
 }
 
 int64_t JoinOperator::StateBytes() const {
   int64_t bytes = keys_->Bytes();
-  for (const Side& side : sides_) bytes += side.rows ? side.rows->Bytes() : side.plain->Bytes();
+  for (const Side& side : sides_) {
+    bytes += side.rows ? side.rows->Bytes() : side.plain->Bytes() + side.strings->Bytes();
+  }
   return bytes;
 }
 

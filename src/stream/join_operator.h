@@ -29,7 +29,7 @@ class JoinOperator : public Operator {
     std::vector<idx_t> right_output;
     bool at_most_one = false;  // A scalar subquery: two partners are an error in batch.
   };
-  JoinOperator(duckdb::ClientContext& context, Plan plan);
+  JoinOperator(duckdb::ClientContext& context, StateArena& arena, Plan plan);
 
   void Push(idx_t port, ChangeChunk& chunk) override;
   ChangelogType Start(const std::vector<ChangelogType>& inputs) override;
@@ -42,23 +42,18 @@ class JoinOperator : public Operator {
 
  private:
   struct KeyHead {
-    uint8_t* first[2];
-    int64_t total[2];
+    uint8_t* first[2];  // The key's rows on either side.
+    int64_t total;      // Where the right side is counted only: its rows.
   };
-  struct RowHead {
-    uint8_t* next;
-    uint8_t* previous;
-    uint8_t* key;
-    int64_t count;
-    int64_t matches;  // Partners for which the conditions hold.
-    int64_t unknown;  // Mark joins: partners for which they are NULL.
-  };
+  /// A row is followed by what its kind of join needs, no more: most state is of rows.
   struct Side {
     RowLayout layout;
     bool append_only = false;
     bool preserved = false;           // Shows rows without a partner.
-    std::unique_ptr<RowTable> rows;   // Finds equal rows; not needed over inserts only.
-    std::unique_ptr<RowStore> plain;  // Rows then.
+    idx_t previous_at = 0, count_at = 0, matches_at = 0, unknown_at = 0;  // 0: not kept.
+    std::unique_ptr<RowTable> rows;        // Finds equal rows; not needed over inserts only.
+    std::unique_ptr<RowStore> plain;       // Rows then.
+    std::unique_ptr<StringStore> strings;  // Theirs.
     std::unique_ptr<Evaluator> keys;
     DataChunk key_chunk;
     RowBatch key_batch;
@@ -67,13 +62,33 @@ class JoinOperator : public Operator {
   };
 
   KeyHead& HeadOf(uint8_t* key) const { return keys_->Payload<KeyHead>(key); }
-  RowHead& RowOf(idx_t side, uint8_t* row) const {
-    return *reinterpret_cast<RowHead*>(row + sides_[side].layout.Width());
+  template <typename T>
+  static T& At(uint8_t* row, idx_t offset) {
+    return *reinterpret_cast<T*>(row + offset);
+  }
+  uint8_t*& Next(idx_t side, uint8_t* row) const {
+    return At<uint8_t*>(row, sides_[side].layout.Width());
+  }
+  uint8_t*& Previous(idx_t side, uint8_t* row) const {
+    return At<uint8_t*>(row, sides_[side].previous_at);
+  }
+  int64_t Count(idx_t side, uint8_t* row) const {
+    return sides_[side].count_at ? At<int64_t>(row, sides_[side].count_at) : 1;
+  }
+  /// Partners for which the conditions hold; of mark joins, those for which they are NULL.
+  int64_t& Matches(idx_t side, uint8_t* row) const {
+    return At<int64_t>(row, sides_[side].matches_at);
+  }
+  int64_t& Unknown(idx_t side, uint8_t* row) const {
+    return At<int64_t>(row, sides_[side].unknown_at);
   }
   bool NullKey(const uint8_t* key) const;
   bool HasMark() const { return plan_.kind == JoinKind::kMark; }
   bool OneSided() const { return plan_.kind >= JoinKind::kSemi; }
-  uint8_t Mark(uint8_t* key, const RowHead* row) const;
+  /// Semi, anti and mark joins by key alone: the right side is counted, not kept.
+  bool ByKey() const { return OneSided() && residual_.Empty(); }
+  uint8_t MarkOfKey(uint8_t* key) const;
+  static uint8_t MarkOfRow(int64_t matches, int64_t unknown);
   bool Shown(int64_t matches) const { return (matches > 0) == (plan_.kind == JoinKind::kSemi); }
 
   /// Pushes what remains without updates that changed nothing; false when there are none.
@@ -87,9 +102,11 @@ class JoinOperator : public Operator {
   void ChangeMark(uint8_t* row, uint8_t before, uint8_t after, int64_t count);
   void RefreshMarks(bool total_was, bool nulls_was);
   void Store(idx_t port, ChangeChunk& chunk);
+  void LayOut(Side& side, bool left);
   uint8_t* Attach(idx_t side, uint8_t* key, const uint8_t* row, uint64_t hash);
-  void Detach(idx_t side, uint8_t* row);
-  void ForEachRow(idx_t side, const std::function<void(uint8_t*)>& visit) const;
+  void Detach(idx_t side, uint8_t* key, uint8_t* row);
+  RecordParts PartsOf(idx_t side) const;
+  void LoadRows(idx_t side, RecordBlock& block);
   void Out(const uint8_t* left, const uint8_t* right, int64_t weight, uint8_t mark = 0);
   void FlushOut();
 

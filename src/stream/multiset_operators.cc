@@ -9,8 +9,11 @@ constexpr const char* kRuleNames[] = {"DISTINCT", "EXCEPT", "EXCEPT ALL", "INTER
                                       "INTERSECT ALL"};
 }
 
-SetOperator::SetOperator(duckdb::vector<LogicalType> types, SetRule rule)
-    : Operator(types), rule_(rule), rows_(RowLayout(types, true), sizeof(Counts)) {}
+SetOperator::SetOperator(StateArena& arena, duckdb::vector<LogicalType> types, SetRule rule)
+    : Operator(types, &arena),
+      rule_(rule),
+      rows_(arena, RowLayout(types, true), sizeof(Counts)),
+      touched_(arena) {}
 
 ChangelogType SetOperator::Start(const std::vector<ChangelogType>& inputs) {
   bool append = std::all_of(inputs.begin(), inputs.end(),
@@ -32,7 +35,7 @@ void SetOperator::Push(idx_t port, ChangeChunk& chunk) {
     if (counts.input[port] < 0) ThrowUnknownRow(Describe());
     if (counts.touched) continue;
     counts.touched = 1;
-    touched_.push_back(found_[i]);
+    touched_.Add(found_[i]);
   }
 }
 
@@ -55,7 +58,8 @@ int64_t SetOperator::Wanted(const Counts& counts) const {
 void SetOperator::EndStep() {
   if (touched_.empty()) return;
   RowEmitter out(rows_.Layout(), [this](ChangeChunk& chunk) { Emit(chunk); });
-  for (uint8_t* row : touched_) {
+  for (idx_t i = 0; i < touched_.size(); i++) {
+    uint8_t* row = touched_[i];
     auto& counts = rows_.Payload<Counts>(row);
     int64_t wanted = Wanted(counts);
     out.AddWeighted(row, wanted - counts.shown);
@@ -63,11 +67,12 @@ void SetOperator::EndStep() {
     counts.touched = 0;
   }
   out.Finish();
-  for (uint8_t* row : touched_) {
+  for (idx_t i = 0; i < touched_.size(); i++) {
+    uint8_t* row = touched_[i];
     auto& counts = rows_.Payload<Counts>(row);
     if (counts.input[0] == 0 && counts.input[1] == 0) rows_.Erase(row);
   }
-  touched_.clear();
+  touched_.Clear();
 }
 
 std::string SetOperator::Describe() const {
@@ -75,48 +80,52 @@ std::string SetOperator::Describe() const {
 }
 
 void SetOperator::Save(StateWriter& writer) {
-  std::vector<uint8_t*> rows;
-  rows_.ForEach([&](uint8_t* row) { rows.push_back(row); });
   writer.PutTypes(Types());
-  writer.PutRows(rows_.Layout(), rows);
-  for (uint8_t* row : rows) writer.Put(rows_.Payload<Counts>(row));
+  writer.BeginRecords(Parts());
+  rows_.ForEach([&](uint8_t* row) { writer.Add(row); });
+  writer.EndRecords();
 }
 
 void SetOperator::Load(StateReader& reader) {
   reader.ExpectTypes(Types());
-  std::vector<uint8_t*> rows;
-  reader.GetRows(rows_.Layout(), [&](idx_t, uint8_t* row) {
-    bool created;
-    rows.push_back(rows_.FindOrCreate(row, rows_.Layout().Hash(row), created));
+  RecordParts parts = Parts();
+  reader.GetRecords(parts, [&](RecordBlock& block) {
+    for (idx_t i = 0; i < block.count; i++) {
+      bool created;
+      uint8_t* row = block.Row(0, i);
+      row = rows_.FindOrCreate(row, rows_.Layout().Hash(row), created);
+      memcpy(row + parts[1].offset, block.Row(1, i), parts[1].bytes);
+    }
+    arena_->Balance();
   });
-  for (uint8_t* row : rows) rows_.Payload<Counts>(row) = reader.Get<Counts>();
 }
 
-ConsolidateOperator::ConsolidateOperator(duckdb::vector<LogicalType> types,
+ConsolidateOperator::ConsolidateOperator(StateArena& arena, duckdb::vector<LogicalType> types,
                                          std::optional<UniqueKey> key)
-    : Operator(types), key_(std::move(key)), rows_(RowLayout(types), sizeof(Net)) {
+    : Operator(types, &arena),
+      key_(std::move(key)),
+      rows_(arena, RowLayout(types), sizeof(Net)),
+      order_(arena) {
   if (!key_) return;
   duckdb::vector<LogicalType> key_types;
   for (idx_t column : *key_) key_types.push_back(types[column]);
-  keys_ = std::make_unique<RowTable>(RowLayout(key_types, true), sizeof(Key));
+  keys_ = std::make_unique<RowTable>(arena, RowLayout(key_types, true), sizeof(Key));
 }
 
 void ConsolidateOperator::Push(idx_t, ChangeChunk& chunk) {
   idx_t count = chunk.size();
   if (count == 0) return;
   batch_.Fill(rows_.Layout(), chunk.rows, nullptr, true);
-  found_.resize(count);
-  idx_t before = rows_.Size();
   for (idx_t i = 0; i < count; i++) {
     if (i + 8 < count) rows_.Prefetch(batch_.HashOf(i + 8));
     bool created;
     uint8_t* row = rows_.FindOrCreate(batch_.Row(i), batch_.HashOf(i), created);
-    if (created) order_.push_back(row);
+    if (created) order_.Add(row);
     int weight = Weight(chunk.KindOf(i));
     if (weight < 0) any_delete_ = true;
     rows_.Payload<Net>(row).weight += weight;
   }
-  (void)before;
+  arena_->Balance();
 }
 
 void ConsolidateOperator::EndStep() {
@@ -125,68 +134,69 @@ void ConsolidateOperator::EndStep() {
     EmitByKey();
   } else {
     RowEmitter out(rows_.Layout(), [this](ChangeChunk& chunk) { Emit(chunk); });
-    for (uint8_t* row : order_) {
-      if (rows_.Payload<Net>(row).weight < 0) out.AddWeighted(row, rows_.Payload<Net>(row).weight);
-    }
-    for (uint8_t* row : order_) {
-      if (rows_.Payload<Net>(row).weight > 0) out.AddWeighted(row, rows_.Payload<Net>(row).weight);
+    for (int sign : {-1, 1}) {
+      for (idx_t i = 0; i < order_.size(); i++) {
+        int64_t weight = rows_.Payload<Net>(order_[i]).weight;
+        if (weight * sign > 0) out.AddWeighted(order_[i], weight);
+      }
     }
     out.Finish();
   }
   rows_.Clear();
-  order_.clear();
+  order_.Clear();
   any_delete_ = false;
 }
 
 void ConsolidateOperator::EmitByKey() {
-  std::vector<uint8_t*> changed, keys;
-  for (uint8_t* row : order_) {
-    if (rows_.Payload<Net>(row).weight != 0) changed.push_back(row);
-  }
+  RowList keys(*arena_);
   DataChunk key_chunk;
   if (!key_->empty())
     key_chunk.Initialize(duckdb::Allocator::DefaultAllocator(), keys_->Layout().Types());
-  RowBatch batch;
-  for (idx_t start = 0; start < changed.size(); start += kChunkRows) {
-    idx_t count = std::min<idx_t>(kChunkRows, changed.size() - start);
-    key_chunk.Reset();
-    for (idx_t i = 0; i < key_->size(); i++) {
-      rows_.Layout().Gather((*key_)[i], changed.data() + start, count, key_chunk.data[i]);
-    }
-    key_chunk.SetCardinality(count);
-    batch.Fill(keys_->Layout(), key_chunk, nullptr, true);
-    for (idx_t i = 0; i < count; i++) {
-      bool created;
-      uint8_t* key = keys_->FindOrCreate(batch.Row(i), batch.HashOf(i), created);
-      if (created) keys.push_back(key);
-      Net& net = rows_.Payload<Net>(changed[start + i]);
-      auto& list =
-          net.weight < 0 ? keys_->Payload<Key>(key).before : keys_->Payload<Key>(key).after;
-      net.next = list;
-      list = changed[start + i];
-    }
+  std::vector<uint8_t*> changed;
+  for (idx_t i = 0; i < order_.size(); i++) {
+    if (rows_.Payload<Net>(order_[i]).weight != 0) changed.push_back(order_[i]);
+    if (changed.size() < kChunkRows && i + 1 < order_.size()) continue;
+    AddToKeys(changed.data(), changed.size(), key_chunk, keys);
+    changed.clear();
+    arena_->Balance();
   }
+  auto net = [this](uint8_t* row) -> Net& { return rows_.Payload<Net>(row); };
   RowEmitter out(rows_.Layout(), [this](ChangeChunk& chunk) { Emit(chunk); });
-  for (uint8_t* key : keys) {
-    Key& lists = keys_->Payload<Key>(key);
+  for (idx_t i = 0; i < keys.size(); i++) {
+    const Key& lists = keys_->Payload<Key>(keys[i]);
     uint8_t* before = lists.before;
     uint8_t* after = lists.after;
-    bool pair = before && after && !rows_.Payload<Net>(before).next &&
-                !rows_.Payload<Net>(after).next && rows_.Payload<Net>(before).weight == -1 &&
-                rows_.Payload<Net>(after).weight == 1;
+    bool pair = before && after && !net(before).next && !net(after).next &&
+                net(before).weight == -1 && net(after).weight == 1;
     if (pair) {
       out.AddPair(before, after);
       continue;
     }
-    for (; before; before = rows_.Payload<Net>(before).next) {
-      out.AddWeighted(before, rows_.Payload<Net>(before).weight);
-    }
-    for (; after; after = rows_.Payload<Net>(after).next) {
-      out.AddWeighted(after, rows_.Payload<Net>(after).weight);
-    }
+    for (; before; before = net(before).next) out.AddWeighted(before, net(before).weight);
+    for (; after; after = net(after).next) out.AddWeighted(after, net(after).weight);
   }
   out.Finish();
   keys_->Clear();
+}
+
+/// Hangs changed rows on the lists of their keys.
+void ConsolidateOperator::AddToKeys(uint8_t** rows, idx_t count, DataChunk& key_chunk,
+                                    RowList& keys) {
+  key_chunk.Reset();
+  for (idx_t i = 0; i < key_->size(); i++) {
+    rows_.Layout().Gather((*key_)[i], rows, count, key_chunk.data[i]);
+  }
+  key_chunk.SetCardinality(count);
+  key_batch_.Fill(keys_->Layout(), key_chunk, nullptr, true);
+  for (idx_t i = 0; i < count; i++) {
+    bool created;
+    uint8_t* key = keys_->FindOrCreate(key_batch_.Row(i), key_batch_.HashOf(i), created);
+    if (created) keys.Add(key);
+    Net& net = rows_.Payload<Net>(rows[i]);
+    auto& list = net.weight < 0 ? keys_->Payload<Key>(key).before : keys_->Payload<Key>(key).after;
+    net.next = list;
+    list = rows[i];
+  }
 }
 
 std::string ConsolidateOperator::Describe() const {
@@ -194,212 +204,6 @@ std::string ConsolidateOperator::Describe() const {
   std::string columns;
   for (idx_t column : *key_) columns += (columns.empty() ? "#" : ", #") + std::to_string(column);
   return "CONSOLIDATE by (" + columns + ")";
-}
-
-namespace {
-duckdb::vector<LogicalType> Pick(const duckdb::vector<LogicalType>& types, const UniqueKey& key) {
-  duckdb::vector<LogicalType> picked;
-  for (idx_t column : key) picked.push_back(types[column]);
-  return picked;
-}
-}  // namespace
-
-KeyedOperator::KeyedOperator(duckdb::vector<LogicalType> types, UniqueKey key, bool last_wins,
-                             std::string what)
-    : Operator(types),
-      key_(std::move(key)),
-      last_wins_(last_wins),
-      what_(std::move(what)),
-      layout_(types),
-      keys_(RowLayout(Pick(types, key_), true), sizeof(Head)),
-      copies_(layout_.Width()) {
-  if (!last_wins_) rows_ = std::make_unique<RowTable>(layout_, sizeof(Counted));
-}
-
-uint8_t* KeyedOperator::Copy(const uint8_t* row) {
-  uint8_t* copy = copies_.New();
-  memcpy(copy, row, layout_.Width());
-  copies_.Intern(layout_, copy);
-  return copy;
-}
-
-void KeyedOperator::FreeCopy(uint8_t* row) {
-  if (!row) return;
-  copies_.Release(layout_, row);
-  copies_.Free(row);
-}
-
-KeyedOperator::Rows& KeyedOperator::RowsOf(Head& head) {
-  auto index = reinterpret_cast<uint64_t>(head.live);
-  if (index == 0) {
-    if (free_heaps_.empty()) {
-      heaps_.emplace_back();
-      index = heaps_.size();
-    } else {
-      index = free_heaps_.back() + 1;
-      free_heaps_.pop_back();
-    }
-    head.live = reinterpret_cast<uint8_t*>(index);
-  }
-  return heaps_[index - 1];
-}
-
-void KeyedOperator::Push(idx_t, ChangeChunk& chunk) {
-  idx_t count = chunk.size();
-  if (count == 0) return;
-  key_batch_.Fill(keys_.Layout(), chunk.rows, &key_, true);
-  batch_.Fill(layout_, chunk.rows, nullptr, !last_wins_);
-  found_.resize(count);
-  keys_.FindOrCreateAll(key_batch_, count, found_.data());
-  for (idx_t i = 0; i < count; i++) {
-    Head& head = keys_.Payload<Head>(found_[i]);
-    if (head.touched) continue;
-    head.touched = 1;
-    touched_.push_back(found_[i]);
-  }
-  last_wins_ ? PushLast(chunk) : PushAll(chunk);
-}
-
-void KeyedOperator::PushLast(ChangeChunk& chunk) {
-  for (idx_t i = 0; i < chunk.size(); i++) {
-    RowKind kind = chunk.KindOf(i);
-    if (kind == RowKind::kUpdateBefore) continue;
-    Head& head = keys_.Payload<Head>(found_[i]);
-    if (head.live != head.shown) FreeCopy(head.live);
-    head.live = kind == RowKind::kDelete ? nullptr : Copy(batch_.Row(i));
-  }
-}
-
-void KeyedOperator::PushAll(ChangeChunk& chunk) {
-  auto less = [this](const uint8_t* a, const uint8_t* b) { return layout_.CompareRows(a, b) < 0; };
-  for (idx_t i = 0; i < chunk.size(); i++) {
-    bool created;
-    uint8_t* row = rows_->FindOrCreate(batch_.Row(i), batch_.HashOf(i), created);
-    auto& counted = rows_->Payload<Counted>(row);
-    counted.count += Weight(chunk.KindOf(i));
-    if (counted.count < 0) ThrowUnknownRow(what_);
-    if (counted.in_heap) continue;
-    counted.in_heap = 1;
-    Rows& rows = RowsOf(keys_.Payload<Head>(found_[i]));
-    rows.heap.push_back(row);
-    std::push_heap(rows.heap.begin(), rows.heap.end(), less);
-  }
-}
-
-const uint8_t* KeyedOperator::Current(Head& head) {
-  if (last_wins_) return head.live;
-  if (!head.live) return nullptr;
-  auto less = [this](const uint8_t* a, const uint8_t* b) { return layout_.CompareRows(a, b) < 0; };
-  auto& heap = RowsOf(head).heap;
-  while (!heap.empty() && rows_->Payload<Counted>(heap.front()).count == 0) {
-    std::pop_heap(heap.begin(), heap.end(), less);
-    rows_->Erase(heap.back());
-    heap.pop_back();
-  }
-  return heap.empty() ? nullptr : heap.front();
-}
-
-void KeyedOperator::EndStep() {
-  if (touched_.empty()) return;
-  RowEmitter out(layout_, [this](ChangeChunk& chunk) { Emit(chunk); });
-  std::vector<uint8_t*> gone, old;
-  for (uint8_t* key : touched_) {
-    Head& head = keys_.Payload<Head>(key);
-    head.touched = 0;
-    const uint8_t* now = Current(head);
-    uint8_t* before = head.shown;
-    bool same = now && before && (now == before || layout_.Equal(now, before));
-    if (last_wins_) {
-      head.shown = head.live;
-    } else if (!same) {
-      head.shown = now ? Copy(now) : nullptr;
-    }
-    if (!same) {
-      if (before && now) {
-        out.AddPair(before, now);
-      } else if (before) {
-        out.Add(before, RowKind::kDelete);
-      } else if (now) {
-        out.Add(now, RowKind::kInsert);
-      }
-    }
-    if (before != head.shown) old.push_back(before);
-    if (!now) gone.push_back(key);
-  }
-  out.Finish();
-  for (uint8_t* row : old) FreeCopy(row);
-  for (uint8_t* key : gone) {
-    Head& head = keys_.Payload<Head>(key);
-    if (!last_wins_ && head.live) {
-      auto index = reinterpret_cast<uint64_t>(head.live) - 1;
-      heaps_[index] = Rows();
-      free_heaps_.push_back(index);
-    }
-    keys_.Erase(key);
-  }
-  touched_.clear();
-}
-
-std::string KeyedOperator::Describe() const {
-  std::string columns;
-  for (idx_t column : key_) columns += (columns.empty() ? "#" : ", #") + std::to_string(column);
-  return what_ + " (" + columns + ")" + (last_wins_ ? ": last row" : ": greatest row");
-}
-
-void KeyedOperator::Save(StateWriter& writer) {
-  writer.PutTypes(Types());
-  std::vector<uint8_t*> rows;
-  if (last_wins_) {
-    keys_.ForEach([&](uint8_t* key) { rows.push_back(keys_.Payload<Head>(key).live); });
-  } else {
-    rows_->ForEach([&](uint8_t* row) {
-      if (rows_->Payload<Counted>(row).count > 0) rows.push_back(row);
-    });
-  }
-  writer.PutRows(layout_, rows);
-  if (last_wins_) return;
-  for (uint8_t* row : rows) writer.Put(rows_->Payload<Counted>(row).count);
-}
-
-void KeyedOperator::Load(StateReader& reader) {
-  // Pushed through the operator's own rule; what it shows follows from the rows, so nothing is
-  // emitted.
-  reader.ExpectTypes(Types());
-  ChangeChunk chunk;
-  chunk.Initialize(Types());
-  std::vector<const uint8_t*> pending;
-  std::vector<uint8_t*> stored;
-  auto flush = [&] {
-    if (pending.empty()) return;
-    chunk.Reset();
-    for (idx_t i = 0; i < layout_.Columns(); i++) {
-      layout_.Gather(i, pending.data(), pending.size(), chunk.rows.data[i]);
-    }
-    chunk.rows.SetCardinality(pending.size());
-    Push(0, chunk);
-    if (!last_wins_) {
-      for (idx_t i = 0; i < pending.size(); i++) {
-        stored.push_back(rows_->Find(batch_.Row(i), batch_.HashOf(i)));
-      }
-    }
-    pending.clear();
-  };
-  reader.GetRows(layout_, [&](idx_t, uint8_t* row) {
-    pending.push_back(row);
-    if (pending.size() == kChunkRows) flush();
-  });
-  flush();
-  for (uint8_t* row : stored) rows_->Payload<Counted>(row).count = reader.Get<int64_t>();
-  for (uint8_t* key : touched_) {
-    Head& head = keys_.Payload<Head>(key);
-    head.touched = 0;
-    head.shown = last_wins_ ? head.live : Copy(Current(head));
-  }
-  touched_.clear();
-}
-
-int64_t KeyedOperator::StateBytes() const {
-  return keys_.Bytes() + copies_.Bytes() + (rows_ ? rows_->Bytes() : 0);
 }
 
 }  // namespace millrace

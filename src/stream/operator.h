@@ -21,7 +21,9 @@ using UniqueKey = std::vector<idx_t>;
 /// the state.
 class Operator {
  public:
-  explicit Operator(duckdb::vector<LogicalType> types) : types_(std::move(types)) {}
+  /// `arena`: where its state lies; what it holds in memory is looked after at each output.
+  explicit Operator(duckdb::vector<LogicalType> types, StateArena* arena = nullptr)
+      : arena_(arena), types_(std::move(types)) {}
   virtual ~Operator() = default;
 
   /// Takes the changes of input `port`.
@@ -58,7 +60,10 @@ class Operator {
     if (chunk.size() == 0) return;
     for (const Target& target : targets_) target.to->Push(target.port, chunk);
     if (receiver_) (*receiver_)(chunk);
+    if (arena_) arena_->Balance();
   }
+
+  StateArena* const arena_;
 
  private:
   struct Target {

@@ -4,19 +4,27 @@
 
 #include "duckdb/common/types/column/column_data_collection.hpp"
 #include "duckdb/planner/operator/logical_column_data_get.hpp"
+#include "duckdb/storage/buffer_manager.hpp"
 #include "stream/plan_compiler.h"
 
 namespace millrace {
 
-TopOperator::TopOperator(duckdb::vector<LogicalType> types, std::vector<Order> orders,
-                         uint64_t offset, uint64_t limit)
-    : Operator(types),
+namespace {
+constexpr int64_t kGone = -1;  // In Head::wanted, while rows are erased.
+}
+
+TopOperator::TopOperator(StateArena& arena, duckdb::vector<LogicalType> types,
+                         std::vector<Order> orders, uint64_t offset, uint64_t limit)
+    : Operator(types, &arena),
       orders_(std::move(orders)),
       first_order_(types.size() - orders_.size()),
       offset_(offset),
       limit_(limit),
-      rows_(RowLayout(types), sizeof(Head)),
-      order_(Before{this}, &pool_) {}
+      rows_(arena, RowLayout(types), sizeof(Head)),
+      memory_(arena),
+      pool_(&memory_),
+      order_(Before{this}, &pool_),
+      gone_(arena) {}
 
 int TopOperator::Compare(const uint8_t* a, const uint8_t* b) const {
   const RowLayout& layout = rows_.Layout();
@@ -46,9 +54,10 @@ void TopOperator::Push(idx_t, ChangeChunk& chunk) {
     } else if (head.count == 0) {
       order_.erase(row);
       head.in_order = 0;
-      gone_.push_back(row);
+      gone_.Add(row);
     }
   }
+  arena_->Balance();
 }
 
 void TopOperator::EndStep() {
@@ -84,12 +93,16 @@ void TopOperator::EndStep() {
     head.wanted = 0;
   }
   shown_ = std::move(now);
-  std::sort(gone_.begin(), gone_.end());
-  gone_.erase(std::unique(gone_.begin(), gone_.end()), gone_.end());
-  for (uint8_t* row : gone_) {
-    if (HeadOf(row).count == 0) rows_.Erase(row);
+  for (idx_t i = 0; i < gone_.size(); i++) {
+    Head& head = HeadOf(gone_[i]);  // It may be listed twice, and it may have come back.
+    if (head.count == 0) head.wanted = kGone;
   }
-  gone_.clear();
+  for (idx_t i = 0; i < gone_.size(); i++) {
+    if (HeadOf(gone_[i]).wanted != kGone) continue;
+    HeadOf(gone_[i]).wanted = 0;
+    rows_.Erase(gone_[i]);
+  }
+  gone_.Clear();
 }
 
 std::string TopOperator::Describe() const {
@@ -98,31 +111,27 @@ std::string TopOperator::Describe() const {
 }
 
 void TopOperator::Save(StateWriter& writer) {
-  std::vector<uint8_t*> rows;
-  rows_.ForEach([&](uint8_t* row) { rows.push_back(row); });
   writer.PutTypes(Types());
-  writer.PutRows(rows_.Layout(), rows);
-  for (uint8_t* row : rows) {
-    writer.Put(HeadOf(row).count);
-    writer.Put(HeadOf(row).shown);
-  }
+  writer.BeginRecords(Parts());
+  rows_.ForEach([&](uint8_t* row) { writer.Add(row); });
+  writer.EndRecords();
 }
 
 void TopOperator::Load(StateReader& reader) {
   reader.ExpectTypes(Types());
-  std::vector<uint8_t*> rows;
-  reader.GetRows(rows_.Layout(), [&](idx_t, uint8_t* row) {
-    bool created;
-    rows.push_back(rows_.FindOrCreate(row, rows_.Layout().Hash(row), created));
+  RecordParts parts = Parts();
+  reader.GetRecords(parts, [&](RecordBlock& block) {
+    for (idx_t i = 0; i < block.count; i++) {
+      bool created;
+      uint8_t* row = block.Row(0, i);
+      row = rows_.FindOrCreate(row, rows_.Layout().Hash(row), created);
+      memcpy(row + parts[1].offset, block.Row(1, i), parts[1].bytes);
+      HeadOf(row).in_order = 1;
+      order_.insert(row);
+      if (HeadOf(row).shown) shown_.push_back(row);
+    }
+    arena_->Balance();
   });
-  for (uint8_t* row : rows) {
-    Head& head = HeadOf(row);
-    head.count = reader.Get<int64_t>();
-    head.shown = reader.Get<int64_t>();
-    head.in_order = 1;
-    order_.insert(row);
-    if (head.shown) shown_.push_back(row);
-  }
 }
 
 namespace {
@@ -133,13 +142,15 @@ duckdb::vector<LogicalType> TypesOf(const ExpressionList& expressions) {
 }
 }  // namespace
 
-RecomputeOperator::RecomputeOperator(duckdb::ClientContext& context, Plan plan)
-    : Operator(plan.output_types),
+RecomputeOperator::RecomputeOperator(duckdb::ClientContext& context, StateArena& arena, Plan plan)
+    : Operator(plan.output_types, &arena),
       context_(context),
       plan_(std::move(plan)),
-      keys_(RowLayout(TypesOf(plan_.partition), true), sizeof(KeyHead)) {
-  sides_[0].rows = std::make_unique<RowTable>(RowLayout(plan_.input_types), sizeof(RowHead));
-  sides_[1].rows = std::make_unique<RowTable>(RowLayout(plan_.output_types), sizeof(RowHead));
+      keys_(arena, RowLayout(TypesOf(plan_.partition), true), sizeof(KeyHead)),
+      touched_(arena) {
+  sides_[0].rows = std::make_unique<RowTable>(arena, RowLayout(plan_.input_types), sizeof(RowHead));
+  sides_[1].rows =
+      std::make_unique<RowTable>(arena, RowLayout(plan_.output_types), sizeof(RowHead));
   sides_[0].keys = std::make_unique<Evaluator>(context, std::move(plan_.partition));
   sides_[1].keys = std::make_unique<Evaluator>(context, std::move(plan_.output_partition));
   for (Side& side : sides_) {
@@ -150,12 +161,13 @@ RecomputeOperator::RecomputeOperator(duckdb::ClientContext& context, Plan plan)
 }
 
 void RecomputeOperator::Push(idx_t, ChangeChunk& chunk) {
-  if (chunk.size() > 0) Apply(0, chunk.rows, &chunk.kinds, true);
+  if (chunk.size() == 0) return;
+  Apply(0, chunk.rows, true, [&](idx_t i) { return Weight(chunk.KindOf(i)); });
+  arena_->Balance();
 }
 
-/// Adds rows (inserts when `kinds` is null or empty) to the lists of their partitions.
-void RecomputeOperator::Apply(idx_t which, DataChunk& rows, const std::vector<RowKind>* kinds,
-                              bool touch) {
+template <typename F>
+void RecomputeOperator::Apply(idx_t which, DataChunk& rows, bool touch, F&& weight) {
   Side& side = sides_[which];
   idx_t count = rows.size();
   side.keys->Evaluate(rows, side.key_chunk);
@@ -167,10 +179,9 @@ void RecomputeOperator::Apply(idx_t which, DataChunk& rows, const std::vector<Ro
   for (idx_t i = 0; i < count; i++) {
     if (touch && !HeadOf(found_[i]).touched) {
       HeadOf(found_[i]).touched = 1;
-      touched_.push_back(found_[i]);
+      touched_.Add(found_[i]);
     }
-    int64_t weight = kinds && !kinds->empty() ? Weight((*kinds)[i]) : 1;
-    Change(which, found_[i], row_batch_.Row(i), row_batch_.HashOf(i), weight);
+    Change(which, found_[i], row_batch_.Row(i), row_batch_.HashOf(i), weight(i));
   }
 }
 
@@ -181,7 +192,6 @@ void RecomputeOperator::Change(idx_t which, uint8_t* key, const uint8_t* row, ui
   uint8_t* stored = side.rows->FindOrCreate(row, hash, created);
   RowHead& head = RowOf(which, stored);
   if (created) {
-    head.key = key;
     head.next = HeadOf(key).first[which];
     if (head.next) RowOf(which, head.next).previous = stored;
     HeadOf(key).first[which] = stored;
@@ -198,18 +208,12 @@ void RecomputeOperator::Change(idx_t which, uint8_t* key, const uint8_t* row, ui
   side.rows->Erase(stored);
 }
 
-void RecomputeOperator::EndStep() {
-  if (plan_.rows_from_nothing && !started_ && touched_.empty()) {
-    std::vector<uint8_t> row(keys_.Layout().Width());
-    bool created;
-    touched_.push_back(keys_.FindOrCreate(row.data(), keys_.Layout().Hash(row.data()), created));
-  }
-  if (touched_.empty()) return;
-  started_ = true;
-  // The rows of the touched partitions, in one order whatever the history.
+/// Runs the plan over the rows of the touched partitions, which come in one order whatever the
+/// history.
+std::vector<std::unique_ptr<DataChunk>> RecomputeOperator::Compute() {
   std::vector<const uint8_t*> rows;
-  for (uint8_t* key : touched_) {
-    for (uint8_t* row = HeadOf(key).first[0]; row; row = RowOf(0, row).next) {
+  for (idx_t k = 0; k < touched_.size(); k++) {
+    for (uint8_t* row = HeadOf(touched_[k]).first[0]; row; row = RowOf(0, row).next) {
       for (int64_t n = 0; n < RowOf(0, row).count; n++) rows.push_back(row);
     }
   }
@@ -217,7 +221,7 @@ void RecomputeOperator::EndStep() {
   std::sort(rows.begin(), rows.end(),
             [&](const uint8_t* a, const uint8_t* b) { return layout.CompareRows(a, b) < 0; });
   auto collection = duckdb::make_uniq<duckdb::ColumnDataCollection>(
-      duckdb::Allocator::DefaultAllocator(), layout.Types());
+      duckdb::BufferManager::GetBufferManager(context_), layout.Types());
   DataChunk chunk;
   chunk.Initialize(duckdb::Allocator::DefaultAllocator(), layout.Types());
   for (idx_t start = 0; start < rows.size(); start += kChunkRows) {
@@ -227,48 +231,58 @@ void RecomputeOperator::EndStep() {
       layout.Gather(i, rows.data() + start, count, chunk.data[i]);
     chunk.SetCardinality(count);
     collection->Append(chunk);
+    arena_->Balance();
   }
-  std::vector<std::unique_ptr<DataChunk>> results;
-  if (!rows.empty() || plan_.rows_from_nothing) {
-    results = RunPlan(context_, plan_.over(duckdb::make_uniq<duckdb::LogicalColumnDataGet>(
-                                    0, layout.Types(), std::move(collection))));
+  if (rows.empty() && !plan_.rows_from_nothing) return {};
+  return RunPlan(context_, plan_.over(duckdb::make_uniq<duckdb::LogicalColumnDataGet>(
+                               0, layout.Types(), std::move(collection))));
+}
+
+void RecomputeOperator::EndStep() {
+  if (plan_.rows_from_nothing && !started_ && touched_.empty()) {
+    std::vector<uint8_t> row(keys_.Layout().Width());
+    RowLayout::MarkLive(row.data());
+    bool created;
+    touched_.Add(keys_.FindOrCreate(row.data(), keys_.Layout().Hash(row.data()), created));
   }
+  if (touched_.empty()) return;
+  started_ = true;
+  auto results = Compute();
   // The difference: what the partitions showed leaves, what they show now comes.
   const RowLayout& shown = sides_[1].rows->Layout();
-  RowTable net(shown, sizeof(int64_t));
-  std::vector<uint8_t*> order;
+  RowTable net(*arena_, shown, sizeof(int64_t));
+  RowList order(*arena_);
   auto add = [&](const uint8_t* row, uint64_t hash, int64_t weight) {
     bool created;
     uint8_t* stored = net.FindOrCreate(row, hash, created);
-    if (created) order.push_back(stored);
+    if (created) order.Add(stored);
     net.Payload<int64_t>(stored) += weight;
   };
-  for (uint8_t* key : touched_) {
-    for (uint8_t* row = HeadOf(key).first[1]; row; row = RowOf(1, row).next) {
+  for (idx_t k = 0; k < touched_.size(); k++) {
+    for (uint8_t* row = HeadOf(touched_[k]).first[1]; row; row = RowOf(1, row).next) {
       add(row, shown.Hash(row), -RowOf(1, row).count);
     }
-    HeadOf(key).touched = 0;
+    HeadOf(touched_[k]).touched = 0;
   }
   for (auto& result : results) {
     row_batch_.Fill(shown, *result, nullptr, true);
     for (idx_t i = 0; i < result->size(); i++) add(row_batch_.Row(i), row_batch_.HashOf(i), 1);
   }
-  ChangeChunk changes;
   RowEmitter out(shown, [&](ChangeChunk& emitted) {
     Emit(emitted);
-    Apply(1, emitted.rows, &emitted.kinds, false);
+    Apply(1, emitted.rows, false, [&](idx_t i) { return Weight(emitted.KindOf(i)); });
   });
   for (int sign : {-1, 1}) {
-    for (uint8_t* row : order) {
-      int64_t weight = net.Payload<int64_t>(row);
-      if (weight * sign > 0) out.AddWeighted(row, weight);
+    for (idx_t i = 0; i < order.size(); i++) {
+      int64_t weight = net.Payload<int64_t>(order[i]);
+      if (weight * sign > 0) out.AddWeighted(order[i], weight);
     }
   }
   out.Finish();
-  for (uint8_t* key : touched_) {
-    if (!HeadOf(key).first[0] && !HeadOf(key).first[1]) keys_.Erase(key);
+  for (idx_t k = 0; k < touched_.size(); k++) {
+    if (!HeadOf(touched_[k]).first[0] && !HeadOf(touched_[k]).first[1]) keys_.Erase(touched_[k]);
   }
-  touched_.clear();
+  touched_.Clear();
 }
 
 std::string RecomputeOperator::DescribeState() const {
@@ -276,15 +290,19 @@ std::string RecomputeOperator::DescribeState() const {
                      sides_[1].rows->Size());
 }
 
+RecordParts RecomputeOperator::PartsOf(idx_t which) const {
+  const RowLayout& layout = sides_[which].rows->Layout();
+  idx_t count_at = layout.Width() + offsetof(RowHead, count);
+  return {RecordPart::Columns(layout), RecordPart::Plain(count_at, sizeof(int64_t))};
+}
+
 void RecomputeOperator::Save(StateWriter& writer) {
   writer.Put(static_cast<uint8_t>(started_));
   for (idx_t which = 0; which < 2; which++) {
-    Side& side = sides_[which];
-    std::vector<uint8_t*> rows;
-    side.rows->ForEach([&](uint8_t* row) { rows.push_back(row); });
-    writer.PutTypes(side.rows->Layout().Types());
-    writer.PutRows(side.rows->Layout(), rows);
-    for (uint8_t* row : rows) writer.Put(RowOf(which, row).count);
+    writer.PutTypes(sides_[which].rows->Layout().Types());
+    writer.BeginRecords(PartsOf(which));
+    sides_[which].rows->ForEach([&](uint8_t* row) { writer.Add(row); });
+    writer.EndRecords();
   }
 }
 
@@ -293,23 +311,18 @@ void RecomputeOperator::Load(StateReader& reader) {
   for (idx_t which = 0; which < 2; which++) {
     const RowLayout& layout = sides_[which].rows->Layout();
     reader.ExpectTypes(layout.Types());
-    std::vector<uint8_t*> packed, stored;
-    reader.GetRows(layout, [&](idx_t, uint8_t* row) { packed.push_back(row); });
-    DataChunk chunk;
-    chunk.Initialize(duckdb::Allocator::DefaultAllocator(), layout.Types());
-    for (idx_t start = 0; start < packed.size(); start += kChunkRows) {
-      idx_t count = std::min<idx_t>(kChunkRows, packed.size() - start);
-      chunk.Reset();
-      for (idx_t i = 0; i < layout.Columns(); i++)
-        layout.Gather(i, packed.data() + start, count, chunk.data[i]);
-      chunk.SetCardinality(count);
-      Apply(which, chunk, nullptr, false);
-    }
-    for (uint8_t* row : packed) {
-      uint8_t* found = sides_[which].rows->Find(row, layout.Hash(row));
-      if (!found) reader.Corrupt("a row cannot be found again");
-      RowOf(which, found).count = reader.Get<int64_t>();
-    }
+    reader.GetRecords(PartsOf(which), [&](RecordBlock& block) {
+      std::vector<const uint8_t*> rows(block.count);
+      for (idx_t i = 0; i < block.count; i++) rows[i] = block.Row(0, i);
+      DataChunk chunk;
+      chunk.Initialize(duckdb::Allocator::DefaultAllocator(), layout.Types());
+      for (idx_t i = 0; i < layout.Columns(); i++) {
+        layout.Gather(i, rows.data(), block.count, chunk.data[i]);
+      }
+      chunk.SetCardinality(block.count);
+      Apply(which, chunk, false, [&](idx_t i) { return block.Value<int64_t>(1, i); });
+      arena_->Balance();
+    });
   }
 }
 

@@ -22,8 +22,8 @@ class TopOperator : public Operator {
     bool descending;
     bool nulls_first;
   };
-  TopOperator(duckdb::vector<LogicalType> types, std::vector<Order> orders, uint64_t offset,
-              uint64_t limit);
+  TopOperator(StateArena& arena, duckdb::vector<LogicalType> types, std::vector<Order> orders,
+              uint64_t offset, uint64_t limit);
   void Push(idx_t port, ChangeChunk& chunk) override;
   void EndStep() override;
   ChangelogType Start(const std::vector<ChangelogType>&) override { return ChangelogType::kFull; }
@@ -50,6 +50,10 @@ class TopOperator : public Operator {
     bool operator()(const uint8_t* a, const uint8_t* b) const { return top->Compare(a, b) < 0; }
   };
   Head& HeadOf(uint8_t* row) const { return rows_.Payload<Head>(row); }
+  RecordParts Parts() const {
+    return {RecordPart::Columns(rows_.Layout()),
+            RecordPart::Plain(rows_.Layout().Width(), offsetof(Head, wanted))};
+  }
   int Compare(const uint8_t* a, const uint8_t* b) const;
 
   std::vector<Order> orders_;
@@ -57,10 +61,11 @@ class TopOperator : public Operator {
   uint64_t offset_;
   uint64_t limit_;
   RowTable rows_;
+  StateResource memory_;
   std::pmr::unsynchronized_pool_resource pool_;
   std::pmr::set<uint8_t*, Before> order_;
-  std::vector<uint8_t*> shown_;
-  std::vector<uint8_t*> gone_;
+  std::vector<uint8_t*> shown_;  // As many as the limit says.
+  RowList gone_;
   bool touched_ = false;
   RowBatch batch_;
 };
@@ -81,7 +86,7 @@ class RecomputeOperator : public Operator {
         duckdb::unique_ptr<duckdb::LogicalOperator>)>
         over;
   };
-  RecomputeOperator(duckdb::ClientContext& context, Plan plan);
+  RecomputeOperator(duckdb::ClientContext& context, StateArena& arena, Plan plan);
   void Push(idx_t port, ChangeChunk& chunk) override;
   void EndStep() override;
   ChangelogType Start(const std::vector<ChangelogType>&) override { return ChangelogType::kFull; }
@@ -100,7 +105,6 @@ class RecomputeOperator : public Operator {
   struct RowHead {
     uint8_t* next;
     uint8_t* previous;
-    uint8_t* key;
     int64_t count;
   };
   struct Side {
@@ -112,14 +116,18 @@ class RecomputeOperator : public Operator {
   RowHead& RowOf(idx_t side, uint8_t* row) const {
     return sides_[side].rows->Payload<RowHead>(row);
   }
-  void Apply(idx_t side, DataChunk& rows, const std::vector<RowKind>* kinds, bool touch);
+  /// Adds `weight(i)` times row i to the rows of its partition.
+  template <typename F>
+  void Apply(idx_t side, DataChunk& rows, bool touch, F&& weight);
   void Change(idx_t side, uint8_t* key, const uint8_t* row, uint64_t hash, int64_t weight);
+  std::vector<std::unique_ptr<DataChunk>> Compute();
+  RecordParts PartsOf(idx_t side) const;
 
   duckdb::ClientContext& context_;
   Plan plan_;
   Side sides_[2];
   RowTable keys_;
-  std::vector<uint8_t*> touched_;
+  RowList touched_;
   bool started_ = false;
   RowBatch key_batch_;
   RowBatch row_batch_;

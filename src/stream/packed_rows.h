@@ -1,137 +1,146 @@
-// packed_rows.h - rows as flat bytes: what hash tables and multisets of the operators are made of.
+// packed_rows.h - stored rows: what hash tables and multisets of the operators are made of.
 //
-// A packed row is [null bits | fixed-width values | string slots], padded to 8 bytes. Null values
-// are zero, -0.0 is 0.0 and every NaN is one NaN, so equality is memcmp but for long strings.
-// Filled and read column by column. In memory only: state on disk has its own format
-// (state_format.h).
+// All of it lies in a StateArena, so that it can go to disk. A row stays where it is until it is
+// erased. The table is an extendible hash: segments of open addressing, an entry of 8 bytes a row
+// (30 bits of the hash, 34 of the address); a full segment splits alone, so growing never holds two
+// whole tables and never reads a row.
 #pragma once
 
-#include <deque>
-
-#include "base/error.h"
+#include "stream/row_layout.h"
+#include "stream/state_memory.h"
 
 namespace millrace {
 
-/// Where each column lies in a packed row. Threads: safe once made.
-class RowLayout {
+/// Texts of rows, with free lists by size. Threads: one at a time.
+class StringStore {
  public:
-  RowLayout() = default;
-  /// `canonical`: a key; intervals that compare equal become equal bytes.
-  explicit RowLayout(duckdb::vector<LogicalType> types, bool canonical = false);
+  explicit StringStore(StateArena& arena) : arena_(arena) {}
+  ~StringStore();
+  StringStore(const StringStore&) = delete;
+  StringStore& operator=(const StringStore&) = delete;
 
-  idx_t Width() const { return width_; }
-  idx_t Columns() const { return types_.size(); }
-  const duckdb::vector<LogicalType>& Types() const { return types_; }
-  bool HasStrings() const { return !strings_.empty(); }
-
-  bool IsNull(const uint8_t* row, idx_t column) const {
-    return row[column >> 3] & (1 << (column & 7));
-  }
-  bool AnyNull(const uint8_t* row) const;
-  const uint8_t* ValueAt(const uint8_t* row, idx_t column) const { return row + offsets_[column]; }
-  uint64_t Hash(const uint8_t* row) const;
-  bool Equal(const uint8_t* a, const uint8_t* b) const {
-    return memcmp(a, b, fixed_width_) == 0 && (strings_.empty() || StringsEqual(a, b));
-  }
-  /// DuckDB's order of one column, NULL greatest.
-  int Compare(const uint8_t* a, const uint8_t* b, idx_t column) const;
-  /// Order of the whole row, left to right.
-  int CompareRows(const uint8_t* a, const uint8_t* b) const;
-
-  /// Writes column `column` of `count` rows that lie `stride` apart; strings stay where they are.
-  /// REQUIRES: the rows are zeroed. `nested` keeps the bytes of LIST, STRUCT and MAP values.
-  void Scatter(idx_t column, Vector& vector, idx_t count, uint8_t* rows, idx_t stride,
-               std::deque<std::string>& nested) const;
-  /// Reads column `column` of the rows into a flat vector; a null pointer reads as NULL. Strings of
-  /// the vector point into the rows' memory.
-  void Gather(idx_t column, const uint8_t* const* rows, idx_t count, Vector& vector) const;
-
-  const std::vector<idx_t>& StringColumns() const { return strings_; }
-  bool IsString(idx_t column) const { return kinds_[column] >= kString; }
-  idx_t ValueBytes(idx_t column) const { return bytes_[column]; }
+  /// Copies strings of a row that just came from a RowBatch into this store.
+  void Intern(const RowLayout& layout, uint8_t* row);
+  void Release(const RowLayout& layout, uint8_t* row);
+  void Clear();
+  int64_t Bytes() const { return bytes_; }
 
  private:
-  enum Kind : uint8_t { kPlain, kFloat, kDouble, kInterval, kString, kNested };
-  bool StringsEqual(const uint8_t* a, const uint8_t* b) const;
+  static constexpr idx_t kSmall = 512;  // By 16 up to here, then by powers of two.
+  static constexpr idx_t kBiggest = 16 << 10;  // Bigger ones have a block of their own.
+  static constexpr idx_t kClasses = 40;
+  static idx_t ClassOf(idx_t size);
+  static idx_t ClassBytes(idx_t size_class);
+  char* New(idx_t size);
+  void Free(char* data, idx_t size);
 
-  duckdb::vector<LogicalType> types_;
-  std::vector<Kind> kinds_;
-  std::vector<idx_t> offsets_;
-  std::vector<idx_t> bytes_;
-  std::vector<idx_t> strings_;
-  idx_t fixed_width_ = 8;  // Null bits and fixed-width values, before the string slots.
-  idx_t width_ = 8;
-  bool canonical_ = false;
+  struct Block {
+    uint8_t* data;
+    idx_t bytes;
+  };
+  StateArena& arena_;
+  std::vector<Block> blocks_;
+  uint8_t* next_ = nullptr;
+  idx_t left_ = 0;
+  char* free_[kClasses] = {};
+  std::unordered_map<char*, idx_t> large_;
+  int64_t bytes_ = 0;
 };
 
-/// Rows of one chunk, packed for lookup: strings point into the chunk. Threads: one at a time.
-class RowBatch {
- public:
-  /// Packs `columns` of the chunk (all when null) and hashes them if `hash`.
-  void Fill(const RowLayout& layout, DataChunk& chunk, const std::vector<idx_t>* columns,
-            bool hash);
-  void Fill(const RowLayout& layout, std::vector<Vector*>& columns, idx_t count, bool hash);
-  uint8_t* Row(idx_t i) { return rows_.data() + i * width_; }
-  uint64_t HashOf(idx_t i) const { return hashes_[i]; }
-
- private:
-  std::vector<uint8_t> rows_;
-  std::vector<uint64_t> hashes_;
-  std::deque<std::string> nested_;
-  idx_t width_ = 0;
-};
-
-/// Memory for rows of one width and for their strings, with free lists. Threads: one at a time.
+/// Memory for rows of one width: a layout's, then a payload. Threads: one at a time.
 class RowStore {
  public:
-  explicit RowStore(idx_t row_bytes = 8) : row_bytes_((row_bytes + 7) / 8 * 8) {}
+  RowStore(StateArena& arena, idx_t row_bytes);
   ~RowStore();
   RowStore(const RowStore&) = delete;
   RowStore& operator=(const RowStore&) = delete;
 
   uint8_t* New();  // Zeroed.
   void Free(uint8_t* row);
-  /// Copies strings of a row that just came from a RowBatch into this store.
-  void Intern(const RowLayout& layout, uint8_t* row);
-  void Release(const RowLayout& layout, uint8_t* row);
+  void Clear();
   int64_t Bytes() const { return bytes_; }
+  /// Rows that are marked live, in the order in which they lie.
+  template <typename F>
+  void ForEach(F&& visit) const {
+    for (idx_t b = 0; b < blocks_.size() && b <= current_; b++) {
+      idx_t rows = b == current_ ? used_ : blocks_[b].rows;
+      uint8_t* row = blocks_[b].data;
+      for (idx_t i = 0; i < rows; i++, row += row_bytes_) {
+        if (RowLayout::IsLive(row)) visit(row);
+      }
+    }
+  }
 
  private:
-  static constexpr idx_t kClasses = 32;  // Strings up to 512 bytes, by 16.
-  char* NewString(idx_t size);
-  void FreeString(char* data, idx_t size);
-  uint8_t* Carve(idx_t size);
+  struct Block {
+    uint8_t* data;
+    idx_t bytes;
+    idx_t rows;
+  };
+  void NextBlock();
 
-  idx_t row_bytes_;
-  std::vector<std::unique_ptr<uint8_t[]>> blocks_;
-  uint8_t* next_ = nullptr;
-  idx_t left_ = 0;
-  uint8_t* free_rows_ = nullptr;
-  char* free_strings_[kClasses + 1] = {};
-  std::unordered_map<char*, std::unique_ptr<char[]>> large_;
+  StateArena& arena_;
+  const idx_t row_bytes_;
+  std::vector<Block> blocks_;
+  idx_t current_ = 0;  // The block that fills, and how many of its rows have been given out.
+  idx_t used_ = 0;
+  uint8_t* free_ = nullptr;
   int64_t bytes_ = 0;
+};
+
+/// A list of rows in the order in which they came. Threads: one at a time.
+class RowList {
+ public:
+  explicit RowList(StateArena& arena) : arena_(arena) {}
+  ~RowList() { Clear(); }
+  RowList(const RowList&) = delete;
+  RowList& operator=(const RowList&) = delete;
+
+  void Add(uint8_t* row) {
+    if (size_ % kPart == 0) AddPart();
+    parts_.back()[size_++ % kPart] = row;
+  }
+  idx_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  uint8_t* operator[](idx_t i) const { return parts_[i / kPart][i % kPart]; }
+  /// Rows from `i` on that lie next to each other, at most `most`.
+  uint8_t** Stretch(idx_t i, idx_t most, idx_t& count) const {
+    count = std::min({most, size_ - i, kPart - i % kPart});
+    return parts_[i / kPart] + i % kPart;
+  }
+  void Clear();
+
+ private:
+  static constexpr idx_t kPart = 4096;
+  void AddPart();
+
+  StateArena& arena_;
+  std::vector<uint8_t**> parts_;
+  idx_t size_ = 0;
 };
 
 /// Hash table of packed rows, each with a payload behind it. Threads: one at a time.
 /// Rows stay where they are until erased.
 class RowTable {
  public:
-  RowTable(RowLayout layout, idx_t payload_bytes);
+  /// `scoped`: equal rows of different scopes are different; the payload begins with the scope.
+  RowTable(StateArena& arena, RowLayout layout, idx_t payload_bytes, bool scoped = false);
+  ~RowTable();
 
   const RowLayout& Layout() const { return layout_; }
   idx_t Size() const { return size_; }
-  int64_t Bytes() const {
-    return store_.Bytes() + static_cast<int64_t>(entries_.size() * sizeof(Entry));
-  }
-  RowStore& Store() { return store_; }
+  int64_t Bytes() const { return rows_.Bytes() + strings_.Bytes() + index_bytes_; }
+  /// For texts in payloads.
+  StringStore& Strings() { return strings_; }
 
-  uint8_t* Find(const uint8_t* row, uint64_t hash) const;
-  /// The payload of a new row is zero.
-  uint8_t* FindOrCreate(const uint8_t* row, uint64_t hash, bool& created);
+  uint8_t* Find(const uint8_t* row, uint64_t hash, const void* scope = nullptr) const;
+  /// The payload of a new row is zero but for the scope.
+  uint8_t* FindOrCreate(const uint8_t* row, uint64_t hash, bool& created,
+                        const void* scope = nullptr);
   /// FindOrCreate for the first `count` rows of the batch; all of them at once to overlap cache
   /// misses.
   void FindOrCreateAll(RowBatch& batch, idx_t count, uint8_t** rows);
-  void Prefetch(uint64_t hash) const { __builtin_prefetch(&entries_[hash & mask_]); }
+  void Prefetch(uint64_t hash) const { __builtin_prefetch(Home(hash)); }
   /// Frees the row; its hash must still be that of its columns.
   void Erase(uint8_t* row);
   void Clear();
@@ -140,26 +149,54 @@ class RowTable {
   T& Payload(uint8_t* row) const {
     return *reinterpret_cast<T*>(row + layout_.Width());
   }
+  /// In the order in which they lie: a table on disk is read from front to back.
   template <typename F>
   void ForEach(F&& visit) const {
-    for (const Entry& entry : entries_) {
-      if (entry.row) visit(entry.row);
-    }
+    rows_.ForEach(std::forward<F>(visit));
   }
 
  private:
-  struct Entry {
-    uint64_t hash;
-    uint8_t* row;
-  };
-  void Grow();
+  static constexpr int kRefBits = StateArena::kAddressBits - 3;
+  static constexpr int kHashBits = 64 - kRefBits;
+  static constexpr idx_t kLeastSlots = StateArena::kLeastBlock / sizeof(uint64_t);
+  static constexpr idx_t kMostSlots = 128 << 10;
+  static constexpr int kMostDepth = kHashBits - 17;  // log2(kMostSlots)
 
+  struct Segment {
+    uint64_t* entries;
+    idx_t used;
+    int depth;  // Bits of the hash that all of its rows have in common.
+  };
+  uint64_t Scoped(uint64_t hash, const void* scope) const;
+  idx_t SegmentOf(uint64_t hash) const { return directory_[(hash >> 1) >> (63 - depth_)]; }
+  const uint64_t* Home(uint64_t hash) const {
+    return segments_[SegmentOf(hash)].entries + ((hash >> kRefBits) & mask_);
+  }
+  uint8_t* RowAt(uint64_t entry) const {
+    return const_cast<uint8_t*>(base_) + (entry & ((uint64_t(1) << kRefBits) - 1)) * 8;
+  }
+  bool Same(const uint8_t* stored, const uint8_t* row, const void* scope) const {
+    return layout_.Equal(stored, row) &&
+           (!scoped_ || Payload<const void*>(const_cast<uint8_t*>(stored)) == scope);
+  }
+  uint64_t* NewEntries(idx_t slots);
+  void FreeEntries(uint64_t* entries, idx_t slots);
+  void Put(Segment& segment, uint64_t entry);
+  void MakeRoom(idx_t segment);
+  void Reset();
+
+  StateArena& arena_;
+  const uint8_t* const base_;
   RowLayout layout_;
-  idx_t payload_bytes_;
-  RowStore store_;
-  std::vector<Entry> entries_;
-  idx_t mask_ = 0;
+  const bool scoped_;
+  RowStore rows_;
+  StringStore strings_;
+  std::vector<uint32_t> directory_;  // By the first `depth_` bits of the hash.
+  std::vector<Segment> segments_;
+  int depth_ = 0;
+  idx_t mask_ = 0;  // Of the slots of each segment.
   idx_t size_ = 0;
+  int64_t index_bytes_ = 0;
 };
 
 }  // namespace millrace

@@ -408,7 +408,7 @@ Operator& PlanCompiler::AggregateSet(duckdb::LogicalAggregate& plan, Operator& c
     made.calls.push_back(std::move(call));
   }
   idx_t groups = plan.groups.size();
-  auto& added = Add(std::make_unique<AggregateOperator>(context_, std::move(made)), {&child});
+  auto& added = Add(std::make_unique<AggregateOperator>(context_, arena_, std::move(made)), {&child});
   added.unique_keys = {AllColumns(groups)};
   added.consolidated = true;
   return added;
@@ -427,7 +427,7 @@ Operator& PlanCompiler::WalkJoin(duckdb::LogicalComparisonJoin& plan) {
     auto& project =
         Add(std::make_unique<ProjectOperator>(context_, std::move(columns)), {sides[outer]});
     auto& distinct =
-        Add(std::make_unique<SetOperator>(project.Types(), SetRule::kDistinct), {&project});
+        Add(std::make_unique<SetOperator>(arena_, project.Types(), SetRule::kDistinct), {&project});
     delim_sources_.push_back(&distinct);
   }
   sides[1 - outer] = &Walk(plan.children[1 - outer]);
@@ -486,7 +486,7 @@ Operator& PlanCompiler::FinishJoin(JoinOperator::Plan plan, Operator& left, Oper
       ContainsKey(right.unique_keys, PlainColumns(plan.right_keys)) || plan.at_most_one;
   auto left_where = Where(plan.left_output, left.Types().size());
   auto right_where = Where(plan.right_output, right.Types().size(), plan.left_output.size());
-  auto& join = Add(std::make_unique<JoinOperator>(context_, std::move(plan)), {&left, &right});
+  auto& join = Add(std::make_unique<JoinOperator>(context_, arena_, std::move(plan)), {&left, &right});
   std::vector<UniqueKey> left_keys, right_keys;
   for (auto& key : left.unique_keys) {
     if (auto mapped = MapKey(key, left_where)) left_keys.push_back(*mapped);
@@ -524,7 +524,7 @@ Operator& PlanCompiler::WalkSetOperation(duckdb::LogicalSetOperation& plan) {
                     {});
     for (Operator* child : children) all.AddInput(*child);
     if (plan.setop_all) return all;
-    auto& distinct = Add(std::make_unique<SetOperator>(plan.types, rule), {&all});
+    auto& distinct = Add(std::make_unique<SetOperator>(arena_, plan.types, rule), {&all});
     distinct.unique_keys = {AllColumns(plan.types.size())};
     distinct.consolidated = true;
     return distinct;
@@ -535,7 +535,7 @@ Operator& PlanCompiler::WalkSetOperation(duckdb::LogicalSetOperation& plan) {
   } else {
     rule = plan.setop_all ? SetRule::kIntersectAll : SetRule::kIntersect;
   }
-  auto& set = Add(std::make_unique<SetOperator>(plan.types, rule), {children[0], children[1]});
+  auto& set = Add(std::make_unique<SetOperator>(arena_, plan.types, rule), {children[0], children[1]});
   set.unique_keys = children[0]->unique_keys;
   if (!plan.setop_all) set.unique_keys.push_back(AllColumns(plan.types.size()));
   set.consolidated = true;
@@ -552,7 +552,7 @@ Operator& PlanCompiler::WalkDistinct(duckdb::LogicalDistinct& plan) {
   }
   if (covered.size() == child.Types().size()) {
     auto& distinct =
-        Add(std::make_unique<SetOperator>(child.Types(), SetRule::kDistinct), {&child});
+        Add(std::make_unique<SetOperator>(arena_, child.Types(), SetRule::kDistinct), {&child});
     distinct.unique_keys = child.unique_keys;
     distinct.unique_keys.push_back(AllColumns(child.Types().size()));
     distinct.consolidated = true;

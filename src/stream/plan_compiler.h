@@ -55,7 +55,9 @@ struct CompiledPlan {
 /// Throws: Error(kUnsupported) naming the construct and the way out.
 class PlanCompiler {
  public:
-  explicit PlanCompiler(duckdb::ClientContext& context) : context_(context) {}
+  /// `arena`: where the operators' state will lie.
+  PlanCompiler(duckdb::ClientContext& context, StateArena& arena)
+      : context_(context), arena_(arena) {}
   CompiledPlan Compile(duckdb::unique_ptr<duckdb::LogicalOperator> root);
 
  private:
@@ -94,6 +96,7 @@ class PlanCompiler {
                          bool volatile_ok = false);
 
   duckdb::ClientContext& context_;
+  StateArena& arena_;
   CompiledPlan result_;
   std::map<idx_t, Operator*> ctes_;       // By table index of the CTE.
   std::vector<Operator*> delim_sources_;  // Innermost last.

@@ -8,34 +8,84 @@ namespace millrace {
 namespace {
 
 constexpr std::string_view kMagic = "MRST";
-constexpr uint16_t kVersion = 1;
+constexpr uint16_t kVersion = 2;
+constexpr size_t kFrameBytes = 1 << 20;
 
-// Rows lie scattered in memory: a block of them fits the cache while its columns are written.
-constexpr idx_t kBlockRows = 1024;
+std::string TypesText(const duckdb::vector<LogicalType>& types) {
+  std::string text;
+  for (auto& type : types) text += type.ToString() + ";";
+  return text;
+}
 
-constexpr size_t kFlushBytes = 1 << 20;
+template <typename T>
+void AppendValue(std::string& bytes, T value) {
+  bytes.append(reinterpret_cast<const char*>(&value), sizeof(T));
+}
+
+/// Walks through the bytes of one block, whose length is known.
+class BlockCursor {
+ public:
+  BlockCursor(const StateReader& reader, const char* at, size_t size)
+      : reader_(reader), at_(at), left_(size) {}
+  const char* Take(size_t size) {
+    if (size > left_) reader_.Corrupt("a block is cut short");
+    const char* result = at_;
+    at_ += size;
+    left_ -= size;
+    return result;
+  }
+  void ReadColumn(const RowLayout& layout, idx_t column, idx_t count, uint8_t* rows);
+
+ private:
+  const StateReader& reader_;
+  const char* at_;
+  size_t left_;
+};
+
+void BlockCursor::ReadColumn(const RowLayout& layout, idx_t column, idx_t count, uint8_t* rows) {
+  const char* nulls = Take(count);
+  for (idx_t i = 0; i < count; i++) {
+    uint8_t* row = rows + i * layout.Width();
+    auto value = const_cast<uint8_t*>(layout.ValueAt(row, column));
+    if (nulls[i]) {
+      layout.SetNull(row, column);
+    } else if (layout.IsString(column)) {
+      uint32_t size;
+      memcpy(&size, Take(sizeof(size)), sizeof(size));
+      string_t text(Take(size), size);
+      memcpy(value, &text, sizeof(text));
+    } else {
+      memcpy(value, Take(layout.ValueBytes(column)), layout.ValueBytes(column));
+    }
+  }
+}
 
 }  // namespace
 
-struct StateWriter::Checksum {
-  XXH3_state_t state;
-};
-
 StateWriter::StateWriter(StateStore& store, std::string key, const std::string& fingerprint)
-    : store_(store), key_(std::move(key)), checksum_(std::make_unique<Checksum>()) {
-  XXH3_64bits_reset(&checksum_->state);
-  bytes_ += kMagic;
-  Put(kVersion);
+    : store_(store), key_(std::move(key)) {
+  std::string head(kMagic);
+  AppendValue(head, kVersion);
+  store_.Append(key_, head);
   PutString(fingerprint);
 }
 
 StateWriter::~StateWriter() = default;
 
 void StateWriter::Flush(bool all) {
-  if (!all && bytes_.size() < kFlushBytes) return;
-  XXH3_64bits_update(&checksum_->state, bytes_.data(), bytes_.size());
-  store_.Append(key_, bytes_);
-  bytes_.clear();
+  size_t at = 0;
+  while (bytes_.size() - at >= kFrameBytes || (all && at < bytes_.size())) {
+    size_t size = std::min(kFrameBytes, bytes_.size() - at);
+    auto checksum = static_cast<uint64_t>(XXH3_64bits(bytes_.data() + at, size));
+    std::string head;
+    AppendValue(head, static_cast<uint32_t>(size));
+    AppendValue(head, checksum);
+    AppendValue(checksums_, checksum);
+    store_.Append(key_, head);
+    store_.Append(key_, std::string_view(bytes_).substr(at, size));
+    at += size;
+  }
+  bytes_.erase(0, at);
 }
 
 void StateWriter::PutString(std::string_view text) {
@@ -44,62 +94,88 @@ void StateWriter::PutString(std::string_view text) {
 }
 
 void StateWriter::PutTypes(const duckdb::vector<LogicalType>& types) {
-  std::string text;
-  for (auto& type : types) text += type.ToString() + ";";
-  PutString(text);
+  PutString(TypesText(types));
 }
 
-void StateWriter::PutRows(const RowLayout& layout, const std::vector<uint8_t*>& rows) {
-  Put(static_cast<uint64_t>(rows.size()));
-  for (idx_t first = 0; first < rows.size(); first += kBlockRows) {
-    PutBlock(layout, rows.data() + first, std::min<idx_t>(kBlockRows, rows.size() - first));
-    Flush(false);
-  }
+void StateWriter::BeginRecords(RecordParts parts) {
+  parts_ = std::move(parts);
+  for (auto& rows : rows_) rows.clear();
 }
 
-void StateWriter::PutBlock(const RowLayout& layout, uint8_t* const* rows, idx_t count) {
-  for (idx_t column = 0; column < layout.Columns(); column++) {
-    size_t at = bytes_.size();
-    bytes_.resize(at + count);
-    for (idx_t i = 0; i < count; i++) bytes_[at + i] = layout.IsNull(rows[i], column) ? 1 : 0;
-    if (layout.IsString(column)) {
-      for (idx_t i = 0; i < count; i++) {
-        if (layout.IsNull(rows[i], column)) continue;
-        auto& text = *reinterpret_cast<const string_t*>(layout.ValueAt(rows[i], column));
-        PutString({text.GetData(), text.GetSize()});
+// A block is [u32 records | u32 bytes | its parts]; none: the end of the records.
+void StateWriter::PutBlock() {
+  idx_t count = rows_[0].size();
+  Put(static_cast<uint32_t>(count));
+  size_t size_at = bytes_.size();
+  Put(uint32_t(0));
+  for (const RecordPart& part : parts_) {
+    if (part.layout) {
+      for (idx_t column = 0; column < part.layout->Columns(); column++) {
+        PutColumn(part, column, count);
       }
       continue;
     }
-    size_t width = layout.ValueBytes(column);
-    size_t values = bytes_.size();
-    bytes_.resize(values + count * width);
-    char* out = bytes_.data() + values;
-    for (idx_t i = 0; i < count; i++) {
-      if (layout.IsNull(rows[i], column)) continue;
-      memcpy(out, layout.ValueAt(rows[i], column), width);
-      out += width;
+    for (const uint8_t* row : rows_[part.row]) {
+      bytes_.append(reinterpret_cast<const char*>(row + part.offset), part.bytes);
     }
-    bytes_.resize(static_cast<size_t>(out - bytes_.data()));
   }
+  auto size = static_cast<uint32_t>(bytes_.size() - size_at - sizeof(uint32_t));
+  memcpy(bytes_.data() + size_at, &size, sizeof(size));
+  for (auto& rows : rows_) rows.clear();
+  Flush(false);
+}
+
+void StateWriter::PutColumn(const RecordPart& part, idx_t column, idx_t count) {
+  const RowLayout& layout = *part.layout;
+  const auto& rows = rows_[part.row];
+  size_t at = bytes_.size();
+  bytes_.resize(at + count);
+  for (idx_t i = 0; i < count; i++) {
+    bytes_[at + i] = layout.IsNull(rows[i] + part.offset, column) ? 1 : 0;
+  }
+  if (layout.IsString(column)) {
+    for (idx_t i = 0; i < count; i++) {
+      if (bytes_[at + i]) continue;
+      auto& text =
+          *reinterpret_cast<const string_t*>(layout.ValueAt(rows[i] + part.offset, column));
+      PutString({text.GetData(), text.GetSize()});
+    }
+    return;
+  }
+  size_t width = layout.ValueBytes(column);
+  size_t values = bytes_.size();
+  bytes_.resize(values + count * width);
+  char* out = bytes_.data() + values;
+  for (idx_t i = 0; i < count; i++) {
+    if (bytes_[at + i]) continue;
+    memcpy(out, layout.ValueAt(rows[i] + part.offset, column), width);
+    out += width;
+  }
+  bytes_.resize(static_cast<size_t>(out - bytes_.data()));
+}
+
+void StateWriter::EndRecords() {
+  if (!rows_[0].empty()) PutBlock();
+  Put(uint32_t(0));
 }
 
 void StateWriter::Finish() {
   Flush(true);
-  Put(static_cast<uint64_t>(XXH3_64bits_digest(&checksum_->state)));
-  store_.Append(key_, bytes_);
+  std::string end;
+  AppendValue(end, uint32_t(0));
+  AppendValue(end, static_cast<uint64_t>(XXH3_64bits(checksums_.data(), checksums_.size())));
+  store_.Append(key_, end);
   store_.Close(key_);
 }
 
-StateReader::StateReader(std::string bytes, const std::string& fingerprint, const std::string& what)
-    : bytes_(std::move(bytes)), what_(what), end_(bytes_.size()) {
-  if (bytes_.size() < kMagic.size() + 14) Corrupt("it is cut short");
-  end_ -= sizeof(uint64_t);
-  uint64_t expected;
-  memcpy(&expected, bytes_.data() + end_, sizeof(expected));
-  if (XXH3_64bits(bytes_.data(), end_) != expected) Corrupt("its checksum does not match");
-  if (std::string_view(Take(kMagic.size()), kMagic.size()) != kMagic)
-    Corrupt("it is no state file");
-  auto version = Get<uint16_t>();
+StateReader::StateReader(std::unique_ptr<StateInput> input, const std::string& fingerprint,
+                         std::string what)
+    : input_(std::move(input)), what_(std::move(what)) {
+  char magic[kMagic.size()];
+  ReadExactly(magic, sizeof(magic));
+  if (std::string_view(magic, sizeof(magic)) != kMagic) Corrupt("it is no state file");
+  uint16_t version;
+  ReadExactly(&version, sizeof(version));
   if (version != kVersion) Corrupt(fmt::format("its version is {}, not {}", version, kVersion));
   if (GetString() != fingerprint) Corrupt("it was written by another plan");
 }
@@ -109,8 +185,40 @@ void StateReader::Corrupt(const std::string& why) const {
         "Loading the state of {}: {}; restore the checkpoint or start the job afresh", what_, why);
 }
 
+void StateReader::ReadExactly(void* to, size_t size) {
+  if (input_->Read(static_cast<char*>(to), size) != size) Corrupt("it is cut short");
+}
+
+bool StateReader::ReadFrame() {
+  if (ended_) return false;
+  uint32_t size;
+  uint64_t checksum;
+  ReadExactly(&size, sizeof(size));
+  ReadExactly(&checksum, sizeof(checksum));
+  if (size == 0) {
+    ended_ = true;
+    char more;
+    if (checksum != XXH3_64bits(checksums_.data(), checksums_.size()) ||
+        input_->Read(&more, 1) != 0) {
+      Corrupt("its end does not match");
+    }
+    return false;
+  }
+  if (size > kFrameBytes) Corrupt("the size of a frame is impossible");
+  bytes_.erase(0, at_);
+  at_ = 0;
+  size_t before = bytes_.size();
+  bytes_.resize(before + size);
+  ReadExactly(bytes_.data() + before, size);
+  if (XXH3_64bits(bytes_.data() + before, size) != checksum) Corrupt("a checksum does not match");
+  AppendValue(checksums_, checksum);
+  return true;
+}
+
 const char* StateReader::Take(size_t size) {
-  if (end_ - at_ < size) Corrupt("it is cut short");
+  while (bytes_.size() - at_ < size) {
+    if (!ReadFrame()) Corrupt("it is cut short");
+  }
   const char* result = bytes_.data() + at_;
   at_ += size;
   return result;
@@ -122,41 +230,37 @@ std::string StateReader::GetString() {
 }
 
 void StateReader::ExpectTypes(const duckdb::vector<LogicalType>& types) {
-  std::string text;
-  for (auto& type : types) text += type.ToString() + ";";
-  std::string found = GetString();
+  std::string text = TypesText(types), found = GetString();
   if (found != text) Corrupt(fmt::format("it holds columns {}, the plan needs {}", found, text));
 }
 
-void StateReader::GetRows(const RowLayout& layout,
-                          const std::function<void(idx_t, uint8_t*)>& visit) {
-  auto count = Get<uint64_t>();
-  if (layout.Columns() > 0 && count > end_ - at_) Corrupt("its row count is impossible");
-  auto& rows = rows_.emplace_back(count * layout.Width());
-  for (idx_t first = 0; first < count; first += kBlockRows) {
-    GetBlock(layout, rows.data() + first * layout.Width(),
-             std::min<idx_t>(kBlockRows, count - first));
-  }
-  for (idx_t i = 0; i < count; i++) visit(i, rows.data() + i * layout.Width());
-}
-
-void StateReader::GetBlock(const RowLayout& layout, uint8_t* rows, idx_t count) {
-  for (idx_t column = 0; column < layout.Columns(); column++) {
-    const char* nulls = Take(count);
-    for (idx_t i = 0; i < count; i++) {
-      uint8_t* row = rows + i * layout.Width();
-      auto value = const_cast<uint8_t*>(layout.ValueAt(row, column));
-      if (nulls[i]) {
-        row[column >> 3] |= static_cast<uint8_t>(1 << (column & 7));
-      } else if (layout.IsString(column)) {
-        auto size = Get<uint32_t>();
-        string_t text(Take(size), size);
-        memcpy(value, &text, sizeof(text));
-      } else {
-        memcpy(value, Take(layout.ValueBytes(column)), layout.ValueBytes(column));
+void StateReader::GetRecords(const RecordParts& parts,
+                             const std::function<void(RecordBlock&)>& visit) {
+  RecordBlock block;
+  block.rows_.resize(parts.size());
+  for (const RecordPart& part : parts) block.widths_.push_back(part.Width());
+  while ((block.count = Get<uint32_t>()) > 0) {
+    auto size = Get<uint32_t>();
+    BlockCursor cursor(*this, Take(size), size);
+    for (idx_t p = 0; p < parts.size(); p++) {
+      auto& rows = block.rows_[p];
+      rows.assign(block.count * parts[p].Width(), 0);
+      if (!parts[p].layout) {
+        if (rows.empty()) continue;
+        memcpy(rows.data(), cursor.Take(rows.size()), rows.size());
+        continue;
+      }
+      for (idx_t i = 0; i < block.count; i++) RowLayout::MarkLive(block.Row(p, i));
+      for (idx_t column = 0; column < parts[p].layout->Columns(); column++) {
+        cursor.ReadColumn(*parts[p].layout, column, block.count, rows.data());
       }
     }
+    visit(block);
   }
+}
+
+void StateReader::Finish() {
+  if (at_ != bytes_.size() || ReadFrame()) Corrupt("it holds more than the plan keeps");
 }
 
 }  // namespace millrace

@@ -1,9 +1,11 @@
-// state_format.h - operator state on disk: little-endian columns, strings length-prefixed, a
-// checksum at the end.
+// state_format.h - operator state on disk: records in blocks of columns, little-endian, strings
+// length-prefixed, checksums on the way.
 //
-// A blob is [magic "MRST" | u16 version | string fingerprint | body | u64 XXH3 of all before it].
-// Bodies are written by the operators (docs/internals/operators.md), rows in blocks of 1024, column
-// by column: null bytes, then the values that are there.
+// A blob is [magic "MRST" | u16 version | frames | end]. A frame is [u32 bytes | u64 XXH3 of them |
+// bytes], the end [u32 0 | u64 XXH3 of all checksums before it]. The bytes of all frames in a row:
+// string fingerprint, then what the operator puts (docs/internals/operators.md). Records come in
+// blocks of up to 1024, column by column: null bytes, then the values that are there. Both sides
+// hold a block and a frame in memory, never a whole state.
 #pragma once
 
 #include "stream/dataflow.h"
@@ -11,8 +13,24 @@
 
 namespace millrace {
 
-/// Writes a state blob to a store, piece by piece: a state is never in memory twice.
-/// Threads: one at a time.
+/// What is kept of a stored row: columns of a layout at an offset in it, or plain bytes there.
+struct RecordPart {
+  const RowLayout* layout = nullptr;  // Null: `bytes` as they are.
+  idx_t offset = 0;
+  idx_t bytes = 0;
+  idx_t row = 0;  // A record may consist of several rows: of which.
+
+  static RecordPart Columns(const RowLayout& layout, idx_t offset = 0, idx_t row = 0) {
+    return {&layout, offset, 0, row};
+  }
+  static RecordPart Plain(idx_t offset, idx_t bytes, idx_t row = 0) {
+    return {nullptr, offset, bytes, row};
+  }
+  idx_t Width() const { return layout ? layout->Width() : bytes; }
+};
+using RecordParts = std::vector<RecordPart>;
+
+/// Writes a state blob to a store, piece by piece. Threads: one at a time.
 class StateWriter {
  public:
   /// `store` must outlive it.
@@ -24,26 +42,58 @@ class StateWriter {
   }
   void PutString(std::string_view text);
   void PutTypes(const duckdb::vector<LogicalType>& types);
-  void PutRows(const RowLayout& layout, const std::vector<uint8_t*>& rows);
-  /// Adds the checksum and closes the value; the writer is done.
+
+  /// Then Add for each record, then EndRecords.
+  void BeginRecords(RecordParts parts);
+  void Add(const uint8_t* row) {
+    rows_[0].push_back(row);
+    if (rows_[0].size() == kBlockRows) PutBlock();
+  }
+  void Add(const uint8_t* first, const uint8_t* second) {
+    rows_[1].push_back(second);
+    Add(first);
+  }
+  void EndRecords();
+  /// Writes the end and closes the value; the writer is done.
   void Finish();
 
  private:
-  void PutBlock(const RowLayout& layout, uint8_t* const* rows, idx_t count);
-  /// Hands the bytes on when there are many (or `all`).
+  static constexpr idx_t kBlockRows = 1024;
+  void PutBlock();
+  void PutColumn(const RecordPart& part, idx_t column, idx_t count);
+  /// Hands frames on when there are bytes for one (or any, if `all`).
   void Flush(bool all);
 
   StateStore& store_;
   const std::string key_;
   std::string bytes_;
-  struct Checksum;
-  std::unique_ptr<Checksum> checksum_;
+  std::string checksums_;
+  RecordParts parts_;
+  std::vector<const uint8_t*> rows_[2];
+};
+
+/// A block of records as they were read, packed; gone with the next block.
+class RecordBlock {
+ public:
+  idx_t count = 0;
+  uint8_t* Row(idx_t part, idx_t i) { return rows_[part].data() + i * widths_[part]; }
+  template <typename T>
+  T Value(idx_t part, idx_t i) {
+    T value;
+    memcpy(&value, Row(part, i), sizeof(T));
+    return value;
+  }
+
+ private:
+  friend class StateReader;
+  std::vector<idx_t> widths_;
+  std::vector<std::vector<uint8_t>> rows_;
 };
 
 /// Reads a state blob. Throws: Error(kCorrupt) naming `what` when bytes are missing or wrong.
 class StateReader {
  public:
-  StateReader(std::string bytes, const std::string& fingerprint, const std::string& what);
+  StateReader(std::unique_ptr<StateInput> input, const std::string& fingerprint, std::string what);
   template <typename T>
   T Get() {
     T value;
@@ -53,19 +103,23 @@ class StateReader {
   std::string GetString();
   /// Checks that the state was written with these types.
   void ExpectTypes(const duckdb::vector<LogicalType>& types);
-  /// Reads rows written by PutRows and visits them, packed; they live as long as this reader.
-  void GetRows(const RowLayout& layout, const std::function<void(idx_t, uint8_t*)>& visit);
+  void GetRecords(const RecordParts& parts, const std::function<void(RecordBlock&)>& visit);
+  /// Checks that everything has been read and nothing was missing.
+  void Finish();
   [[noreturn]] void Corrupt(const std::string& why) const;
 
  private:
+  /// The next bytes; valid until the next call.
   const char* Take(size_t size);
-  void GetBlock(const RowLayout& layout, uint8_t* rows, idx_t count);
+  void ReadExactly(void* to, size_t size);
+  bool ReadFrame();
 
+  const std::unique_ptr<StateInput> input_;
+  const std::string what_;
   std::string bytes_;
-  std::string what_;
-  std::deque<std::vector<uint8_t>> rows_;
   size_t at_ = 0;
-  size_t end_ = 0;
+  std::string checksums_;
+  bool ended_ = false;
 };
 
 }  // namespace millrace
