@@ -20,7 +20,8 @@ void InitializeChunk(DataChunk& chunk, const duckdb::vector<LogicalType>& types)
 class GroupsById {
  public:
   explicit GroupsById(StateArena& arena)
-      : ids_(arena, RowLayout({LogicalType::UBIGINT}), sizeof(uint8_t*)), row_(ids_.Layout().Width()) {
+      : ids_(arena, RowLayout({LogicalType::UBIGINT}), sizeof(uint8_t*)),
+        row_(ids_.Layout().Width()) {
     RowLayout::MarkLive(row_.data());
   }
   void Add(uint64_t id, uint8_t* group) {

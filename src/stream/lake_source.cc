@@ -63,6 +63,7 @@ class LakeSource : public Source {
       input.has_log = !bounded_ && Option(*input.table, "log.system") == "local" &&
                       input.start.kind == ScanStart::Kind::kNewest && input.consumer.empty();
       inputs_.push_back(std::move(input));
+      (void)Changelog(inputs_.size() - 1);  // Tables that cannot be followed are refused at once.
     }
   }
 

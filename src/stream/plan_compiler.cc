@@ -408,7 +408,8 @@ Operator& PlanCompiler::AggregateSet(duckdb::LogicalAggregate& plan, Operator& c
     made.calls.push_back(std::move(call));
   }
   idx_t groups = plan.groups.size();
-  auto& added = Add(std::make_unique<AggregateOperator>(context_, arena_, std::move(made)), {&child});
+  auto& added =
+      Add(std::make_unique<AggregateOperator>(context_, arena_, std::move(made)), {&child});
   added.unique_keys = {AllColumns(groups)};
   added.consolidated = true;
   return added;
@@ -486,7 +487,8 @@ Operator& PlanCompiler::FinishJoin(JoinOperator::Plan plan, Operator& left, Oper
       ContainsKey(right.unique_keys, PlainColumns(plan.right_keys)) || plan.at_most_one;
   auto left_where = Where(plan.left_output, left.Types().size());
   auto right_where = Where(plan.right_output, right.Types().size(), plan.left_output.size());
-  auto& join = Add(std::make_unique<JoinOperator>(context_, arena_, std::move(plan)), {&left, &right});
+  auto& join =
+      Add(std::make_unique<JoinOperator>(context_, arena_, std::move(plan)), {&left, &right});
   std::vector<UniqueKey> left_keys, right_keys;
   for (auto& key : left.unique_keys) {
     if (auto mapped = MapKey(key, left_where)) left_keys.push_back(*mapped);
@@ -535,7 +537,8 @@ Operator& PlanCompiler::WalkSetOperation(duckdb::LogicalSetOperation& plan) {
   } else {
     rule = plan.setop_all ? SetRule::kIntersectAll : SetRule::kIntersect;
   }
-  auto& set = Add(std::make_unique<SetOperator>(arena_, plan.types, rule), {children[0], children[1]});
+  auto& set =
+      Add(std::make_unique<SetOperator>(arena_, plan.types, rule), {children[0], children[1]});
   set.unique_keys = children[0]->unique_keys;
   if (!plan.setop_all) set.unique_keys.push_back(AllColumns(plan.types.size()));
   set.consolidated = true;

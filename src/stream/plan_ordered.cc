@@ -77,7 +77,8 @@ Operator& PlanCompiler::WalkLimit(duckdb::LogicalOperator& plan) {
     }
   }
   auto& keyed = Add(std::make_unique<ProjectOperator>(context_, std::move(columns)), {&child});
-  auto& top = Add(std::make_unique<TopOperator>(arena_, keyed.Types(), orders, offset, count), {&keyed});
+  auto& top =
+      Add(std::make_unique<TopOperator>(arena_, keyed.Types(), orders, offset, count), {&keyed});
   top.unique_keys = child.unique_keys;
   top.consolidated = false;  // -D and +I: pairs are made at the top, by key.
   duckdb::vector<idx_t> wanted;
@@ -186,7 +187,8 @@ Operator& PlanCompiler::Recompute(duckdb::LogicalOperator& plan, Operator& child
     default:
       Refuse(plan.GetName());
   }
-  auto& added = Add(std::make_unique<RecomputeOperator>(context_, arena_, std::move(made)), {&child});
+  auto& added =
+      Add(std::make_unique<RecomputeOperator>(context_, arena_, std::move(made)), {&child});
   added.unique_keys = keys;
   return added;
 }
