@@ -9,4 +9,5 @@ INSERT INTO ods_customers SELECT * FROM bank_customers;
 INSERT INTO ods_accounts SELECT * FROM bank_accounts;
 INSERT INTO ods_transactions SELECT * FROM bank_transactions;
 INSERT INTO ods_loans SELECT * FROM bank_loans;
+INSERT INTO made SELECT COUNT(*) FROM bank_transactions;
 END;

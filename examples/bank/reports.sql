@@ -31,12 +31,14 @@ FROM (
 
 -- Movements are added up by account before they meet accounts and customers: few rows to remember.
 INSERT INTO crm_report
-SELECT a.branch_id, c.segment, COUNT(DISTINCT a.customer_id), COUNT(*), SUM(a.balance),
-       SUM(COALESCE(t.deposits, 0)), SUM(COALESCE(t.loans, 0))
+SELECT a.branch_id, c.segment, COUNT(DISTINCT a.customer_id), COUNT(*), SUM(COALESCE(t.movements, 0)), SUM(a.opening_balance),
+       SUM(COALESCE(t.deposits, 0)), SUM(COALESCE(t.withdrawals, 0)), SUM(COALESCE(t.loans, 0)), SUM(a.balance)
 FROM ods_accounts a
 JOIN ods_customers c ON c.customer_id = a.customer_id
 LEFT JOIN (
-  SELECT account_id, SUM(CASE WHEN kind = 'deposit' THEN amount ELSE 0 END) AS deposits,
+  SELECT account_id, COUNT(*) AS movements,
+         SUM(CASE WHEN kind = 'deposit' THEN amount ELSE 0 END) AS deposits,
+         SUM(CASE WHEN kind = 'withdrawal' THEN amount ELSE 0 END) AS withdrawals,
          SUM(CASE WHEN kind = 'loan' THEN amount ELSE 0 END) AS loans
   FROM ods_transactions
   GROUP BY account_id
