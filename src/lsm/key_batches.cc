@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <set>
 
 #include "lsm/cursor_merge.h"
 
@@ -35,7 +34,9 @@ class Merge : public KeyBatches, private CursorMerge<Key> {
     for (RunInput& run : runs) {
       size_t before = cursors_.size();
       Base::AddRun(std::move(run.scan));
-      if (cursors_.size() > before && run.lookup_only) lookup_only_.insert(cursors_.back().get());
+      if (cursors_.size() == before) continue;
+      cursors_.back()->lookup_only = run.lookup_only;
+      wanted_runs_ += !run.lookup_only;
     }
   }
 
@@ -47,7 +48,7 @@ class Merge : public KeyBatches, private CursorMerge<Key> {
     batch.starts.clear();
     batch.levels.clear();
     filled_ = 0;
-    while (filled_ < kChunkRows && cursors_.size() > lookup_only_.size()) Step(batch);
+    while (filled_ < kChunkRows && wanted_runs_ > 0) Step(batch);
     if (filled_ == 0) return false;
     Base::CopyAllPicked(batch.rows);
     batch.starts.push_back(static_cast<uint32_t>(filled_));
@@ -55,8 +56,6 @@ class Merge : public KeyBatches, private CursorMerge<Key> {
   }
 
  private:
-  bool IsLookupOnly(const Cursor& cursor) const { return lookup_only_.contains(&cursor); }
-
   /// One stretch or one tie.
   void Step(KeyBatch& batch) {
     if (cursors_.size() == 1) return Stretch(0, nullptr, batch);
@@ -72,7 +71,7 @@ class Merge : public KeyBatches, private CursorMerge<Key> {
   /// Rows of keys that no other run has.
   void Stretch(size_t index, const Key* limit, KeyBatch& batch) {
     Cursor& cursor = *cursors_[index];
-    if (IsLookupOnly(cursor)) {
+    if (cursor.lookup_only) {
       cursor.position = Base::EndOfStretch(cursor, limit, cursor.size());
     } else {
       idx_t end = Base::EndOfStretch(cursor, limit, kChunkRows - filled_);
@@ -93,7 +92,7 @@ class Merge : public KeyBatches, private CursorMerge<Key> {
     for (size_t i = 0; i < cursors_.size(); i++) {
       if (!SameKey(cursors_[i]->key(), key)) continue;
       tied_.push_back(i);
-      wanted |= !IsLookupOnly(*cursors_[i]);
+      wanted |= !cursors_[i]->lookup_only;
     }
     if (wanted) PickTied(batch);
     for (size_t i : tied_) cursors_[i]->position++;
@@ -124,15 +123,15 @@ class Merge : public KeyBatches, private CursorMerge<Key> {
   }
 
   void RefillOrDrop(size_t index, KeyBatch& batch) {
-    const Cursor* cursor = cursors_[index].get();
+    bool lookup_only = cursors_[index]->lookup_only;
     size_t before = cursors_.size();
     Refill(index, batch.rows);
-    if (cursors_.size() < before) lookup_only_.erase(cursor);
+    wanted_runs_ -= cursors_.size() < before && !lookup_only;
   }
 
   const bool whole_above_level0_;
   const idx_t capacity_;
-  std::set<const Cursor*> lookup_only_;
+  size_t wanted_runs_ = 0;  // Cursors that are not for looking up only.
   std::vector<size_t> tied_;
   std::vector<size_t> ordered_;
 };

@@ -31,6 +31,7 @@ class MergeCursor {
   const Key* keys = nullptr;
   idx_t position = 0;
   bool has_deletes = false;  // In this chunk.
+  bool lookup_only = false;  // As in RunInput.
   RowPairs picked;           // Rows of this chunk that go to the output but are not copied yet.
 
  private:
