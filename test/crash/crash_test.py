@@ -248,7 +248,7 @@ def case_fresh(folder, rng, kills):
 
 def case_two_at_once(folder, rng, _):
     """A second process on the same data folder is told why it cannot, and the first is none the worse, even with --fresh."""
-    bank = Bank(folder + "/bank", rng, 6_000, 1_500)
+    bank = Bank(folder + "/bank", rng, 12_000, 1_500)
     first = Life(bank.args(), bank.env)
     told = 0
     for more in ([], ["--fresh"], []):
