@@ -72,7 +72,8 @@ std::optional<CommandLine> ParseCommandLine(int argc, char** argv, int& exit_cod
   app.add_option("--data", line.data_folder, "Folder of jobs and checkpoints (.millrace)")
       ->type_name("DIR");
   app.add_flag("--fresh", line.fresh, "Forget the checkpoints of the script's jobs");
-  app.add_option("--memory", memory, "Memory limit: 512MB, 4GB")->type_name("SIZE");
+  app.add_option("--memory", memory, "Limit of all memory: 512MB, 4GB (80% of the machine's)")
+      ->type_name("SIZE");
   app.set_version_flag("--version", std::string("millrace ") + MillraceVersion());
   try {
     app.parse(argc, argv);

@@ -22,6 +22,9 @@ constexpr const char* kHelp = R"(Statements end with ';' and may take several li
   SHOW CATALOGS | DATABASES | TABLES | JOBS;      DESCRIBE t;      SHOW CREATE TABLE t;
   CREATE CATALOG lake WITH ('type' = 'paimon', 'warehouse' = '/path');   USE CATALOG lake;
   CREATE TABLE t (id INT PRIMARY KEY NOT ENFORCED, ...);   INSERT INTO t SELECT ...;
+  INSERT OVERWRITE t SELECT ...;   TRUNCATE TABLE t;
+  ALTER TABLE t ADD c INT | DROP c | RENAME a TO b;
+  DELETE FROM t WHERE ...;   UPDATE t SET c = ... WHERE ...;   MERGE INTO t USING s ON ... WHEN ...;
   SELECT ...;   EXPLAIN SELECT ...;
   SET 'execution.runtime-mode' = 'batch' | 'streaming';
   SET 'sql-client.execution.result-mode' = 'table' | 'changelog' | 'tableau';

@@ -1,5 +1,7 @@
 #include "base/memory_budget.h"
 
+#include <algorithm>
+
 #include "duckdb/common/exception.hpp"
 #include "duckdb/main/database.hpp"
 #include "duckdb/storage/buffer_manager.hpp"
@@ -28,7 +30,8 @@ int64_t MemoryBudget::Limit() const {
 }
 
 int64_t MemoryBudget::Share(Use use) const {
-  return Limit() / 16 * kSixteenths[static_cast<size_t>(use)];
+  int64_t share = Limit() / 16 * kSixteenths[static_cast<size_t>(use)];
+  return use == Use::kState ? std::min(share, state_limit_.load()) : share;
 }
 
 bool MemoryBudget::Add(Use use, int64_t bytes) {
@@ -54,6 +57,31 @@ bool MemoryBudget::Reserve(Account& account) {
   } catch (const duckdb::OutOfMemoryException&) {
     return false;  // Pinned by queries that run now.
   }
+}
+
+MemoryAccount::MemoryAccount(MemoryBudget* budget, MemoryBudget::Use use)
+    : budget_(budget), use_(use) {
+  if (budget_) budget_->accounts_[static_cast<size_t>(use_)].holders++;
+}
+
+MemoryAccount::~MemoryAccount() {
+  Set(0);
+  if (budget_) budget_->accounts_[static_cast<size_t>(use_)].holders--;
+}
+
+void MemoryAccount::Set(int64_t bytes) {
+  int64_t change = bytes - held_;
+  held_ = bytes;
+  if (budget_ && change != 0) budget_->Add(use_, change);
+}
+
+int64_t MemoryAccount::Limit(int64_t wanted) const {
+  if (!budget_) return wanted;
+  int64_t share = budget_->Share(use_);
+  if (budget_->Held(use_) <= share) return std::min(wanted, share);
+  constexpr int64_t kLeast = 1 << 20;  // Files are made of it.
+  int64_t holders = budget_->account(use_).holders;
+  return std::min(wanted, std::max(share / std::max<int64_t>(holders, 1), kLeast));
 }
 
 }  // namespace millrace

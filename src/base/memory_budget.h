@@ -34,23 +34,49 @@ class MemoryBudget {
   /// What all that serves `use` may hold together.
   int64_t Share(Use use) const;
   int64_t Held(Use use) const { return account(use).held; }
+  /// Makes the share of state smaller than its part of the limit.
+  void LimitState(int64_t bytes) { state_limit_ = bytes; }
 
   /// `use` holds that much more (less). False when it is more than there is: past the share, or
   /// DuckDB cannot spare it; then the caller should give back.
   bool Add(Use use, int64_t bytes);
 
  private:
+  friend class MemoryAccount;
   struct Account {
     std::atomic<int64_t> held{0};
-    int64_t reserved = 0;  // With DuckDB; guarded by mutex_.
+    std::atomic<int64_t> holders{0};  // MemoryAccounts.
+    int64_t reserved = 0;             // With DuckDB; guarded by mutex_.
   };
   const Account& account(Use use) const { return accounts_[static_cast<size_t>(use)]; }
   /// Makes what is reserved follow what is held, in coarse steps.
   bool Reserve(Account& account);
 
   duckdb::DatabaseInstance& database_;
+  std::atomic<int64_t> state_limit_{INT64_MAX};
   std::mutex mutex_;
   Account accounts_[2];
+};
+
+/// What one of many holders has of a share. While all together keep within it, each may hold what
+/// it likes; then its equal part.
+/// Threads: one at a time.
+class MemoryAccount {
+ public:
+  /// `budget`: null, or it outlives this account.
+  MemoryAccount(MemoryBudget* budget, MemoryBudget::Use use);
+  ~MemoryAccount();
+  MemoryAccount(const MemoryAccount&) = delete;
+  MemoryAccount& operator=(const MemoryAccount&) = delete;
+
+  void Set(int64_t bytes);
+  /// What it may hold now, at most `wanted`.
+  int64_t Limit(int64_t wanted) const;
+
+ private:
+  MemoryBudget* const budget_;
+  const MemoryBudget::Use use_;
+  int64_t held_ = 0;
 };
 
 }  // namespace millrace

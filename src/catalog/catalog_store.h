@@ -5,6 +5,7 @@
 // <warehouse>/<database>.db/<table>/schema/schema-N.
 #pragma once
 
+#include "meta/schema_change.h"
 #include "table/table.h"
 
 namespace millrace {
@@ -17,6 +18,14 @@ struct ViewDefinition {
   std::string duck_sql;
   std::string original;
   bool temporary = false;
+};
+
+/// What ALTER TABLE changes besides rows and the name.
+struct TableAlteration {
+  std::vector<SchemaChange> changes;
+  std::vector<ColumnDefinition> computed;  // Added, or replaced where the name is there.
+  std::optional<WatermarkDefinition> watermark;
+  bool drop_watermark = false;
 };
 
 /// The objects of one catalog.
@@ -48,12 +57,20 @@ class CatalogStore {
   }
   virtual void CreateTable(const TableDefinition& definition, bool if_not_exists) = 0;
   virtual void DropTable(const std::string& database, const std::string& name, bool if_exists) = 0;
+  /// `check` sees what the table would be and may throw. A catalog in memory changes options only.
+  virtual void AlterTable(const std::string& database, const std::string& name,
+                          const TableAlteration& alteration,
+                          const std::function<void(const TableDefinition&)>& check) = 0;
+  virtual void RenameTable(const std::string& database, const std::string& name,
+                           const std::string& to) = 0;
 
   virtual std::vector<std::string> Views(const std::string& database) const = 0;
   virtual std::shared_ptr<const ViewDefinition> FindView(const std::string& database,
                                                          const std::string& name) const = 0;
   virtual void CreateView(const ViewDefinition& view, bool if_not_exists, bool or_replace) = 0;
   virtual void DropView(const std::string& database, const std::string& name, bool if_exists) = 0;
+  virtual void RenameView(const std::string& database, const std::string& name,
+                          const std::string& to) = 0;
 };
 
 std::shared_ptr<CatalogStore> MakeMemoryStore(const std::string& name);

@@ -293,6 +293,9 @@ class SchemaEntry : public duckdb::SchemaCatalogEntry {
       for (const auto& [key, value] : parsed.hint) changed.options[key] = value;
       std::erase_if(changed.columns,
                     [](const ColumnDefinition& c) { return c.computed.has_value(); });
+      if (changed.options.erase(kRowIdOption)) {
+        changed.columns.push_back({kRowIdColumn, ParseDataType("BIGINT"), {}, {}, ""});
+      }
       definition = std::make_shared<const TableDefinition>(std::move(changed));
     }
     duckdb::CreateTableInfo info(*this, entry_name);
@@ -314,6 +317,7 @@ class SchemaEntry : public duckdb::SchemaCatalogEntry {
       sql += column.computed ? "(" + *column.computed + ") AS " + Quote(column.name)
                              : Quote(column.name);
     }
+    if (parsed.hint.count(kRowIdOption)) sql += ", " + Quote(kRowIdColumn);
     std::string physical = parsed.table + kPhysicalMark + entry_name.substr(parsed.table.size());
     sql += " FROM " + Quote(store_->Name()) + "." + Quote(name) + "." + Quote(physical);
     return MakeView(sql, parsed.table, {});

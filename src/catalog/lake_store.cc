@@ -7,30 +7,13 @@
 
 #include "base/error.h"
 #include "catalog/catalog_store.h"
+#include "catalog/virtual_columns.h"
+#include "table/alter_table.h"
 #include "table/table_options.h"
 
 namespace millrace {
 
 namespace {
-
-// A schema cannot hold computed columns or a watermark: they travel in its options, as Flink's
-// Paimon catalog does with its own `schema.` keys, and are taken out of the options again when the
-// definition is read.
-constexpr const char* kComputedKey = "millrace.computed-columns";
-constexpr const char* kWatermarkKey = "millrace.watermark";
-
-nlohmann::json ComputedToJson(const TableDefinition& definition) {
-  nlohmann::json computed = nlohmann::json::array();
-  for (idx_t i = 0; i < definition.columns.size(); i++) {
-    const ColumnDefinition& column = definition.columns[i];
-    if (!column.computed) continue;
-    computed.push_back({{"position", i},
-                        {"name", column.name},
-                        {"expression", *column.computed},
-                        {"comment", column.comment}});
-  }
-  return computed;
-}
 
 class LakeStore : public CatalogStore {
  public:
@@ -119,16 +102,7 @@ class LakeStore : public CatalogStore {
     RefuseMisspelled(fmt::format("Creating table '{}'", definition.path.ToString()),
                      definition.options);
     TableDefinition stored = definition;
-    nlohmann::json computed = ComputedToJson(definition);
-    if (!computed.empty()) stored.options[kComputedKey] = computed.dump();
-    if (definition.watermark) {
-      stored.options[kWatermarkKey] =
-          nlohmann::json({{"column", definition.watermark->column},
-                          {"expression", definition.watermark->expression}})
-              .dump();
-    }
-    std::erase_if(stored.columns, [](const ColumnDefinition& c) { return c.computed.has_value(); });
-    stored.watermark.reset();
+    HideVirtualParts(stored);
     try {
       Table::Create(context_, folder, stored);
     } catch (const Error& error) {  // Another process made it since we looked.
@@ -145,6 +119,32 @@ class LakeStore : public CatalogStore {
             name, DidYouMean(name, Tables(database)));
     }
     context_.files.DeleteFolder(folder);
+  }
+
+  void AlterTable(const std::string& database, const std::string& name,
+                  const TableAlteration& alteration,
+                  const std::function<void(const TableDefinition&)>& check) override {
+    ObjectPath path{name_, database, name};
+    std::string doing = fmt::format("Altering table '{}'", path.ToString());
+    for (const SchemaChange& change : alteration.changes) {
+      const auto* option = std::get_if<SetTableOption>(&change);
+      if (option) RefuseMisspelled(doing, {{option->key, option->value}});
+    }
+    AlterTableSchema(
+        context_, TableFolder(database, name), path.ToString(),
+        [&](const TableSchema& schema) { return SchemaChangesOf(schema, path, alteration); },
+        [&](const TableSchema& next) { check(DefinitionFromSchema(path, next)); });
+  }
+
+  void RenameTable(const std::string& database, const std::string& name,
+                   const std::string& to) override {
+    NeedDatabase(database);
+    std::string folder = TableFolder(database, to);
+    if (to.find('/') != std::string::npos || context_.files.Exists(folder)) {
+      Throw(ErrorCode::kExists, "Renaming table '{}.{}.{}' to '{}': the folder {} is there already",
+            name_, database, name, to, folder);
+    }
+    context_.files.Rename(TableFolder(database, name), folder);
   }
 
   std::vector<std::string> Views(const std::string& database) const override {
@@ -192,6 +192,16 @@ class LakeStore : public CatalogStore {
     }
   }
 
+  void RenameView(const std::string& database, const std::string& name,
+                  const std::string& to) override {
+    std::shared_ptr<const ViewDefinition> view = FindView(database, name);
+    MILLRACE_CHECK(view);
+    ViewDefinition renamed = *view;
+    renamed.path.name = to;
+    CreateView(renamed, false, false);
+    DropView(database, name, true);
+  }
+
  private:
   std::string Folder(const std::string& database) const {
     return JoinPath(warehouse_, database + ".db");
@@ -226,33 +236,15 @@ TableDefinition DefinitionFromSchema(const ObjectPath& path, const TableSchema& 
   TableDefinition definition;
   definition.path = path;
   for (const DataField& field : schema.fields) {
-    definition.columns.push_back({field.name, field.type, {}, {}, field.description});
+    definition.columns.push_back(
+        {field.name, field.type, {}, {}, field.description, field.default_value});
   }
   definition.primary_key = schema.primary_keys;
   definition.partition_keys = schema.partition_keys;
   definition.options = schema.options;
   definition.comment = schema.comment;
-  auto computed = definition.options.extract(kComputedKey);
-  if (!computed.empty()) {
-    nlohmann::json items = nlohmann::json::parse(computed.mapped(), nullptr, false);
-    if (!items.is_array()) items = nlohmann::json::array();
-    for (const nlohmann::json& item : items) {
-      ColumnDefinition column{
-          item.value("name", ""), {}, item.value("expression", ""), {}, item.value("comment", "")};
-      idx_t position = std::min<idx_t>(item.value("position", idx_t(0)), definition.columns.size());
-      definition.columns.insert(definition.columns.begin() + static_cast<int64_t>(position),
-                                column);
-    }
-  }
   definition.options.erase(kTableUuidOption);  // Not for SHOW CREATE, nor for a table LIKE this.
-  auto watermark = definition.options.extract(kWatermarkKey);
-  if (!watermark.empty()) {
-    nlohmann::json json = nlohmann::json::parse(watermark.mapped(), nullptr, false);
-    if (json.is_object()) {
-      definition.watermark =
-          WatermarkDefinition{json.value("column", ""), json.value("expression", "")};
-    }
-  }
+  ShowVirtualParts(definition);
   return definition;
 }
 

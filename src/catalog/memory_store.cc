@@ -92,6 +92,44 @@ class MemoryStore : public CatalogStore {
     }
   }
 
+  void AlterTable(const std::string& database, const std::string& name,
+                  const TableAlteration& alteration,
+                  const std::function<void(const TableDefinition&)>& check) override {
+    std::lock_guard lock(mutex_);
+    std::shared_ptr<const TableDefinition>& table = Get(database).tables.at(name);
+    TableDefinition next = *table;
+    bool only_options =
+        alteration.computed.empty() && !alteration.watermark && !alteration.drop_watermark;
+    for (const SchemaChange& change : alteration.changes) {
+      if (const auto* set = std::get_if<SetTableOption>(&change)) {
+        next.options[set->key] = set->value;
+      } else if (const auto* reset = std::get_if<ResetTableOption>(&change)) {
+        next.options.erase(reset->key);
+      } else {
+        only_options = false;
+      }
+    }
+    if (!only_options) {
+      Throw(ErrorCode::kUnsupported,
+            "Altering table '{}': of a connector's table only options can be changed; DROP and "
+            "CREATE it anew, its data stays where it is",
+            table->path.ToString());
+    }
+    check(next);
+    table = std::make_shared<const TableDefinition>(std::move(next));
+  }
+
+  void RenameTable(const std::string& database, const std::string& name,
+                   const std::string& to) override {
+    std::lock_guard lock(mutex_);
+    Database& owner = Get(database);
+    RefuseTaken(owner, to, "table", name);
+    TableDefinition renamed = *owner.tables.at(name);
+    renamed.path.name = to;
+    owner.tables.erase(name);
+    owner.tables[to] = std::make_shared<const TableDefinition>(std::move(renamed));
+  }
+
   std::vector<std::string> Views(const std::string& database) const override {
     std::lock_guard lock(mutex_);
     return Keys(Get(database).views);
@@ -125,7 +163,24 @@ class MemoryStore : public CatalogStore {
     }
   }
 
+  void RenameView(const std::string& database, const std::string& name,
+                  const std::string& to) override {
+    std::lock_guard lock(mutex_);
+    Database& owner = Get(database);
+    RefuseTaken(owner, to, "view", name);
+    ViewDefinition renamed = *owner.views.at(name);
+    renamed.path.name = to;
+    owner.views.erase(name);
+    owner.views[to] = std::make_shared<const ViewDefinition>(std::move(renamed));
+  }
+
  private:
+  static void RefuseTaken(const Database& database, const std::string& to, const char* kind,
+                          const std::string& from) {
+    if (!Taken(database, to)) return;
+    Throw(ErrorCode::kExists, "Renaming {} '{}' to '{}': there is one of that name already", kind,
+          from, to);
+  }
   static bool Taken(const Database& database, const std::string& name) {
     return database.tables.count(name) > 0 || database.views.count(name) > 0;
   }

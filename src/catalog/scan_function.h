@@ -12,6 +12,11 @@
 
 namespace millrace {
 
+/// A hint with this option gives a lake table one more column, kRowIdColumn: BIGINT numbers of
+/// rows, for statements that change them (table/row_changes.h).
+inline constexpr const char* kRowIdOption = "millrace.row-id";
+inline constexpr const char* kRowIdColumn = "_millrace_row";
+
 /// Reads one unit (a split, a file) in batch. Threads: one at a time.
 class BatchReader {
  public:

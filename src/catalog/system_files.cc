@@ -123,7 +123,7 @@ std::vector<Value> FileCells(const SystemSource& source, const ManifestEntry& en
           KeyText(*schema, file.max_key)};
 }
 
-SystemRows FileRows(const SystemSource& source) {
+SystemRows DataFileRows(const SystemSource& source) {
   SystemRows rows;
   for (const ManifestEntry& entry : LiveEntries(source)) {
     const DataFileMeta& file = entry.file;
@@ -297,7 +297,7 @@ void FileTotals::Add(const DataFileMeta& file) {
 
 const std::vector<MetadataTable>& FileTables() {
   static const std::vector<MetadataTable> tables = {
-      {"files", FileFields(true), FileRows},
+      {"files", FileFields(true), DataFileRows},
       {"file_key_ranges", FileFields(false), KeyRangeRows},
       {"manifests",
        {SystemField("file_name", "STRING NOT NULL"), SystemField("file_size", "BIGINT NOT NULL"),

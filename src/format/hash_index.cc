@@ -1,19 +1,14 @@
 #include "format/hash_index.h"
 
-#include <bit>
-#include <cstring>
-
+#include "base/bytes.h"
 #include "base/error.h"
 
 namespace millrace {
 
-static_assert(std::endian::native == std::endian::little);
-
 std::string EncodeHashIndex(const std::vector<int32_t>& hashes) {
   std::string bytes(hashes.size() * 4, '\0');
   for (size_t i = 0; i < hashes.size(); i++) {
-    uint32_t big = __builtin_bswap32(static_cast<uint32_t>(hashes[i]));
-    std::memcpy(bytes.data() + 4 * i, &big, 4);
+    StoreBig(bytes.data() + 4 * i, hashes[i]);
   }
   return bytes;
 }
@@ -27,9 +22,7 @@ std::vector<int32_t> DecodeHashIndex(std::string_view bytes, int64_t row_count,
   }
   std::vector<int32_t> hashes(bytes.size() / 4);
   for (size_t i = 0; i < hashes.size(); i++) {
-    uint32_t big;
-    std::memcpy(&big, bytes.data() + 4 * i, 4);
-    hashes[i] = static_cast<int32_t>(__builtin_bswap32(big));
+    hashes[i] = LoadBig<int32_t>(bytes.data() + 4 * i);
   }
   return hashes;
 }

@@ -14,6 +14,8 @@ class DatabaseInstance;
 
 namespace millrace {
 
+class RowSet;
+
 /// A physical column of a file: name, Paimon type (nullability included), field id.
 struct FileColumn {
   std::string name;
@@ -58,14 +60,19 @@ struct FilePredicate {
   Value constant;
 };
 
+/// A column that no file has: the row's position in its file, from 0.
+FileColumn RowPositionColumn();
+
 /// Reads one file, front to back, wanted columns only.
 /// Threads: one at a time. Throws: Error(kCorrupt) naming the file; Error(kNotFound).
 class ParquetFileReader {
  public:
   /// `columns` are found by name; one that the file lacks is read as NULL. Values come in the
-  /// DuckDB type of the column's `type`, cast when the file's physical type differs.
+  /// DuckDB type of the column's `type`, cast when the file's physical type differs. `deleted` rows
+  /// are left out.
   ParquetFileReader(duckdb::DatabaseInstance& database, FileSystem& files, std::string path,
-                    std::vector<FileColumn> columns, std::vector<FilePredicate> prune = {});
+                    std::vector<FileColumn> columns, std::vector<FilePredicate> prune = {},
+                    std::shared_ptr<const RowSet> deleted = nullptr);
   ~ParquetFileReader();
   /// Fills `chunk` (initialised with Types()); false at the end. Row groups that cannot match are
   /// skipped.

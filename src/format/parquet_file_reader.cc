@@ -7,12 +7,14 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "duckdb/common/multi_file/multi_file_reader.hpp"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "duckdb/main/client_data.hpp"
 #include "duckdb/main/connection.hpp"
 #include "duckdb/planner/filter/constant_filter.hpp"
 #include "format/duck_file_system.h"
 #include "format/parquet_file.h"
+#include "format/row_set.h"
 #include "parquet_reader.hpp"
 
 namespace millrace {
@@ -93,6 +95,22 @@ bool HasFineTimes(const DataType& type) {
 }
 
 constexpr idx_t kMissing = duckdb::DConstants::INVALID_INDEX;
+constexpr const char* kRowPositionName =
+    "\x01"
+    "position";
+
+/// Leaves deleted rows out while DuckDB's reader decodes.
+class LiveRows : public duckdb::DeleteFilter {
+ public:
+  explicit LiveRows(const RowSet& deleted) : deleted_(deleted) {}
+  idx_t Filter(duckdb::row_t first, idx_t count, SelectionVector& live) override {
+    live.Initialize(kChunkRows);
+    return deleted_.SelectOthers(first, count, live);
+  }
+
+ private:
+  const RowSet& deleted_;
+};
 
 }  // namespace
 
@@ -115,6 +133,7 @@ struct ParquetFileReader::State {
   DataChunk file_chunk;
   duckdb::unique_ptr<duckdb::ParquetReader> reader;
   duckdb::ParquetReaderScanState scan;
+  std::shared_ptr<const RowSet> deleted;  // None: all rows live.
   int64_t rows_without_columns = 0;
 
   template <typename Work>
@@ -142,6 +161,10 @@ struct ParquetFileReader::State {
     duckdb::vector<LogicalType> file_types;
     for (const FileColumn& column : columns) {
       types.push_back(column.type.ToDuck());
+      if (column.name == kRowPositionName) {
+        AddRowPosition(file_types);
+        continue;
+      }
       idx_t found = Find(column.name);
       if (found == kMissing) {
         file_index.push_back(kMissing);
@@ -161,12 +184,35 @@ struct ParquetFileReader::State {
     }
     std::vector<idx_t> groups = Groups(prune);
     if (file_types.empty()) {
-      auto& metadata = *reader->GetFileMetadata();
-      for (idx_t group : groups) rows_without_columns += metadata.row_groups[group].num_rows;
+      CountRows(groups);
       return;
     }
+    if (deleted) reader->deletion_filter = duckdb::make_uniq<LiveRows>(*deleted);
     if (!direct) file_chunk.Initialize(duckdb::Allocator::DefaultAllocator(), file_types);
     reader->InitializeScan(context, scan, duckdb::vector<idx_t>(groups.begin(), groups.end()));
+  }
+
+  void AddRowPosition(duckdb::vector<LogicalType>& file_types) {
+    idx_t index = reader->root_schema->children.size();
+    reader->AddVirtualColumn(duckdb::MultiFileReader::COLUMN_IDENTIFIER_FILE_ROW_NUMBER);
+    file_index.push_back(file_types.size());
+    file_types.push_back(LogicalType(LogicalTypeId::BIGINT));
+    reader->column_ids.push_back(duckdb::MultiFileLocalColumnId(index));
+    reader->column_indexes.emplace_back(index);
+  }
+
+  void CountRows(const std::vector<idx_t>& groups) {
+    auto& row_groups = reader->GetFileMetadata()->row_groups;
+    int64_t first = 0;
+    idx_t next = 0;
+    for (idx_t group = 0; group < row_groups.size() && next < groups.size(); group++) {
+      int64_t rows = row_groups[group].num_rows;
+      if (group == groups[next]) {
+        next++;
+        rows_without_columns += rows - (deleted ? deleted->CountIn(first, rows) : 0);
+      }
+      first += rows;
+    }
   }
 
   /// From here on column chunks are checked as they are read.
@@ -273,10 +319,19 @@ struct ParquetFileReader::State {
   }
 };
 
+FileColumn RowPositionColumn() {
+  FileColumn column;
+  column.name = kRowPositionName;
+  column.type.root = TypeRoot::kBigInt;
+  return column;
+}
+
 ParquetFileReader::ParquetFileReader(duckdb::DatabaseInstance& database, FileSystem& files,
                                      std::string path, std::vector<FileColumn> columns,
-                                     std::vector<FilePredicate> prune)
+                                     std::vector<FilePredicate> prune,
+                                     std::shared_ptr<const RowSet> deleted)
     : state_(std::make_unique<State>(database, files, std::move(path))) {
+  state_->deleted = std::move(deleted);
   state_->columns = std::move(columns);
   state_->Guard([&] { state_->Open(prune); });
 }

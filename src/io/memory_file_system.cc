@@ -47,7 +47,7 @@ class MemoryFileSystem::Writer : public WritableFile {
     std::lock_guard<std::mutex> lock(disk_.mutex_);
     if (closed_) Throw(ErrorCode::kIo, "Writing '{}': the file is closed", path_);
     file_->bytes.append(bytes);
-    file_->modified_ms = ++disk_.changes_;
+    file_->modified_ms = disk_.NextTime();
   }
   void Sync() override {
     std::lock_guard<std::mutex> lock(disk_.mutex_);
@@ -93,7 +93,7 @@ std::unique_ptr<RandomAccessFile> MemoryFileSystem::OpenForRead(const std::strin
 std::unique_ptr<WritableFile> MemoryFileSystem::OpenForWrite(const std::string& path) {
   std::lock_guard<std::mutex> lock(mutex_);
   auto file = std::make_shared<File>();
-  file->modified_ms = ++changes_;
+  file->modified_ms = NextTime();
   files_[path] = file;
   AddParents(path);
   return std::make_unique<Writer>(*this, path, file);
@@ -103,7 +103,7 @@ std::unique_ptr<WritableFile> MemoryFileSystem::OpenForAppend(const std::string&
   std::lock_guard<std::mutex> lock(mutex_);
   std::shared_ptr<File>& file = files_[path];
   if (!file) file = std::make_shared<File>();
-  file->modified_ms = ++changes_;
+  file->modified_ms = NextTime();
   AddParents(path);
   return std::make_unique<Writer>(*this, path, file);
 }
@@ -111,14 +111,14 @@ std::unique_ptr<WritableFile> MemoryFileSystem::OpenForAppend(const std::string&
 CreateOutcome MemoryFileSystem::CreateExclusive(const std::string& path, std::string_view bytes) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (files_.count(path) > 0) return CreateOutcome::kExists;
-  files_[path] = std::make_shared<File>(File{std::string(bytes), bytes.size(), ++changes_});
+  files_[path] = std::make_shared<File>(File{std::string(bytes), bytes.size(), NextTime()});
   AddParents(path);
   return CreateOutcome::kCreated;
 }
 
 void MemoryFileSystem::Overwrite(const std::string& path, std::string_view bytes) {
   std::lock_guard<std::mutex> lock(mutex_);
-  files_[path] = std::make_shared<File>(File{std::string(bytes), bytes.size(), ++changes_});
+  files_[path] = std::make_shared<File>(File{std::string(bytes), bytes.size(), NextTime()});
   AddParents(path);
 }
 
@@ -217,6 +217,16 @@ void MemoryFileSystem::LoseUnsynced() {
   for (auto& [path, file] : files_) {
     if (*file->synced < file->bytes.size()) file->bytes.resize(*file->synced);
   }
+}
+
+std::unique_ptr<MemoryFileSystem> MemoryFileSystem::Clone() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  auto clone = std::make_unique<MemoryFileSystem>();
+  for (const auto& [path, file] : files_) clone->files_[path] = std::make_shared<File>(*file);
+  clone->folders_ = folders_;
+  clone->clock_ = clock_;
+  clone->changes_ = changes_;
+  return clone;
 }
 
 std::vector<std::string> MemoryFileSystem::Files() {

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <set>
 
+#include "io/clock.h"
 #include "io/file_system.h"
 
 namespace millrace {
@@ -29,8 +30,13 @@ class MemoryFileSystem : public FileSystem {
   void MakeFolder(const std::string& folder) override;
   void Rename(const std::string& from, const std::string& to) override;
 
+  /// Lets files carry the time of this clock, which must outlive it; else their changes are
+  /// counted.
+  void SetClock(Clock& clock) { clock_ = &clock; }
   /// What a power cut leaves: bytes that were not synced are gone, and so are files never synced.
   void LoseUnsynced();
+  /// The same files on another disk.
+  std::unique_ptr<MemoryFileSystem> Clone();
   /// Paths of all files, sorted.
   std::vector<std::string> Files();
 
@@ -40,11 +46,13 @@ class MemoryFileSystem : public FileSystem {
   class Writer;
   std::shared_ptr<File> Find(const char* doing, const std::string& path);
   void AddParents(const std::string& path);
+  int64_t NextTime() { return clock_ ? clock_->NowMs() : ++changes_; }
 
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<File>> files_;
   std::set<std::string> folders_;
-  int64_t changes_ = 0;  // Stands for the time of modification.
+  Clock* clock_ = nullptr;
+  int64_t changes_ = 0;  // Without a clock: stands for the time of modification.
 };
 
 }  // namespace millrace

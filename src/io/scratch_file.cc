@@ -60,8 +60,7 @@ void ScratchFile::Write(int64_t offset, const void* data, int64_t bytes) {
   if (Faulty("pwrite")) Fail("Writing", EIO);
   auto* from = static_cast<const char*>(data);
   for (int64_t done = 0; done < bytes;) {
-    ssize_t written =
-        ::pwrite(fd_, from + done, static_cast<size_t>(bytes - done), offset + done);
+    ssize_t written = ::pwrite(fd_, from + done, static_cast<size_t>(bytes - done), offset + done);
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) Fail("Writing", errno);
     done += written;
@@ -69,10 +68,10 @@ void ScratchFile::Write(int64_t offset, const void* data, int64_t bytes) {
 }
 
 void ScratchFile::Map(void* address, int64_t offset, int64_t bytes) {
-  void* mapped = Faulty("mmap") ? (errno = ENOMEM, MAP_FAILED)
-                                : ::mmap(address, static_cast<size_t>(bytes),
-                                         PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd_,
-                                         offset);
+  void* mapped = Faulty("mmap")
+                     ? (errno = ENOMEM, MAP_FAILED)
+                     : ::mmap(address, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
+                              MAP_SHARED | MAP_FIXED, fd_, offset);
   if (mapped == MAP_FAILED) Fail("Mapping", errno);
 }
 

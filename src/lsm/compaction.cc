@@ -55,9 +55,11 @@ class Task {
   /// A file that stays is an orphan, which maintenance removes: no reason to hide the first error.
   void DeleteWritten() {
     for (const DataFileMeta& file : written_) {
-      try {
-        context_.files.Delete(JoinPath(options_.write.folder, file.file_name));
-      } catch (const Error&) {
+      for (const std::string& path : DataFilePaths(options_.write.folder, file)) {
+        try {
+          context_.files.Delete(path);
+        } catch (const Error&) {
+        }
       }
     }
   }

@@ -37,6 +37,13 @@ std::string DataFilePath(const std::string& folder, const DataFileMeta& file) {
   return file.external_path.value_or(JoinPath(folder, file.file_name));
 }
 
+std::vector<std::string> DataFilePaths(const std::string& folder, const DataFileMeta& file) {
+  std::vector<std::string> paths = {DataFilePath(folder, file)};
+  std::string beside = paths[0].substr(0, paths[0].size() - FileName(paths[0]).size());
+  for (const std::string& extra : file.extra_files) paths.push_back(beside + extra);
+  return paths;
+}
+
 KeyOrder::KeyOrder(std::vector<DataType> key_types) : types_(std::move(key_types)) {
   for (const DataType& type : types_) duck_types_.push_back(type.ToDuck());
 }

@@ -41,6 +41,9 @@ struct LsmContext {
 /// The files of one bucket lie here; `external_path` of a file wins.
 std::string DataFilePath(const std::string& folder, const DataFileMeta& file);
 
+/// The data file and those that live and die with it (its file index).
+std::vector<std::string> DataFilePaths(const std::string& folder, const DataFileMeta& file);
+
 /// Receives chunks; the chunk belongs to the caller again on return.
 using ChunkReceiver = std::function<void(DataChunk&)>;
 

@@ -18,6 +18,7 @@ duckdb::vector<LogicalType> OutputTypes(const KeyValueLayout& layout,
     types.push_back(LogicalType(LogicalTypeId::TINYINT));
   }
   for (idx_t index : options.fields) types.push_back(layout.fields[index].type.ToDuck());
+  if (options.positions) types.push_back(LogicalType(LogicalTypeId::BIGINT));
   return types;
 }
 
@@ -58,6 +59,10 @@ bool RunReader::Next(DataChunk& chunk) {
     if (ReadToOutput(state.read, state.plan, state.options.drop_deletes, chunk)) return true;
   }
   return false;
+}
+
+size_t RunReader::CurrentFile() const {
+  return state_->scan->CurrentFile();
 }
 
 struct MergeReader::State {

@@ -11,6 +11,12 @@
 
 namespace millrace {
 
+/// What of a file is to be read.
+struct FileRows {
+  bool none = false;
+  std::shared_ptr<const RowSet> hidden = nullptr;  // Of the others: these are left out.
+};
+
 struct MergeReadOptions {
   std::vector<idx_t> fields = {};  // Wanted value columns, in this order; may be empty.
   MergeSpec merge = {};
@@ -21,6 +27,10 @@ struct MergeReadOptions {
   /// Row groups that cannot match are skipped. Key columns only, unless no files overlap.
   /// FilePredicate::column indexes `KeyValueLayout::fields`.
   std::vector<FilePredicate> prune = {};
+  /// Which rows of a file are hidden: deleted, or found by an index not to be wanted. Absent: none.
+  std::function<FileRows(const DataFileMeta& file)> rows_of_file = nullptr;
+  /// RunReader only: a last column with the row's position in its file.
+  bool positions = false;
   /// Fields of an older schema, for files written before a column was renamed; absent: names never
   /// change.
   std::function<std::vector<DataField>(int64_t schema_id)> fields_of_schema = nullptr;
@@ -54,6 +64,8 @@ class RunReader {
   ~RunReader();
   const duckdb::vector<LogicalType>& Types() const;
   bool Next(DataChunk& chunk);
+  /// The file that the last chunk came from, as an index into the files given.
+  size_t CurrentFile() const;
 
  private:
   struct State;

@@ -48,6 +48,7 @@ struct RunFileWriter::State {
   std::unique_ptr<ParquetFileWriter> writer;  // Of the file being written, described by the rest.
   std::unique_ptr<StatsCollector> key_stats;
   std::unique_ptr<StatsCollector> value_stats;
+  std::unique_ptr<FileIndexBuilder> index;  // When the table has file indexes.
   DataFileMeta file;
   std::vector<Value> min_key;
   std::vector<Value> max_key;
@@ -86,15 +87,20 @@ struct RunFileWriter::State {
       key_stats = std::make_unique<StatsCollector>(layout.KeyTypes(), kKeyStatsTruncate);
     }
     value_stats = std::make_unique<StatsCollector>(covered_types, covered_modes);
+    if (!options.indexes.empty()) {
+      index = std::make_unique<FileIndexBuilder>(layout.fields, options.indexes);
+    }
     min_key.clear();
     delete_rows = 0;
   }
 
   /// A file that stays is an orphan, which maintenance removes: no reason to hide the first error.
   void DeleteQuietly(const DataFileMeta& orphan) {
-    try {
-      context.files.Delete(JoinPath(options.folder, orphan.file_name));
-    } catch (const Error&) {
+    for (const std::string& path : DataFilePaths(options.folder, orphan)) {
+      try {
+        context.files.Delete(path);
+      } catch (const Error&) {
+      }
     }
   }
 
@@ -102,6 +108,7 @@ struct RunFileWriter::State {
 
   void AddToStats(DataChunk& rows, idx_t first_value_column) {
     if (key_stats) key_stats->Add(rows, 0);
+    if (index) index->Add(rows, first_value_column);
     if (covered.empty()) return;
     for (idx_t i = 0; i < covered.size(); i++) {
       covered_chunk.data[i].Reference(rows.data[first_value_column + covered[i]]);
@@ -141,6 +148,17 @@ struct RunFileWriter::State {
     if (writer->EstimatedSize() >= options.target_file_bytes) CloseFile();
   }
 
+  void WriteIndex(const std::string& bytes) {
+    if (static_cast<int64_t>(bytes.size()) <= options.index_in_manifest_bytes) {
+      file.embedded_index = bytes;
+      return;
+    }
+    file.extra_files.push_back(file.file_name + ".index");  // First: Abort deletes it too.
+    auto beside = context.files.OpenForWrite(CurrentPath() + ".index");
+    beside->Append(bytes);
+    beside->Close();
+  }
+
   void CloseFile() {
     if (!writer) return;
     file.file_size = writer->Finish();
@@ -164,6 +182,7 @@ struct RunFileWriter::State {
       file.value_stats_columns.emplace();
       for (idx_t i : with_stats) file.value_stats_columns->push_back(covered_names[i]);
     }
+    if (index) WriteIndex(index->Finish());
     finished.push_back(file);
     open = false;
   }
@@ -185,6 +204,7 @@ RunFileWriter::RunFileWriter(const LsmContext& context, const KeyValueLayout& la
                        .writer = {},
                        .key_stats = {},
                        .value_stats = {},
+                       .index = {},
                        .file = {},
                        .min_key = {},
                        .max_key = {}}) {

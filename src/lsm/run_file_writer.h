@@ -6,6 +6,7 @@
 
 #include <atomic>
 
+#include "format/file_index.h"
 #include "io/random.h"
 #include "lsm/key_value.h"
 #include "meta/stats_collector.h"
@@ -32,6 +33,8 @@ struct RunWriteOptions {
   int64_t target_file_bytes = 128 << 20;
   std::vector<ColumnStatsMode> stats = {};  // Per field; empty: strings cut to 16 characters.
   ParquetWriteOptions parquet = {};
+  std::vector<FileIndexSpec> indexes = {};
+  int64_t index_in_manifest_bytes = 500;  // Larger ones lie beside the data file.
 };
 
 /// Writes one sorted run (key-value layout) or, given a layout without key, append-only files of

@@ -2,15 +2,11 @@
 
 #include "base/error.h"
 #include "lsm/sort_key.h"
+#include "meta/type_casts.h"
 
 namespace millrace {
 
 namespace {
-
-// No column is called so: read as NULL.
-constexpr const char* kAbsentName =
-    "\x01"
-    "absent";
 
 idx_t AddColumn(ReadPlan& plan, const FileColumn& column) {
   for (idx_t i = 0; i < plan.columns.size(); i++) {
@@ -77,6 +73,7 @@ class Planner {
       plan_.output.push_back(plan_.kind);
     }
     for (idx_t index : options_.fields) plan_.output.push_back(Field(index));
+    if (options_.positions) plan_.output.push_back(AddColumn(plan_, RowPositionColumn()));
     for (const FilePredicate& predicate : options_.prune) {
       const auto& key = layout_.key;
       if (merge && std::find(key.begin(), key.end(), predicate.column) == key.end()) continue;
@@ -121,7 +118,7 @@ bool RunScan::Next(DataChunk& chunk) {
       if (next_file_ == files_.size()) return false;
       OpenFile(files_[next_file_++]);
     }
-    if (reader_->Next(chunk)) return true;
+    if (reader_ && (mapping_ ? ReadMapped(chunk) : reader_->Next(chunk))) return true;
     reader_.reset();
   }
 }
@@ -130,23 +127,69 @@ std::string RunScan::CurrentPath() const {
   return next_file_ == 0 ? folder_ : DataFilePath(folder_, files_[next_file_ - 1]);
 }
 
+namespace {
+
+/// Who began to read before the table was altered keeps its columns, but values must fit them.
+void RefuseNarrowing(const std::vector<FileColumn>& file, const std::vector<FileColumn>& wanted,
+                     const std::string& path) {
+  for (idx_t i = 0; i < wanted.size(); i++) {
+    if (wanted[i].type.root >= TypeRoot::kArray) continue;
+    if (KeepsOrder(file[i].type, wanted[i].type)) continue;
+    Throw(ErrorCode::kInvalid,
+          "Reading data file '{}': column '{}' was {} when reading began and is {} now; start the "
+          "reader again",
+          path, wanted[i].name, wanted[i].type.ToString(), file[i].type.ToString());
+  }
+}
+
+}  // namespace
+
+const SchemaMapping* RunScan::MappingOf(int64_t schema_id) {
+  if (!options_.fields_of_schema || schema_id == layout_.schema_id) return nullptr;
+  std::unique_ptr<SchemaMapping>& mapping = mappings_[schema_id];
+  if (!mapping) {
+    mapping = std::make_unique<SchemaMapping>(options_.fields_of_schema(schema_id), plan_.columns);
+    if (schema_id > layout_.schema_id)
+      RefuseNarrowing(mapping->file_columns(), plan_.columns, CurrentPath());
+  }
+  return mapping.get();
+}
+
 void RunScan::OpenFile(const DataFileMeta& file) {
+  std::shared_ptr<const RowSet> hidden;
+  if (options_.rows_of_file) {
+    FileRows rows = options_.rows_of_file(file);
+    if (rows.none) return;
+    hidden = std::move(rows.hidden);
+  }
   std::vector<FileColumn> columns = plan_.columns;
   std::vector<FilePredicate> prune = plan_.prune;
-  if (options_.fields_of_schema && file.schema_id != layout_.schema_id) {
-    std::map<int, std::string> old_names;
-    for (const DataField& field : options_.fields_of_schema(file.schema_id)) {
-      old_names[field.id] = field.name;
-    }
-    for (idx_t i = 0; i < columns.size(); i++) {
-      if (i == plan_.sequence || i == plan_.kind) continue;
-      auto found = old_names.find(columns[i].field_id);
-      columns[i].name = found == old_names.end() ? kAbsentName : found->second;
-    }
+  mapping_ = MappingOf(file.schema_id);
+  if (mapping_) {
+    columns = mapping_->file_columns();
+    std::erase_if(prune, [this](const FilePredicate& predicate) {
+      return !mapping_->SameValues(predicate.column);
+    });
+    if (mapping_->IsPlain()) mapping_ = nullptr;
   }
   reader_ = std::make_unique<ParquetFileReader>(context_.database, context_.files,
                                                 DataFilePath(folder_, file), std::move(columns),
-                                                std::move(prune));
+                                                std::move(prune), std::move(hidden));
+  if (!mapping_) return;
+  file_rows_ = std::make_unique<DataChunk>();
+  file_rows_->Initialize(duckdb::Allocator::DefaultAllocator(), reader_->Types());
+}
+
+bool RunScan::ReadMapped(DataChunk& chunk) {
+  file_rows_->Reset();
+  if (!reader_->Next(*file_rows_)) return false;
+  try {
+    mapping_->Convert(*file_rows_, chunk);
+  } catch (const Error& error) {
+    Throw(error.code(), "Reading data file '{}', whose columns have other types now: {}",
+          CurrentPath(), error.text());
+  }
+  return true;
 }
 
 bool ReadToOutput(DataChunk& read, const ReadPlan& plan, bool drop_deletes, DataChunk& output) {

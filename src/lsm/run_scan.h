@@ -4,6 +4,7 @@
 
 #include "lsm/levels.h"
 #include "lsm/merge_reader.h"
+#include "lsm/schema_mapping.h"
 
 namespace millrace {
 
@@ -52,9 +53,12 @@ class RunScan {
   int CurrentLevel() const { return next_file_ == 0 ? 0 : files_[next_file_ - 1].level; }
   /// For messages: the file that the last chunk came from.
   std::string CurrentPath() const;
+  size_t CurrentFile() const { return next_file_ - 1; }
 
  private:
   void OpenFile(const DataFileMeta& file);
+  const SchemaMapping* MappingOf(int64_t schema_id);
+  bool ReadMapped(DataChunk& chunk);
   const LsmContext& context_;
   const KeyValueLayout& layout_;
   std::string folder_;
@@ -63,6 +67,10 @@ class RunScan {
   const MergeReadOptions& options_;
   size_t next_file_ = 0;
   std::unique_ptr<ParquetFileReader> reader_;
+  // Of files with another schema, by its id; the chunk holds what such a file gives.
+  std::map<int64_t, std::unique_ptr<SchemaMapping>> mappings_;
+  const SchemaMapping* mapping_ = nullptr;  // Of the open file, when it has something to convert.
+  std::unique_ptr<DataChunk> file_rows_;
 };
 
 /// Sends chunks of a raw plan on as output: columns referenced, deletes left out.

@@ -9,6 +9,7 @@
 #include "duckdb/common/types/decimal.hpp"
 #include "duckdb/common/types/timestamp.hpp"
 #include "meta/binary_row.h"
+#include "meta/java_text.h"
 #include "meta/options.h"
 #include "meta/row_codec.h"
 
@@ -32,25 +33,6 @@ std::string Escape(const std::string& text) {
 
 bool IsBlank(const std::string& text) {
   return text.find_first_not_of(" \t\n\v\f\r\x1c\x1d\x1e\x1f") == std::string::npos;
-}
-
-/// Java's Double.toString and Float.toString: shortest digits, "1.5", "1.0E10", "NaN".
-template <typename T>
-std::string JavaNumber(T value) {
-  if (std::isnan(value)) return "NaN";
-  if (std::isinf(value)) return value < 0 ? "-Infinity" : "Infinity";
-  if (value == 0) return std::signbit(value) ? "-0.0" : "0.0";
-  char buffer[64];
-  bool plain = std::abs(value) >= T(1e-3) && std::abs(value) < T(1e7);
-  auto end = std::to_chars(buffer, buffer + sizeof(buffer), value,
-                           plain ? std::chars_format::fixed : std::chars_format::scientific)
-                 .ptr;
-  std::string text(buffer, end);
-  if (plain) return text.find('.') == std::string::npos ? text + ".0" : text;
-  size_t e = text.find('e');
-  std::string digits = text.substr(0, e);
-  if (digits.find('.') == std::string::npos) digits += ".0";
-  return digits + "E" + std::to_string(std::stoi(text.substr(e + 1)));
 }
 
 /// Java's BigDecimal.toString: plain unless that needs many leading zeros.
@@ -116,9 +98,9 @@ std::string ValueText(const DataType& type, const Value& value, bool legacy) {
     case TypeRoot::kBoolean:
       return value.GetValueUnsafe<bool>() ? "true" : "false";
     case TypeRoot::kFloat:
-      return JavaNumber(value.GetValueUnsafe<float>());
+      return JavaText(value.GetValueUnsafe<float>());
     case TypeRoot::kDouble:
-      return JavaNumber(value.GetValueUnsafe<double>());
+      return JavaText(value.GetValueUnsafe<double>());
     case TypeRoot::kDecimal:
       return JavaDecimal(value, type.scale);
     case TypeRoot::kDate:

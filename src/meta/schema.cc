@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "duckdb/common/string_util.hpp"
+#include "meta/nested_change.h"
 #include "meta/options.h"
 
 namespace millrace {
@@ -27,20 +29,11 @@ bool Contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// Ids for the fields inside `type`: children before their parent (ReassignFieldId.java).
-void AssignIds(DataType& type, int& highest) {
-  for (DataType& child : type.children) AssignIds(child, highest);
-  for (DataField& field : type.fields) {
-    AssignIds(field.type, highest);
-    field.id = ++highest;
-  }
-}
-
 /// Checks what CREATE TABLE says against what Paimon's readers and writers rely on.
 class SchemaChecker {
  public:
-  SchemaChecker(const TableSchema& schema, std::string table)
-      : schema_(schema), table_(std::move(table)) {}
+  SchemaChecker(const TableSchema& schema, std::string doing)
+      : schema_(schema), doing_(std::move(doing)) {}
 
   void Check() {
     CheckColumns();
@@ -66,8 +59,17 @@ class SchemaChecker {
       seen.push_back(field.name);
       bool reserved = field.name.starts_with(kKeyPrefix);
       for (const char* name : kReservedNames) reserved = reserved || field.name == name;
+      if (field.default_value) CheckDefault(field);
       if (reserved)
         Fail(fmt::format("column name '{}' is reserved by the table format", field.name));
+    }
+  }
+
+  void CheckDefault(const DataField& field) {
+    try {
+      (void)DefaultValueOf(field.type, *field.default_value);
+    } catch (const Error& error) {
+      Fail(fmt::format("the default of column '{}': {}", field.name, error.text()));
     }
   }
 
@@ -162,11 +164,11 @@ class SchemaChecker {
   }
 
   [[noreturn]] void Fail(const std::string& found) const {
-    Throw(ErrorCode::kInvalid, "Creating table '{}': {}", table_, found);
+    Throw(ErrorCode::kInvalid, "{}: {}", doing_, found);
   }
 
   const TableSchema& schema_;
-  std::string table_;
+  std::string doing_;
 };
 
 /// Takes a key from the option of that name, as Paimon does, when DDL has none.
@@ -250,12 +252,30 @@ TableSchema MakeSchema(const TableDefinition& definition, int64_t time_ms) {
     field.name = column.name;
     field.type = column.type;
     field.description = column.comment;
-    AssignIds(field.type, schema.highest_field_id);
+    field.default_value = column.default_value;
+    AssignNestedIds(field.type, schema.highest_field_id);
     if (Contains(schema.primary_keys, field.name)) field.type.nullable = false;
     schema.fields.push_back(std::move(field));
   }
-  SchemaChecker(schema, table).Check();
+  CheckSchema(schema, fmt::format("Creating table '{}'", table));
   return schema;
+}
+
+void CheckSchema(const TableSchema& schema, const std::string& doing) {
+  SchemaChecker(schema, doing).Check();
+}
+
+Value DefaultValueOf(const DataType& type, const std::string& text) {
+  std::string bare = text;
+  if (bare.size() >= 2 && bare.front() == '\'' && bare.back() == '\'') {
+    bare = duckdb::StringUtil::Replace(bare.substr(1, bare.size() - 2), "''", "'");
+  }
+  Value value;
+  std::string message;
+  if (!Value(bare).DefaultTryCastAs(type.ToDuck(), value, &message, true)) {
+    Throw(ErrorCode::kInvalid, "{} is no value of type {}", text, type.ToString());
+  }
+  return value;
 }
 
 }  // namespace millrace

@@ -34,6 +34,14 @@ struct TableSchema {
 /// NOT NULL, checks keys and options. Throws: Error(kInvalid) naming the column or option.
 TableSchema MakeSchema(const TableDefinition& definition, int64_t time_ms);
 
+/// Keys, buckets and options against what readers and writers rely on. `doing` begins the message:
+/// "Creating table 'a.b.c'". Throws: Error(kInvalid) naming the column or option.
+void CheckSchema(const TableSchema& schema, const std::string& doing);
+
+/// The value that rows without one get in a column of `type`: `text` as the schema file keeps it,
+/// quotes around it or not. Throws: Error(kInvalid) when it is none of the type.
+Value DefaultValueOf(const DataType& type, const std::string& text);
+
 std::string SchemaToJson(const TableSchema& schema);
 /// `file` only names the culprit. Throws: Error(kCorrupt).
 TableSchema SchemaFromJson(std::string_view json, const std::string& file);

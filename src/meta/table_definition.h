@@ -24,6 +24,7 @@ struct ColumnDefinition {
   std::optional<std::string> computed;  // DuckDB expression text of `name AS expr`.
   std::optional<std::string> metadata;  // Key of a METADATA column.
   std::string comment;
+  std::optional<std::string> default_value = {};  // Of rows that give none, as text.
   bool operator==(const ColumnDefinition&) const = default;
 };
 

@@ -9,6 +9,7 @@
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/main/client_context_state.hpp"
 #include "session/engine.h"
+#include "session/row_id_scan.h"
 #include "session/system_scan.h"
 #include "stream/change_fold.h"
 #include "stream/lake_source.h"
@@ -179,7 +180,8 @@ std::unique_ptr<BatchScan> OpenLakeScan(Engine& engine, const TableDefinition& d
 // Reads a bounded source step by step; a stream of changes is folded to the rows that remain.
 class SourceBatchReader : public BatchReader {
  public:
-  SourceBatchReader(std::unique_ptr<Source> source, const SourceTable& table, idx_t wanted)
+  SourceBatchReader(std::unique_ptr<Source> source, const SourceTable& table, idx_t wanted,
+                    StateMemory* memory)
       : source_(std::move(source)), wanted_(wanted) {
     duckdb::vector<LogicalType> types;
     for (idx_t column : table.columns)
@@ -193,7 +195,7 @@ class SourceBatchReader : public BatchReader {
       if (position != table.columns.end()) key.push_back(position - table.columns.begin());
     }
     fold_ = std::make_unique<ChangeFold>(
-        types, type == ChangelogType::kUpsert ? key : std::vector<idx_t>());
+        types, type == ChangelogType::kUpsert ? key : std::vector<idx_t>(), memory);
   }
 
   bool Next(DataChunk& chunk) override {
@@ -246,7 +248,8 @@ class SourceBatchScan : public BatchScan {
     }
     if (table.columns.empty()) table.columns.push_back(0);
     auto source = connector.MakeSource(environment, {table}, true);
-    reader_ = std::make_unique<SourceBatchReader>(std::move(source), table, wanted);
+    reader_ = std::make_unique<SourceBatchReader>(std::move(source), table, wanted,
+                                                  environment.state_memory);
   }
   std::unique_ptr<BatchReader> NextUnit() override { return std::move(reader_); }
 
@@ -264,6 +267,10 @@ BatchScanOpener MakeBatchScanOpener(Engine& engine,
     if (connector.empty()) {
       auto cut = context.registered_state->GetOrCreate<QueryCut>("millrace_cut",
                                                                  engine.environment().files);
+      if (definition->columns.back().name == kRowIdColumn) {
+        return MakeRowIdScan(context, OpenLakeTable(engine.table_context(), *definition), request,
+                             *cut->Get());
+      }
       return OpenLakeScan(engine, *definition, request, *cut->Get());
     }
     const Connector& found = engine.connectors().Get(connector);

@@ -3,27 +3,25 @@
 
 #include "base/error.h"
 #include "duckdb/main/prepared_statement.hpp"
+#include "session/create_like.h"
 #include "session/sql_session.h"
 #include "sql/lexer.h"
 #include "stream/lake_source.h"
 
 namespace millrace {
 
-namespace {
-
-void CheckColumns(const TableDefinition& definition) {
+void SqlSession::CheckColumns(const TableDefinition& definition, const char* doing) {
   if (definition.columns.empty()) {
-    Throw(ErrorCode::kInvalid, "Creating table '{}': it has no columns",
+    Throw(ErrorCode::kInvalid, "{} table '{}': it has no columns", doing,
           definition.path.ToString());
   }
   std::vector<std::string> names;
   for (const ColumnDefinition& column : definition.columns) {
     for (const std::string& seen : names) {
       if (duckdb::StringUtil::CIEquals(seen, column.name)) {
-        Throw(
-            ErrorCode::kInvalid,
-            "Creating table '{}': column '{}' is there twice (names must differ by more than case)",
-            definition.path.ToString(), column.name);
+        Throw(ErrorCode::kInvalid,
+              "{} table '{}': column '{}' is there twice (names must differ by more than case)",
+              doing, definition.path.ToString(), column.name);
       }
     }
     names.push_back(column.name);
@@ -32,21 +30,19 @@ void CheckColumns(const TableDefinition& definition) {
     for (const std::string& key : keys) {
       auto found = definition.FindColumn(key);
       if (!found || definition.columns[*found].computed) {
-        Throw(ErrorCode::kInvalid, "Creating table '{}': {} column '{}' is not a physical column{}",
-              definition.path.ToString(), what, key, DidYouMean(key, names));
+        Throw(ErrorCode::kInvalid, "{} table '{}': {} column '{}' is not a physical column{}",
+              doing, definition.path.ToString(), what, key, DidYouMean(key, names));
       }
     }
   };
   need(definition.primary_key, "PRIMARY KEY");
   need(definition.partition_keys, "PARTITIONED BY");
   if (definition.watermark && !definition.FindColumn(definition.watermark->column)) {
-    Throw(ErrorCode::kInvalid, "Creating table '{}': WATERMARK FOR '{}' names no column{}",
+    Throw(ErrorCode::kInvalid, "{} table '{}': WATERMARK FOR '{}' names no column{}", doing,
           definition.path.ToString(), definition.watermark->column,
           DidYouMean(definition.watermark->column, names));
   }
 }
-
-}  // namespace
 
 StatementResult SqlSession::Run(const CreateCatalog& statement) {
   if (statement.if_not_exists && engine_.services().stores.count(statement.name)) return {};
@@ -76,7 +72,7 @@ void SqlSession::BindComputedColumns(TableDefinition& definition) {
   try {
     BindQuery("SELECT " + outer + " FROM (SELECT " + inner + ") AS t", nullptr, &types);
   } catch (const std::exception& exception) {
-    Throw(ErrorCode::kInvalid, "Creating table '{}': a computed column cannot be bound: {}",
+    Throw(ErrorCode::kInvalid, "Table '{}': a computed column cannot be bound: {}",
           definition.path.ToString(), ErrorFrom(exception).text());
   }
   idx_t next = 0;
@@ -89,16 +85,7 @@ StatementResult SqlSession::Run(const CreateTable& statement) {
   TableDefinition definition = statement.definition;
   definition.path = Resolve(statement.name);
   if (statement.like) {
-    std::shared_ptr<const TableDefinition> like = NeedTable(Resolve(*statement.like));
-    definition.columns.insert(definition.columns.begin(), like->columns.begin(),
-                              like->columns.end());
-    if (definition.primary_key.empty()) definition.primary_key = like->primary_key;
-    if (definition.partition_keys.empty()) definition.partition_keys = like->partition_keys;
-    if (!definition.watermark) definition.watermark = like->watermark;
-    Options options = like->options;
-    if (like->Connector().empty()) options.erase(kPathOption);
-    for (const auto& [key, value] : definition.options) options[key] = value;
-    definition.options = std::move(options);
+    TakeAfter(definition, *NeedTable(Resolve(*statement.like)), statement.like_rules);
   }
   if (statement.as_query) {
     duckdb::vector<std::string> names;
@@ -112,7 +99,13 @@ StatementResult SqlSession::Run(const CreateTable& statement) {
     for (idx_t i = 0; i < names.size(); i++)
       definition.columns.push_back({names[i], DataTypeFromDuck(types[i]), {}, {}, ""});
   }
-  CheckColumns(definition);
+  if (statement.or_replace) return ReplaceTable(statement, std::move(definition));
+  return CreateTableAs(statement, std::move(definition));
+}
+
+StatementResult SqlSession::CreateTableAs(const CreateTable& statement,
+                                          TableDefinition definition) {
+  CheckColumns(definition, "Creating");
   BindComputedColumns(definition);
   CatalogStore& store = engine_.Store(definition.path.catalog);
   bool in_lake = !store.Warehouse().empty();

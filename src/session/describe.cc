@@ -30,11 +30,19 @@ std::string TickList(const std::vector<std::string>& names) {
   return list;
 }
 
+// Other writers keep texts without quotes.
+std::string DefaultText(const ColumnDefinition& column) {
+  const std::string& text = *column.default_value;
+  bool literal = text.starts_with("'") || column.type.root <= TypeRoot::kDecimal;
+  return " DEFAULT " + (literal ? text : QuoteString(text));
+}
+
 std::string CreateTableText(const TableDefinition& definition) {
   std::vector<std::string> items;
   for (const ColumnDefinition& column : definition.columns) {
     std::string item = "  " + Ticks(column.name);
     item += column.computed ? " AS " + *column.computed : " " + column.type.ToString();
+    if (column.default_value) item += DefaultText(column);
     if (column.metadata) item += " METADATA FROM " + QuoteString(*column.metadata);
     if (!column.comment.empty()) item += " COMMENT " + QuoteString(column.comment);
     items.push_back(item);
@@ -60,16 +68,17 @@ std::string CreateTableText(const TableDefinition& definition) {
   return text;
 }
 
-// SQL's LIKE: % any text, _ one character.
-bool Like(std::string_view text, std::string_view pattern) {
-  if (pattern.empty()) return text.empty();
-  if (pattern[0] == '%')
-    return Like(text, pattern.substr(1)) || (!text.empty() && Like(text.substr(1), pattern));
-  return !text.empty() && (pattern[0] == '_' || pattern[0] == text[0]) &&
-         Like(text.substr(1), pattern.substr(1));
-}
-
 }  // namespace
+
+bool MatchesLike(std::string_view text, std::string_view pattern) {
+  if (pattern.empty()) return text.empty();
+  if (pattern[0] == '%') {
+    return MatchesLike(text, pattern.substr(1)) ||
+           (!text.empty() && MatchesLike(text.substr(1), pattern));
+  }
+  return !text.empty() && (pattern[0] == '_' || pattern[0] == text[0]) &&
+         MatchesLike(text.substr(1), pattern.substr(1));
+}
 
 std::vector<std::vector<std::string>> SqlSession::ListNames(const Show& statement,
                                                             std::string* column) {
@@ -104,7 +113,7 @@ std::vector<std::vector<std::string>> SqlSession::ListNames(const Show& statemen
   names.erase(std::unique(names.begin(), names.end()), names.end());
   std::vector<std::vector<std::string>> rows;
   for (const std::string& name : names) {
-    if (!statement.like || Like(name, *statement.like)) rows.push_back({name});
+    if (!statement.like || MatchesLike(name, *statement.like)) rows.push_back({name});
   }
   return rows;
 }
@@ -117,6 +126,10 @@ StatementResult SqlSession::Run(const Show& statement) {
       return Rows({"current database name"}, {{database_}});
     case ShowWhat::kJobs:
       return ShowJobs();
+    case ShowWhat::kProcedures:
+      return ShowProcedures(statement);
+    case ShowWhat::kTags:
+      return ShowTags(statement);
     case ShowWhat::kCreateTable:
     case ShowWhat::kCreateView:
       return ShowCreate(statement);
@@ -128,7 +141,7 @@ StatementResult SqlSession::Run(const Show& statement) {
       std::vector<std::vector<std::string>> rows;
       for (idx_t row = 0; row < result->RowCount(); row++) {
         std::string name = result->GetValue(0, row).ToString();
-        if (!statement.like || Like(name, *statement.like)) rows.push_back({name});
+        if (!statement.like || MatchesLike(name, *statement.like)) rows.push_back({name});
       }
       return Rows({"function name"}, rows);
     }
@@ -225,8 +238,10 @@ std::string SqlSession::ExplainQuery(const std::string& duck_sql, const std::str
 
 StatementResult SqlSession::Run(const Set& statement) {
   if (statement.key) {
+    Settings before = settings_;
     if (*statement.key == kTimeZoneKey) engine_.SetTimeZone(statement.value);
     settings_.Set(*statement.key, statement.value);
+    ApplyMemoryLimits(before);
     return {};
   }
   std::vector<std::vector<std::string>> rows;
@@ -235,13 +250,27 @@ StatementResult SqlSession::Run(const Set& statement) {
 }
 
 StatementResult SqlSession::Run(const Reset& statement) {
+  Settings before = settings_;
   if (statement.key) {
     settings_.Reset(*statement.key);
   } else {
     settings_.ResetAll();
   }
   engine_.SetTimeZone(settings_.Get(kTimeZoneKey));
+  ApplyMemoryLimits(before);
   return {};
+}
+
+void SqlSession::ApplyMemoryLimits(const Settings& before) {
+  try {
+    if (settings_.MemoryLimit() != before.MemoryLimit()) {
+      engine_.SetMemoryLimit(settings_.MemoryLimit());
+    }
+    engine_.LimitStateMemory(settings_.StateMemoryLimit());
+  } catch (...) {
+    settings_ = before;
+    throw;
+  }
 }
 
 StatementResult SqlSession::Run(const StopJob& statement) {

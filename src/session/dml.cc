@@ -7,6 +7,8 @@
 #include "duckdb/main/client_config.hpp"
 #include "duckdb/main/prepared_statement.hpp"
 #include "duckdb/planner/logical_operator.hpp"
+#include "session/assignment.h"
+#include "session/running_connection.h"
 #include "session/sql_session.h"
 #include "sql/lexer.h"
 #include "stream/lake_source.h"
@@ -14,55 +16,12 @@
 
 namespace millrace {
 
-namespace {
-
-// Flink's implicit casts: within a family; anything may be NULL.
-bool FitsInto(const LogicalType& from, const LogicalType& to) {
-  if (from == to || from.id() == LogicalTypeId::SQLNULL) return true;
-  auto family = [](const LogicalType& type) {
-    if (type.IsNumeric()) return 1;
-    switch (type.id()) {
-      case LogicalTypeId::VARCHAR:
-        return 2;
-      case LogicalTypeId::DATE:
-      case LogicalTypeId::TIMESTAMP:
-      case LogicalTypeId::TIMESTAMP_NS:
-      case LogicalTypeId::TIMESTAMP_MS:
-      case LogicalTypeId::TIMESTAMP_SEC:
-      case LogicalTypeId::TIMESTAMP_TZ:
-        return 3;
-      default:
-        return 100 + static_cast<int>(type.id());
-    }
-  };
-  return family(from) == family(to);
-}
-
-// Marks what Cancel interrupts, for the time of a call.
-class RunningConnection {
- public:
-  RunningConnection(std::mutex& mutex, duckdb::Connection*& slot, duckdb::Connection& connection)
-      : mutex_(mutex), slot_(slot) {
-    std::lock_guard lock(mutex_);
-    slot_ = &connection;
-  }
-  ~RunningConnection() {
-    std::lock_guard lock(mutex_);
-    slot_ = nullptr;
-  }
-
- private:
-  std::mutex& mutex_;
-  duckdb::Connection*& slot_;
-};
-
-}  // namespace
-
 struct SqlSession::Target {
   std::shared_ptr<const TableDefinition> definition;
   std::string duck_sql;
   DataflowOptions options;
   std::string original;
+  std::optional<OverwriteScope> overwrite;  // INSERT OVERWRITE: what it replaces.
 };
 
 void SqlSession::BindQuery(const std::string& duck_sql, duckdb::vector<std::string>* names,
@@ -72,6 +31,16 @@ void SqlSession::BindQuery(const std::string& duck_sql, duckdb::vector<std::stri
   if (prepared->HasError()) prepared->error.Throw();
   if (names) *names = prepared->GetNames();
   if (types) *types = prepared->GetTypes();
+}
+
+// DuckDB calls a column of NULLs an INTEGER once it is a result; before, it goes with any type.
+bool SqlSession::GivesOnlyNull(const std::string& duck_sql, idx_t column, idx_t columns) {
+  std::string names;
+  for (idx_t i = 0; i < columns; i++) names += (i ? ", c" : "c") + std::to_string(i);
+  auto prepared = NewConnection()->Prepare(fmt::format(
+      "SELECT CASE WHEN TRUE THEN c{} ELSE NULL::STRUCT(x INTEGER) END FROM ({}) AS q({})", column,
+      duck_sql, names));
+  return !prepared->HasError();
 }
 
 SqlSession::Target SqlSession::ResolveTarget(const Insert& insert) {
@@ -85,11 +54,11 @@ SqlSession::Target SqlSession::ResolveTarget(const Insert& insert) {
     RefuseMisspelled(fmt::format("Inserting into '{}'", path.ToString()), insert.hint);
   }
   for (const auto& [key, value] : insert.hint) definition.options[key] = value;
+  const std::string doing = fmt::format("Inserting into '{}'", path.ToString());
   if (insert.overwrite) {
-    Throw(ErrorCode::kUnsupported,
-          "INSERT OVERWRITE into '{}': not supported yet; DROP and CREATE the table, then INSERT "
-          "INTO it",
-          path.ToString());
+    target.overwrite = OverwriteScopeOf(insert, definition);
+  } else if (!insert.static_partition.empty()) {
+    (void)PartitionValuesOf(definition, insert.static_partition, doing);
   }
   duckdb::vector<LogicalType> types;
   BindQuery(insert.query.duck_sql, nullptr, &types);
@@ -121,20 +90,17 @@ SqlSession::Target SqlSession::ResolveTarget(const Insert& insert) {
     const ColumnDefinition& to = definition.columns[column];
     LogicalType type = to.type.ToDuck();
     auto from = std::find(goes_to.begin(), goes_to.end(), column);
-    std::string expression = "NULL::" + type.ToString();
+    std::string expression = AbsentText(to);
     auto fixed = insert.static_partition.find(to.name);
     if (fixed != insert.static_partition.end()) {
       expression = "CAST(" + fixed->second + " AS " + type.ToString() + ")";
     } else if (from != goes_to.end()) {
       idx_t i = from - goes_to.begin();
-      if (!FitsInto(types[i], type)) {
-        Throw(ErrorCode::kInvalid,
-              "Inserting into '{}': column '{}' is {}, the query gives {} there; CAST it in the "
-              "query",
-              path.ToString(), to.name, to.type.ToString(), types[i].ToString());
+      LogicalType given = types[i];
+      if (!FitsInto(given, type) && GivesOnlyNull(insert.query.duck_sql, i, types.size())) {
+        given = LogicalType(LogicalTypeId::SQLNULL);
       }
-      expression = "c" + std::to_string(i);
-      if (types[i] != type) expression = "CAST(" + expression + " AS " + type.ToString() + ")";
+      expression = AssignedText("c" + std::to_string(i), given, to, doing);
     }
     select += (select.empty() ? "" : ", ") + expression + " AS " + QuoteName(to.name);
   }
@@ -237,6 +203,7 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
     Pipeline pipeline;
     pipeline.target = target.definition->path.ToString();
     auto connection = NewConnection();
+    target.options.memory = engine_.environment().state_memory;
     pipeline.flow = Dataflow::Compile(*connection->context, target.duck_sql, target.options);
     pipeline.sink =
         engine_.MakeSink(*target.definition, SinkUser(user, pipelines.size()), user, false);
@@ -276,7 +243,7 @@ void SqlSession::RunBatchInsert(Target& target, const std::string& id) {
   std::string user = job.Record()->user;
   auto recorded = job.Latest();
   if (recorded && job.IsCommitted(1)) return;  // By an earlier life of the script.
-  auto sink = engine_.MakeSink(*target.definition, user, user, true);
+  auto sink = engine_.MakeSink(*target.definition, user, user, true, target.overwrite);
   if (!recorded) {
     auto connection = NewConnection();
     RunningConnection running(running_mutex_, running_connection_, *connection);
@@ -312,7 +279,9 @@ std::unique_ptr<ResultStream> SqlSession::StreamQuery(const std::string& duck_sq
   auto connection = NewConnection();
   Pipeline pipeline;
   pipeline.target = "the result";
-  pipeline.flow = Dataflow::Compile(*connection->context, duck_sql, {});
+  DataflowOptions options;
+  options.memory = engine_.environment().state_memory;
+  pipeline.flow = Dataflow::Compile(*connection->context, duck_sql, options);
   duckdb::vector<std::string> names = pipeline.flow->Names();
   duckdb::vector<LogicalType> types = pipeline.flow->Types();
   auto queue = std::make_shared<ChangeQueue>();
@@ -331,7 +300,8 @@ std::unique_ptr<ResultStream> SqlSession::StreamQuery(const std::string& duck_sq
   bool fold = !settings_.Changelog() && job->IsBounded();
   std::shared_ptr<Job> running = jobs_->Submit(std::move(job), true);
   SetRunning(running);
-  return MakeJobResult(running, std::move(queue), std::move(names), std::move(types), fold);
+  return MakeJobResult(running, std::move(queue), std::move(names), std::move(types), fold,
+                       options.memory);
 }
 
 std::unique_ptr<ResultStream> SqlSession::BatchQuery(

@@ -7,6 +7,7 @@
 #include "duckdb/main/client_data.hpp"
 #include "duckdb/main/config.hpp"
 #include "session/time_zone.h"
+#include "duckdb/storage/buffer_manager.hpp"
 #include "sql/flink_functions.h"
 #include "stream/lake_sink.h"
 #include "stream/lake_source.h"
@@ -31,8 +32,13 @@ Engine::Engine(ConnectorRegistry& connectors, const SessionOptions& options)
   config.SetOptionByName("disabled_optimizers", Value("sum_rewriter"));
   config.SetOptionByName("temp_directory", Value(JoinPath(options.data_folder, "tmp")));
   database_ = duckdb::make_uniq<duckdb::DuckDB>(nullptr, &config);
+  budget_ = std::make_unique<MemoryBudget>(*database_->instance);
+  first_limit_bytes_ = budget_->Limit();
+  state_memory_ = std::make_unique<StateMemory>(
+      StateMemoryOptions{.folder = JoinPath(options.data_folder, "tmp"), .budget = budget_.get()});
   environment_.reset(new Environment{*files_, *clock_, random_, *database_->instance,
-                                     options.data_folder, options.out ? *options.out : std::cout});
+                                     options.data_folder, options.out ? *options.out : std::cout,
+                                     state_memory_.get()});
   RegisterFlinkFunctions(*database_->instance);
   services_->open_scan = [this](std::shared_ptr<const TableDefinition> definition) {
     return MakeBatchScanOpener(*this, std::move(definition));
@@ -71,7 +77,19 @@ void Engine::SetTimeZone(const std::string& setting) {
 }
 
 TableContext Engine::table_context() {
-  return {*files_, *clock_, random_, *database_->instance};
+  return {*files_, *clock_, random_, *database_->instance, budget_.get()};
+}
+
+void Engine::SetMemoryLimit(std::optional<int64_t> bytes) {
+  auto& buffers = duckdb::BufferManager::GetBufferManager(*database_->instance);
+  try {
+    buffers.SetMemoryLimit(static_cast<idx_t>(bytes.value_or(first_limit_bytes_)));
+  } catch (const duckdb::OutOfMemoryException&) {
+    Throw(ErrorCode::kInvalid,
+          "SET 'memory.limit': {} bytes are less than what is in use now; stop jobs, or set it "
+          "before they start",
+          bytes.value_or(first_limit_bytes_));
+  }
 }
 
 void Engine::CreateCatalog(const std::string& name, const Options& options) {
@@ -107,13 +125,15 @@ CatalogStore& Engine::Store(const std::string& catalog) {
 }
 
 std::unique_ptr<Sink> Engine::MakeSink(const TableDefinition& definition, const std::string& user,
-                                       const std::string& group, bool batch) {
+                                       const std::string& group, bool batch,
+                                       std::optional<OverwriteScope> overwrite) {
   std::string connector = definition.Connector();
   if (connector.empty()) {
     LakeSinkOptions options;
     options.user = user;
     options.group = group;
     options.batch = batch;
+    options.overwrite = std::move(overwrite);
     TableDefinition target = definition;
     target.options = WithoutScanOptions(std::move(target.options));
     return MakeLakeSink(OpenLakeTable(table_context(), target), options);

@@ -1,11 +1,13 @@
 // engine.h - what a session stands on: one DuckDB instance, the catalogs, storage and connectors.
 #pragma once
 
+#include "base/memory_budget.h"
 #include "catalog/duck_catalog.h"
 #include "duckdb/main/connection.hpp"
 #include "duckdb/main/database.hpp"
 #include "io/executor.h"
 #include "session/session.h"
+#include "stream/state_memory.h"
 
 namespace millrace {
 
@@ -34,14 +36,24 @@ class Engine {
   ConnectorRegistry& connectors() { return connectors_; }
   Executor& executor() { return *executor_; }
 
+  /// DuckDB's memory_limit, of which state and write buffers have their shares; nullopt: what it
+  /// was at the start. Throws: Error(kInvalid) when more than that is in use.
+  void SetMemoryLimit(std::optional<int64_t> bytes);
+  /// Less for state than its share.
+  void LimitStateMemory(std::optional<int64_t> bytes) {
+    budget_->LimitState(bytes.value_or(INT64_MAX));
+  }
+
   void CreateCatalog(const std::string& name, const Options& options);
   void DropCatalog(const std::string& name);
   /// Throws: Error(kNotFound) with a suggestion.
   CatalogStore& Store(const std::string& catalog);
 
-  /// A sink into any table that can be written. `user` names this sink alone, `group` the job.
+  /// A sink into any table that can be written. `user` names this sink alone, `group` the job;
+  /// `overwrite` is what the rows replace, of a lake table.
   std::unique_ptr<Sink> MakeSink(const TableDefinition& definition, const std::string& user,
-                                 const std::string& group, bool batch);
+                                 const std::string& group, bool batch,
+                                 std::optional<OverwriteScope> overwrite = {});
 
  private:
   ConnectorRegistry& connectors_;
@@ -50,6 +62,9 @@ class Engine {
   Random random_;
   std::unique_ptr<Executor> executor_;
   duckdb::unique_ptr<duckdb::DuckDB> database_;
+  int64_t first_limit_bytes_ = 0;
+  std::unique_ptr<MemoryBudget> budget_;
+  std::unique_ptr<StateMemory> state_memory_;
   std::unique_ptr<Environment> environment_;
   std::shared_ptr<CatalogServices> services_;
   std::unique_ptr<duckdb::Connection> attaching_;

@@ -11,12 +11,13 @@ constexpr int64_t kPollMs = 20;
 class JobResult : public ResultStream {
  public:
   JobResult(std::shared_ptr<Job> job, std::shared_ptr<ChangeQueue> queue,
-            duckdb::vector<std::string> names, duckdb::vector<LogicalType> types, bool fold)
+            duckdb::vector<std::string> names, duckdb::vector<LogicalType> types, bool fold,
+            StateMemory* memory)
       : job_(std::move(job)),
         queue_(std::move(queue)),
         names_(std::move(names)),
         types_(std::move(types)) {
-    if (fold) fold_ = std::make_unique<ChangeFold>(types_, std::vector<idx_t>());
+    if (fold) fold_ = std::make_unique<ChangeFold>(types_, std::vector<idx_t>(), memory);
   }
   ~JobResult() override {
     queue_->Close();
@@ -132,9 +133,10 @@ void JobRunner::WaitAll() {
 std::unique_ptr<ResultStream> MakeJobResult(std::shared_ptr<Job> job,
                                             std::shared_ptr<ChangeQueue> queue,
                                             duckdb::vector<std::string> names,
-                                            duckdb::vector<LogicalType> types, bool fold) {
+                                            duckdb::vector<LogicalType> types, bool fold,
+                                            StateMemory* memory) {
   return std::make_unique<JobResult>(std::move(job), std::move(queue), std::move(names),
-                                     std::move(types), fold);
+                                     std::move(types), fold, memory);
 }
 
 }  // namespace millrace

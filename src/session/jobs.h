@@ -41,10 +41,11 @@ class JobRunner {
 };
 
 /// The changes of a running query. Its destructor cancels the job. `fold`: gives only what remains,
-/// at the end.
+/// at the end, kept in `memory` until then.
 std::unique_ptr<ResultStream> MakeJobResult(std::shared_ptr<Job> job,
                                             std::shared_ptr<ChangeQueue> queue,
                                             duckdb::vector<std::string> names,
-                                            duckdb::vector<LogicalType> types, bool fold);
+                                            duckdb::vector<LogicalType> types, bool fold,
+                                            StateMemory* memory);
 
 }  // namespace millrace

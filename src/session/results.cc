@@ -10,12 +10,11 @@ namespace millrace {
 
 namespace {
 
-class TextResult : public ResultStream {
+class RowsResult : public ResultStream {
  public:
-  TextResult(std::vector<std::string> names, const std::vector<std::vector<std::string>>& rows)
-      : names_(names.begin(), names.end()),
-        types_(names.size(), LogicalType::VARCHAR),
-        rows_(rows) {}
+  RowsResult(duckdb::vector<std::string> names, duckdb::vector<LogicalType> types,
+             std::vector<std::vector<Value>> rows)
+      : names_(std::move(names)), types_(std::move(types)), rows_(std::move(rows)) {}
 
   const duckdb::vector<std::string>& Names() const override { return names_; }
   const duckdb::vector<LogicalType>& Types() const override { return types_; }
@@ -25,8 +24,7 @@ class TextResult : public ResultStream {
     chunk.Reset();
     idx_t count = std::min<idx_t>(kChunkRows, rows_.size() - next_);
     for (idx_t row = 0; row < count; row++) {
-      for (idx_t c = 0; c < types_.size(); c++)
-        chunk.rows.SetValue(c, row, Value(rows_[next_ + row][c]));
+      for (idx_t c = 0; c < types_.size(); c++) chunk.rows.SetValue(c, row, rows_[next_ + row][c]);
     }
     chunk.rows.SetCardinality(count);
     next_ += count;
@@ -36,7 +34,7 @@ class TextResult : public ResultStream {
  private:
   const duckdb::vector<std::string> names_;
   const duckdb::vector<LogicalType> types_;
-  const std::vector<std::vector<std::string>> rows_;
+  const std::vector<std::vector<Value>> rows_;
   idx_t next_ = 0;
 };
 
@@ -129,8 +127,9 @@ class QueueSink : public Sink {
   ChangelogType Accepts() const override { return ChangelogType::kFull; }
   void Write(ChangeChunk& chunk) override {
     auto copy = std::make_unique<ChangeChunk>();
+    // As large as its rows: many small ones may wait.
     copy->rows.Initialize(duckdb::Allocator::DefaultAllocator(), types_,
-                          std::max(chunk.size(), kChunkRows));
+                          std::max<idx_t>(chunk.size(), 1));
     chunk.rows.Copy(copy->rows);
     copy->kinds = chunk.kinds;
     step_.push_back(std::move(copy));
@@ -158,7 +157,17 @@ class QueueSink : public Sink {
 
 std::unique_ptr<ResultStream> MakeTextResult(std::vector<std::string> names,
                                              const std::vector<std::vector<std::string>>& rows) {
-  return std::make_unique<TextResult>(std::move(names), rows);
+  std::vector<std::vector<Value>> values;
+  for (const std::vector<std::string>& row : rows) values.emplace_back(row.begin(), row.end());
+  duckdb::vector<LogicalType> types(names.size(), LogicalType::VARCHAR);
+  return MakeRowsResult(duckdb::vector<std::string>(names.begin(), names.end()), std::move(types),
+                        std::move(values));
+}
+
+std::unique_ptr<ResultStream> MakeRowsResult(duckdb::vector<std::string> names,
+                                             duckdb::vector<LogicalType> types,
+                                             std::vector<std::vector<Value>> rows) {
+  return std::make_unique<RowsResult>(std::move(names), std::move(types), std::move(rows));
 }
 
 std::unique_ptr<ResultStream> MakeBatchResult(std::shared_ptr<duckdb::Connection> connection,
@@ -191,14 +200,11 @@ bool ChangeQueue::Push(ChangeChunk& chunk) {
 std::unique_ptr<ChangeChunk> ChangeQueue::Pop(int64_t wait_ms) {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, std::chrono::milliseconds(wait_ms),
-                    [&] { return first_ < chunks_.size() || closed_; });
-  if (first_ >= chunks_.size()) return nullptr;
-  auto chunk = std::move(chunks_[first_++]);
+                    [&] { return !chunks_.empty() || closed_; });
+  if (chunks_.empty()) return nullptr;
+  auto chunk = std::move(chunks_.front());
+  chunks_.pop_front();
   rows_ -= chunk->size();
-  if (first_ == chunks_.size()) {
-    chunks_.clear();
-    first_ = 0;
-  }
   changed_.notify_all();
   return chunk;
 }
@@ -211,7 +217,7 @@ void ChangeQueue::Close() {
 
 bool ChangeQueue::Empty() const {
   std::lock_guard lock(mutex_);
-  return first_ >= chunks_.size();
+  return chunks_.empty();
 }
 
 std::unique_ptr<Sink> MakeQueueSink(std::shared_ptr<ChangeQueue> queue,

@@ -1,6 +1,8 @@
 // results.h - the kinds of results: fixed rows, a batch query's rows, a running job's changes.
 #pragma once
 
+#include <deque>
+
 #include "duckdb/main/connection.hpp"
 #include "duckdb/main/query_result.hpp"
 #include "session/session.h"
@@ -12,6 +14,11 @@ namespace millrace {
 /// Rows made at once, all strings: SHOW, DESCRIBE, EXPLAIN, SET.
 std::unique_ptr<ResultStream> MakeTextResult(std::vector<std::string> names,
                                              const std::vector<std::vector<std::string>>& rows);
+
+/// The same with types.
+std::unique_ptr<ResultStream> MakeRowsResult(duckdb::vector<std::string> names,
+                                             duckdb::vector<LogicalType> types,
+                                             std::vector<std::vector<Value>> rows);
 
 /// A batch query, streamed from DuckDB. Owns the connection.
 std::unique_ptr<ResultStream> MakeBatchResult(std::shared_ptr<duckdb::Connection> connection,
@@ -37,8 +44,7 @@ class ChangeQueue {
   static constexpr idx_t kCapacityRows = 1 << 18;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<std::unique_ptr<ChangeChunk>> chunks_;
-  size_t first_ = 0;
+  std::deque<std::unique_ptr<ChangeChunk>> chunks_;
   idx_t rows_ = 0;
   bool closed_ = false;
 };

@@ -53,8 +53,9 @@ enum class ResultKind : uint8_t {
 struct StatementResult {
   ResultKind kind = ResultKind::kOk;
   std::string message;
-  std::unique_ptr<ResultStream> rows;  // kRows, kQuery.
-  std::string job;                     // kJob: its id.
+  std::optional<int64_t> rows_changed = {};  // UPDATE, DELETE, MERGE: how many.
+  std::unique_ptr<ResultStream> rows;        // kRows, kQuery.
+  std::string job;                           // kJob: its id.
 };
 
 /// How the running statement, or else all running jobs together, get on.

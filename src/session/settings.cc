@@ -30,6 +30,8 @@ const std::vector<KnownSetting>& KnownSettings() {
       {kTimeZoneKey, "default", {}},
       {"parallelism.default", "", {}},
       {"pipeline.name", "", {}},
+      {"memory.limit", "", {}},
+      {"memory.state-limit", "", {}},
   };
   return settings;
 }
@@ -63,13 +65,15 @@ void Settings::Set(const std::string& key, const std::string& value) {
       Throw(ErrorCode::kInvalid, "SET '{}' = '{}': allowed are {}{}", key, value,
             fmt::join(setting.allowed, ", "), DidYouMean(value, setting.allowed));
     }
-    std::string before = Get(key);
+    auto before = values_;
     values_[key] = value;
     try {
       CheckpointIntervalMs();
       StepRows();
+      MemoryLimit();
+      StateMemoryLimit();
     } catch (...) {
-      values_[key] = before;
+      values_ = before;
       throw;
     }
     return;
@@ -127,6 +131,23 @@ idx_t Settings::StepRows() const {
   if (rows < 1)
     Throw(ErrorCode::kInvalid, "SET 'table.exec.mini-batch.size' = '{}': must be at least 1", rows);
   return static_cast<idx_t>(rows);
+}
+
+std::optional<int64_t> Settings::MemoryLimit() const {
+  constexpr int64_t kLeast = 16 << 20;
+  std::string text = Get("memory.limit");
+  if (text.empty()) return std::nullopt;
+  int64_t bytes = ParseMemoryBytes("SET 'memory.limit'", text);
+  if (bytes < kLeast) {
+    Throw(ErrorCode::kInvalid, "SET 'memory.limit' = '{}': must be at least 16 mb", text);
+  }
+  return bytes;
+}
+
+std::optional<int64_t> Settings::StateMemoryLimit() const {
+  std::string text = Get("memory.state-limit");
+  if (text.empty()) return std::nullopt;
+  return ParseMemoryBytes("SET 'memory.state-limit'", text);
 }
 
 }  // namespace millrace

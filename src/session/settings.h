@@ -28,7 +28,9 @@ class Settings {
   bool WaitForInserts() const;  // table.dml-sync
   bool Changelog() const;       // sql-client.execution.result-mode
   int64_t CheckpointIntervalMs() const;
-  idx_t StepRows() const;  // table.exec.mini-batch.size
+  idx_t StepRows() const;                           // table.exec.mini-batch.size
+  std::optional<int64_t> MemoryLimit() const;       // memory.limit, in bytes.
+  std::optional<int64_t> StateMemoryLimit() const;  // memory.state-limit, in bytes.
 
  private:
   std::map<std::string, std::string> values_;

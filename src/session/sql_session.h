@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "catalog/procedures.h"
 #include "session/engine.h"
 #include "session/job_folders.h"
 #include "session/jobs.h"
@@ -13,6 +14,9 @@
 #include "sql/statement.h"
 
 namespace millrace {
+
+/// SQL's LIKE: % any text, _ one character.
+bool MatchesLike(std::string_view text, std::string_view pattern);
 
 /// See Session. Members are shared by sql_session.cc, ddl.cc, describe.cc and dml.cc, one subject
 /// each.
@@ -49,8 +53,43 @@ class SqlSession : public Session {
   StatementResult Run(const CreateView& statement);
   StatementResult Run(const Drop& statement);
   StatementResult Run(const Use& statement);
+  /// Creates the table, then runs the AS query into it, if there is one.
+  StatementResult CreateTableAs(const CreateTable& statement, TableDefinition definition);
   void BindComputedColumns(TableDefinition& definition);
+  /// `doing`: "Creating", "Altering". Throws: Error(kInvalid) for names that fit nothing.
+  static void CheckColumns(const TableDefinition& definition, const char* doing);
   void DropTableOrView(const Drop& statement);
+
+  // create_like.cc
+  StatementResult ReplaceTable(const CreateTable& statement, TableDefinition definition);
+
+  // alter.cc
+  StatementResult Run(const AlterTable& statement);
+  StatementResult Run(const AlterView& statement);
+  void CheckAltered(TableDefinition next);
+
+  // row_changes.cc
+  struct RowChangeRun;
+  StatementResult Run(const DeleteRows& statement);
+  StatementResult Run(const UpdateRows& statement);
+  StatementResult Run(const MergeInto& statement);
+  template <typename Statement>
+  StatementResult RunRowChanges(const Statement& statement, const char* verb);
+  std::shared_ptr<const TableDefinition> NeedRowTarget(const ObjectPath& path,
+                                                       const std::string& doing);
+  void RunRowChangesOnce(RowChangeRun& run, const TableDefinition& definition);
+  /// What to commit, as text.
+  std::string PrepareRowChanges(RowChangeRun& run);
+
+  // overwrite.cc
+  StatementResult Run(const TruncateTable& statement);
+  void DropPartitions(const TableDefinition& definition, const AlterTable& statement);
+  /// Publishes that everything in `scope` is gone.
+  void Overwrite(const TableDefinition& definition, OverwriteScope scope);
+  OverwriteScope OverwriteScopeOf(const Insert& insert, const TableDefinition& definition);
+  std::map<std::string, Value> PartitionValuesOf(const TableDefinition& definition,
+                                                 const PartitionText& texts,
+                                                 const std::string& doing);
 
   // describe.cc
   StatementResult Run(const Show& statement);
@@ -58,6 +97,7 @@ class SqlSession : public Session {
   StatementResult Run(const Explain& statement);
   StatementResult Run(const Set& statement);
   StatementResult Run(const Reset& statement);
+  void ApplyMemoryLimits(const Settings& before);
   StatementResult Run(const StopJob& statement);
   StatementResult ShowJobs();
   StatementResult ShowCreate(const Show& statement);
@@ -67,7 +107,12 @@ class SqlSession : public Session {
 
   // maintenance.cc
   StatementResult Run(const Verify& statement);
-  StatementResult Run(const Analyze& statement);
+  StatementResult Run(const Analyze& statement);  // analyze.cc
+  StatementResult Run(const Call& statement);     // procedures.cc
+  StatementResult Run(const AlterTag& statement);
+  StatementResult ShowProcedures(const Show& statement);
+  StatementResult ShowTags(const Show& statement);
+  std::vector<GivenArgument> ArgumentsOf(const Call& statement);
   /// A lake table, opened. Throws: Error(kInvalid) for a table of another kind.
   std::shared_ptr<const Table> NeedLakeTable(const QualifiedName& name, const std::string& doing);
 
@@ -81,6 +126,7 @@ class SqlSession : public Session {
   StatementResult RunDuck(const std::string& sql);
   bool HasSomethingToFollow(const std::string& duck_sql);
   Target ResolveTarget(const Insert& insert);
+  bool GivesOnlyNull(const std::string& duck_sql, idx_t column, idx_t columns);
   std::unique_ptr<ResultStream> StreamQuery(const std::string& duck_sql);
   std::unique_ptr<ResultStream> BatchQuery(const std::string& duck_sql,
                                            std::shared_ptr<duckdb::Connection> connection);

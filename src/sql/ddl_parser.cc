@@ -26,10 +26,7 @@ StatementBody StatementParser::Create() {
   bool or_replace = Accept("OR REPLACE");
   bool temporary = Accept("TEMPORARY");
   if (Accept("VIEW")) return CreateViewStatement(temporary, or_replace);
-  if (IsNext("TABLE") && or_replace) {
-    FailUnsupported("CREATE OR REPLACE TABLE is not supported; DROP TABLE IF EXISTS it first");
-  }
-  if (Accept("TABLE")) return CreateTableStatement(temporary);
+  if (Accept("TABLE")) return CreateTableStatement(temporary, or_replace);
   for (const char* word :
        {"MACRO", "SEQUENCE", "TYPE", "INDEX", "SECRET", "SCHEMA", "UNIQUE", "TEMP", "PERSISTENT"}) {
     if (!IsNext(word)) continue;
@@ -44,9 +41,10 @@ StatementBody StatementParser::Create() {
             : ""));
 }
 
-StatementBody StatementParser::CreateTableStatement(bool temporary) {
+StatementBody StatementParser::CreateTableStatement(bool temporary, bool or_replace) {
   CreateTable create;
-  create.if_not_exists = IfNotExists();
+  create.or_replace = or_replace;
+  create.if_not_exists = !or_replace && IfNotExists();
   create.name = Path("the name of a table");
   TableDefinition& table = create.definition;
   table.path.name = create.name.back();
@@ -74,16 +72,43 @@ StatementBody StatementParser::CreateTableStatement(bool temporary) {
 void StatementParser::Like(CreateTable& create) {
   create.like = Path("the name of the table to take after");
   if (!AcceptSymbol("(")) return;
-  // What Flink's default does is INCLUDING ALL but for OVERWRITING OPTIONS; both mean the same
-  // here.
-  while (!AcceptSymbol(")")) {
-    if (Accept("INCLUDING ALL") || Accept("OVERWRITING OPTIONS") || Accept("INCLUDING OPTIONS") ||
-        Accept("INCLUDING CONSTRAINTS") || Accept("INCLUDING PARTITIONS") ||
-        Accept("INCLUDING WATERMARKS") || Accept("INCLUDING GENERATED") ||
-        Accept("INCLUDING METADATA")) {
-      continue;
+  while (!AcceptSymbol(")")) LikeOption(create.like_rules);
+}
+
+void StatementParser::LikeOption(LikeRules& rules) {
+  LikeRule rule = LikeRule::kIncluding;
+  if (Accept("EXCLUDING"))
+    rule = LikeRule::kExcluding;
+  else if (Accept("OVERWRITING"))
+    rule = LikeRule::kOverwriting;
+  else
+    Expect("INCLUDING", ", EXCLUDING or OVERWRITING");
+  struct Part {
+    const char* word;
+    LikeRule LikeRules::*rule;
+    bool may_overwrite;
+  };
+  static constexpr Part kParts[] = {{"CONSTRAINTS", &LikeRules::constraints, false},
+                                    {"GENERATED", &LikeRules::generated, true},
+                                    {"METADATA", &LikeRules::metadata, true},
+                                    {"OPTIONS", &LikeRules::options, true},
+                                    {"PARTITIONS", &LikeRules::partitions, false},
+                                    {"WATERMARKS", &LikeRules::watermarks, true}};
+  bool all = Accept("ALL");
+  bool found = all;
+  for (const Part& part : kParts) {
+    bool named = !all && Accept(part.word);
+    if (named && rule == LikeRule::kOverwriting && !part.may_overwrite) {
+      Fail(fmt::format("{} can be INCLUDING or EXCLUDING only", part.word));
     }
-    FailUnsupported("LIKE takes everything of the other table; EXCLUDING is not supported");
+    if (all || named) rules.*part.rule = rule;
+    found = found || named;
+  }
+  if (all && rule == LikeRule::kOverwriting) {
+    rules.constraints = rules.partitions = LikeRule::kIncluding;
+  }
+  if (!found) {
+    Fail("expected ALL, CONSTRAINTS, GENERATED, METADATA, OPTIONS, PARTITIONS or WATERMARKS");
   }
 }
 
@@ -150,8 +175,8 @@ void StatementParser::ColumnConstraints(TableDefinition& table, ColumnDefinition
       Expect("PRIMARY KEY", "after the name of a constraint");
       column.type.nullable = false;
       PrimaryKey(table, {column.name});
-    } else if (IsNext("DEFAULT")) {
-      FailUnsupported("DEFAULT values of columns are not supported");
+    } else if (Accept("DEFAULT")) {
+      column.default_value = DefaultValue();
     } else {
       return;
     }

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "meta/table_definition.h"
+#include "sql/dml_statement.h"
 
 namespace millrace {
 
@@ -16,9 +17,6 @@ struct SourcePosition {
   int line = 1;
   int column = 1;
 };
-
-/// One to three parts, back-ticks removed.
-using QualifiedName = std::vector<std::string>;
 
 /// A query (SELECT, VALUES, WITH, set operations) as DuckDB text. A table with an OPTIONS hint
 /// stands in it as "name$options{json}", with its name as alias: the catalog reads the options from
@@ -42,7 +40,10 @@ struct CreateTable {
   QualifiedName name;
   TableDefinition definition;  // path.name only; the session fills in the rest.
   bool if_not_exists = false;
+  bool or_replace = false;
+  bool must_exist = false;            // REPLACE TABLE.
   std::optional<QualifiedName> like;  // CREATE TABLE t LIKE s.
+  LikeRules like_rules;
   std::optional<QueryText> as_query;  // CREATE TABLE t AS SELECT.
 };
 struct CreateView {
@@ -69,6 +70,8 @@ enum class ShowWhat : uint8_t {
   kViews,
   kFunctions,
   kJobs,
+  kProcedures,
+  kTags,
   kCurrentCatalog,
   kCurrentDatabase,
   kCreateTable,
@@ -124,15 +127,34 @@ struct Analyze {
   std::vector<std::string> columns;
   bool all_columns = false;
 };
+/// CALL [catalog.]sys.name(value, name => value, ...).
+struct Call {
+  struct Argument {
+    std::string name;  // "": by position.
+    std::string duck_sql;
+  };
+  QualifiedName procedure;
+  std::vector<Argument> arguments;
+};
+/// ALTER TABLE t CREATE | REPLACE | RENAME | DELETE TAG.
+struct AlterTag {
+  enum class Action : uint8_t { kCreate, kCreateOrReplace, kReplace, kRename, kDelete };
+  QualifiedName table;
+  Action action = Action::kCreate;
+  std::string tag;
+  std::string new_name;  // kRename.
+  std::optional<int64_t> snapshot_id, retained_ms;
+  bool lenient = false;  // IF NOT EXISTS, IF EXISTS.
+};
 struct DuckStatement {
   std::string sql;
 };  // Handed to DuckDB as it is.
 
 using StatementBody =
     std::variant<CreateCatalog, CreateDatabase, CreateTable, CreateView, Drop, Use, Show, Describe,
-                 Insert, StatementSet, Query, Explain, Set, Reset, StopJob, Verify,
-                 Analyze,
-                 DuckStatement>;
+                 Insert, StatementSet, Query, Explain, Set, Reset, StopJob, Verify, Analyze, Call,
+                 AlterTag, DuckStatement, DeleteRows, UpdateRows, MergeInto, TruncateTable,
+                 AlterTable, AlterView>;
 
 struct Statement {
   StatementBody body;

@@ -14,12 +14,11 @@ const std::vector<std::string> kFirstWords = {
     "CREATE",   "DROP",    "USE",    "SHOW",   "DESCRIBE", "DESC",   "INSERT", "EXECUTE",
     "BEGIN",    "EXPLAIN", "SET",    "RESET",  "STOP",     "SELECT", "VALUES", "WITH",
     "FROM",     "TABLE",   "UPDATE", "DELETE", "TRUNCATE", "CALL",   "ALTER",  "COMMIT",
-    "ROLLBACK", "START",   "CANCEL", "VERIFY", "ANALYZE"};
+    "ROLLBACK", "START",   "CANCEL", "VERIFY", "ANALYZE",  "MERGE",  "REPLACE"};
 
 const std::set<std::string, std::less<>> kOnlyDuckDb = {
-    "PRAGMA",  "COPY",    "ATTACH",     "DETACH",     "INSTALL",   "LOAD",
-    "EXPORT",  "IMPORT",  "VACUUM",     "CHECKPOINT", "SUMMARIZE", "PIVOT",
-    "UNPIVOT", "PREPARE", "DEALLOCATE", "MERGE",      "FORCE"};
+    "PRAGMA", "COPY",       "ATTACH",    "DETACH", "INSTALL", "LOAD",    "EXPORT",     "IMPORT",
+    "VACUUM", "CHECKPOINT", "SUMMARIZE", "PIVOT",  "UNPIVOT", "PREPARE", "DEALLOCATE", "FORCE"};
 
 std::vector<std::string_view> Words(std::string_view words) {
   std::vector<std::string_view> out;
@@ -194,6 +193,12 @@ StatementBody StatementParser::Body() {
   if (AtEnd()) Fail("expected a statement");
   if (StartsQuery()) return Query{RestAsQuery()};
   if (Accept("CREATE")) return Create();
+  if (IsNext("REPLACE TABLE")) {
+    at_ += 2;
+    StatementBody body = CreateTableStatement(false, true);
+    std::get<CreateTable>(body).must_exist = true;
+    return body;
+  }
   if (Accept("DROP")) return DropStatement();
   if (Accept("USE")) return UseStatement();
   if (Accept("SHOW")) return ShowStatement();
@@ -212,10 +217,17 @@ StatementBody StatementParser::Body() {
   if (Accept("STOP") || Accept("CANCEL")) return StopStatement();
   if (Accept("VERIFY")) return VerifyStatement();
   if (Accept("ANALYZE")) return AnalyzeStatement();
-  for (const char* word : {"UPDATE", "DELETE", "TRUNCATE", "CALL", "COMMIT", "ROLLBACK"}) {
+  if (Accept("CALL")) return CallStatement();
+  if (auto tag = AlterTagStatement()) return std::move(*tag);
+  if (Accept("ALTER")) return AlterStatement();
+  if (Accept("DELETE")) return DeleteStatement();
+  if (Accept("UPDATE")) return UpdateStatement();
+  if (Accept("MERGE")) return MergeStatement();
+  if (Accept("TRUNCATE")) return TruncateStatement();
+  for (const char* word : {"COMMIT", "ROLLBACK"}) {
     if (IsNext(word)) return HandOver();
   }
-  if (IsNext("BEGIN") || IsNext("START TRANSACTION") || IsNext("ALTER TABLE")) return HandOver();
+  if (IsNext("BEGIN") || IsNext("START TRANSACTION")) return HandOver();
   UnknownStatement();
 }
 
@@ -288,6 +300,8 @@ StatementBody StatementParser::ShowStatement() {
       {"USER FUNCTIONS", ShowWhat::kFunctions, true},
       {"FUNCTIONS", ShowWhat::kFunctions, true},
       {"JOBS", ShowWhat::kJobs, false},
+      {"PROCEDURES", ShowWhat::kProcedures, true},
+      {"TAGS", ShowWhat::kTags, false},
   };
   if (Accept("COLUMNS")) {
     if (!Accept("FROM")) Expect("IN", "or FROM after SHOW COLUMNS");
@@ -298,7 +312,8 @@ StatementBody StatementParser::ShowStatement() {
   for (const Form& form : kForms) {
     if (!Accept(form.words)) continue;
     Show show{form.what, {}, {}};
-    if (form.what == ShowWhat::kCreateTable || form.what == ShowWhat::kCreateView) {
+    if (form.what == ShowWhat::kCreateTable || form.what == ShowWhat::kCreateView ||
+        form.what == ShowWhat::kTags) {
       show.name = Path("a name");
     }
     if (form.list && (Accept("FROM") || Accept("IN"))) show.name = Path("the name of a database");
@@ -309,7 +324,8 @@ StatementBody StatementParser::ShowStatement() {
     return show;
   }
   Fail(
-      "expected CATALOGS, DATABASES, TABLES, VIEWS, FUNCTIONS, JOBS, COLUMNS, CURRENT CATALOG, "
+      "expected CATALOGS, DATABASES, TABLES, VIEWS, FUNCTIONS, JOBS, PROCEDURES, TAGS, COLUMNS, "
+      "CURRENT CATALOG, "
       "CURRENT DATABASE, "
       "CREATE TABLE or CREATE VIEW after SHOW" +
       (Peek().IsName()
@@ -343,18 +359,7 @@ Insert StatementParser::InsertStatement(bool inside_set) {
       insert.hint.insert(options->begin(), options->end());
     at_++;
   }
-  if (Accept("PARTITION")) {
-    ExpectSymbol("(", "after PARTITION");
-    do {
-      std::string column = Name("the name of a partition column");
-      ExpectSymbol("=", "after the partition column " + column);
-      idx_t start = at_;
-      while (!AtEnd() && !Peek().IsSymbol(",") && !Peek().IsSymbol(")")) at_++;
-      if (start == at_) Fail("expected the value of the partition column " + column);
-      insert.static_partition[column] = rewriter_.Rewrite(start, at_);
-    } while (AcceptSymbol(","));
-    ExpectSymbol(")", "after the partition");
-  }
+  if (Accept("PARTITION")) insert.static_partition = PartitionValues();
   if (Peek().IsSymbol("(") && !StartsQuery()) insert.columns = NameList("the name of a column");
   if (!StartsQuery()) Fail("expected a query: SELECT, VALUES or WITH");
   if (!inside_set) {

@@ -43,13 +43,14 @@ class StatementParser {
   // Statements.
   StatementBody Body();
   StatementBody Create();
-  StatementBody CreateTableStatement(bool temporary);
+  StatementBody CreateTableStatement(bool temporary, bool or_replace);
   void TableElements(TableDefinition& table);
   void TableElement(TableDefinition& table);
   void ColumnConstraints(TableDefinition& table, ColumnDefinition& column);
   void Watermark(TableDefinition& table);
   void PrimaryKey(TableDefinition& table, std::vector<std::string> columns);
   void Like(CreateTable& create);
+  void LikeOption(LikeRules& rules);
   std::string ElementExpression();  // Up to ',' , ')' or COMMENT, rewritten.
   DataType Type();
   StatementBody CreateViewStatement(bool temporary, bool or_replace);
@@ -65,6 +66,41 @@ class StatementParser {
   StatementBody StopStatement();
   StatementBody VerifyStatement();  // maintenance_parser.cc
   StatementBody AnalyzeStatement();
+  StatementBody CallStatement();
+  std::optional<StatementBody> AlterTagStatement();
+  std::string TagName();
+  int64_t WholeNumber(const std::string& what);
+  // alter_parser.cc
+  StatementBody AlterStatement();
+  void AlterAction(AlterTable& alter);
+  void AlterAdd(AlterTable& alter);
+  void AlterModify(AlterTable& alter);
+  void AlterElement(AlterTable& alter, bool modify, bool if_not_exists);
+  void AlterDrop(AlterTable& alter);
+  void AlterRename(AlterTable& alter);
+  void AlterColumn(AlterTable& alter);
+  ColumnPath ColumnName();
+  std::optional<ColumnPosition> Position();
+  std::optional<std::string> DefaultValue();
+  PartitionText PartitionValues();  // (k = v, ...)
+
+  // dml_parser.cc
+  StatementBody TruncateStatement();
+  StatementBody DeleteStatement();
+  StatementBody UpdateStatement();
+  StatementBody MergeStatement();
+  MergeClause WhenClause(const MergeInto& merge);
+  void InsertValues(MergeClause& clause);
+  /// A table to change, and its alias unless one of `next_words` follows.
+  DmlTarget Target(std::initializer_list<std::string_view> next_words);
+  std::string Alias(const std::string& fallback,
+                    std::initializer_list<std::string_view> next_words);
+  std::string Expression(std::initializer_list<std::string_view> stops, bool at_comma,
+                         const std::string& what);
+  std::vector<Assignment> Assignments(const DmlTarget& target,
+                                      std::initializer_list<std::string_view> stops);
+  std::optional<std::string> Where();
+
   StatementBody HandOver();  // To DuckDB, rewritten.
   [[noreturn]] void UnknownStatement() const;
 

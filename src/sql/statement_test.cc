@@ -211,7 +211,6 @@ TEST_CASE("EXPLAIN, SET, RESET, STOP JOB, queries, statements for DuckDB") {
   CHECK(Parse<Query>("(SELECT 1) UNION ALL (SELECT 2)").query.duck_sql ==
         "(SELECT 1) UNION ALL (SELECT 2)");
   CHECK(Parse<Query>("VALUES (1)").query.duck_sql == "VALUES (1)");
-  CHECK(Parse<DuckStatement>("DELETE FROM `t` WHERE a = 1").sql == "DELETE FROM \"t\" WHERE a = 1");
 }
 
 TEST_CASE("SplitScript cuts where a statement ends and nowhere else") {
@@ -308,6 +307,65 @@ std::string Mutated(const std::vector<std::string>& seeds, std::mt19937& random)
 
 }  // namespace
 
+TEST_CASE("VERIFY and ANALYZE") {
+  CHECK(Parse<Verify>("VERIFY TABLE lake.d.t").name == QualifiedName{"lake", "d", "t"});
+  CHECK(!Parse<Verify>("VERIFY TABLE t").full);
+  CHECK(Parse<Verify>("verify table t full;").full);
+  CHECK(Contains(ErrorOf("VERIFY t"), "expected TABLE"));
+  CHECK(Contains(ErrorOf("VERIFY TABLE t FULLY"), "FULLY"));
+
+  CHECK(Parse<Analyze>("ANALYZE TABLE t COMPUTE STATISTICS").columns.empty());
+  CHECK(Parse<Analyze>("ANALYZE TABLE t COMPUTE STATISTICS FOR ALL COLUMNS").all_columns);
+  auto analyze = Parse<Analyze>("ANALYZE TABLE t COMPUTE STATISTICS FOR COLUMNS a, `b c`");
+  CHECK(analyze.columns == std::vector<std::string>{"a", "b c"});
+  CHECK(!analyze.all_columns);
+  CHECK(Contains(ErrorOf("ANALYZE TABLE t"), "COMPUTE STATISTICS"));
+  CHECK(Contains(ErrorOf("ANALYZE TABLE t PARTITION (a = 1) COMPUTE STATISTICS"), "PARTITION"));
+}
+
+TEST_CASE("CALL takes arguments by position and by name") {
+  auto call = Parse<Call>("CALL sys.create_tag('d.t', `tag` => 'a, (b', snapshot_id => 1 + (2))");
+  CHECK(call.procedure == QualifiedName{"sys", "create_tag"});
+  REQUIRE(call.arguments.size() == 3);
+  CHECK(call.arguments[0].name.empty());
+  CHECK(call.arguments[0].duck_sql == "'d.t'");
+  CHECK(call.arguments[1].name == "tag");
+  CHECK(call.arguments[1].duck_sql == "'a, (b'");
+  CHECK(call.arguments[2].name == "snapshot_id");
+  CHECK(call.arguments[2].duck_sql == "1 + (2)");
+  CHECK(Parse<Call>("CALL lake.sys.expire_snapshots()").arguments.empty());
+  CHECK(Contains(ErrorOf("CALL sys.compact"), "after the procedure"));
+  CHECK(Contains(ErrorOf("CALL sys.compact('t', )"), "value of an argument"));
+  CHECK(Contains(ErrorOf("CALL sys.compact(`table` => )"), "value of an argument"));
+  CHECK(Contains(ErrorOf("CALL sys.compact('t') x"), "after CALL"));
+}
+
+TEST_CASE("ALTER TABLE ... TAG") {
+  using Action = AlterTag::Action;
+  auto tag = Parse<AlterTag>(
+      "ALTER TABLE d.t CREATE TAG IF NOT EXISTS `2024-01-01` AS OF VERSION 12 RETAIN 7 DAYS");
+  CHECK(tag.table == QualifiedName{"d", "t"});
+  CHECK(tag.action == Action::kCreate);
+  CHECK(tag.lenient);
+  CHECK(tag.tag == "2024-01-01");
+  CHECK(tag.snapshot_id == 12);
+  CHECK(tag.retained_ms == 7 * 86'400'000LL);
+
+  CHECK(Parse<AlterTag>("ALTER TABLE t CREATE OR REPLACE TAG a RETAIN 5 MINUTES").retained_ms ==
+        300'000);
+  CHECK(Parse<AlterTag>("ALTER TABLE t CREATE TAG '2024-01-01'").tag == "2024-01-01");
+  CHECK(Parse<AlterTag>("ALTER TABLE t REPLACE TAG a AS OF VERSION 3").action == Action::kReplace);
+  auto renamed = Parse<AlterTag>("ALTER TABLE t RENAME TAG a TO b");
+  CHECK(renamed.action == Action::kRename);
+  CHECK(renamed.new_name == "b");
+  auto deleted = Parse<AlterTag>("ALTER TABLE t DELETE TAG IF EXISTS a");
+  CHECK(deleted.action == Action::kDelete);
+  CHECK(deleted.lenient);
+  CHECK(Contains(ErrorOf("ALTER TABLE t CREATE TAG a RETAIN 5"), "DAYS, HOURS or MINUTES"));
+  CHECK(Contains(ErrorOf("ALTER TABLE t CREATE TAG a AS OF VERSION b"), "id of a snapshot"));
+  CHECK(Contains(ErrorOf("ALTER TABLE t DELETE TAG a AS OF VERSION 3"), "after the tag"));
+}
+
 TEST_CASE("Mutated statements parse or fail with an Error, never otherwise") {
   const std::vector<std::string> seeds = {
       "CREATE TABLE a.t (a ROW<b ARRAY<INT>, c MAP<STRING, DECIMAL(10,2)>> NOT NULL, d AS a || 'x' "
@@ -326,6 +384,10 @@ TEST_CASE("Mutated statements parse or fail with an Error, never otherwise") {
       "EXPLAIN ESTIMATED_COST SELECT 1",
       "SET 'a' = 'b'",
       "SHOW TABLES FROM x LIKE 'y'",
+      "CALL c.sys.create_tag('t', tag => 'a', snapshot_id => 1)",
+      "ALTER TABLE t CREATE TAG IF NOT EXISTS a AS OF VERSION 3 RETAIN 5 DAYS",
+      "ANALYZE TABLE t COMPUTE STATISTICS FOR COLUMNS a, b",
+      "VERIFY TABLE t FULL",
       "CREATE VIEW v (a) AS SELECT 1"};
   std::random_device device;
   unsigned seed = device();

@@ -53,12 +53,18 @@ class Accumulator {
 
   /// What is stored of its part of a group's row, when that begins at `offset` of the row.
   virtual RecordParts Parts(idx_t offset) const = 0;
-  /// The part has been read; its strings are in foreign memory yet.
+  /// The part has been read (its strings are in foreign memory yet), or will be read once more.
   virtual void Loaded(uint8_t*) {}
-  /// What it keeps outside of the groups' rows. Load comes after all groups; `state_of` gives this
-  /// accumulator's part of the group with that id, nullptr when there is none.
+  virtual void Unload(uint8_t*) {}
+  /// What it keeps outside of the groups' rows: values that have gone are written and read before
+  /// the groups, the others after them. `state_of` gives this accumulator's part of the group with
+  /// that id, nullptr when there is none.
+  using StateOf = std::function<uint8_t*(uint64_t id)>;
+  virtual void SaveGone(StateWriter&) {}
+  virtual void LoadGone(StateReader&, const StateOf&) {}
   virtual void Save(StateWriter&) {}
-  virtual void Load(StateReader&, const std::function<uint8_t*(uint64_t id)>& /*state_of*/) {}
+  virtual void Load(StateReader&, const StateOf&) {}
+  virtual Tracked* Stored() { return nullptr; }
   virtual int64_t StateBytes() const { return 0; }
   virtual std::string DescribeState() const = 0;
 };

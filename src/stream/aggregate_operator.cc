@@ -16,8 +16,10 @@ void InitializeChunk(DataChunk& chunk, const duckdb::vector<LogicalType>& types)
   if (!types.empty()) chunk.Initialize(duckdb::Allocator::DefaultAllocator(), types);
 }
 
+}  // namespace
+
 /// Finds groups by their ids, while state is loaded.
-class GroupsById {
+class AggregateOperator::GroupsById {
  public:
   explicit GroupsById(StateArena& arena)
       : ids_(arena, RowLayout({LogicalType::UBIGINT}), sizeof(uint8_t*)),
@@ -45,7 +47,7 @@ class GroupsById {
   std::vector<uint8_t> row_;
 };
 
-}  // namespace
+AggregateOperator::~AggregateOperator() = default;
 
 AggregateOperator::AggregateOperator(duckdb::ClientContext& context, StateArena& arena, Plan plan)
     : Operator({}, &arena),
@@ -193,6 +195,7 @@ void AggregateOperator::EmitGroups(uint8_t** groups, idx_t count) {
   for (idx_t i = 0; i < count; i++) {
     Head& head = HeadOf(groups[i]);
     head.touched = 0;
+    groups_->Touch(groups[i]);
     groups_->Strings().Release(results_layout_, EmittedOf(groups[i]));
     head.emitted = head.rows > 0 || plan_.always_one_row;
     if (head.emitted) {
@@ -240,9 +243,9 @@ void AggregateOperator::Save(StateWriter& writer) {
   writer.PutTypes(results_layout_.Types());
   writer.Put(static_cast<uint8_t>(append_only_));
   writer.Put(next_id_);
-  writer.BeginRecords(Parts());
-  groups_->ForEach([&](uint8_t* group) { writer.Add(group); });
-  writer.EndRecords();
+  RecordParts parts = Parts();
+  for (auto& accumulator : accumulators_) accumulator->SaveGone(writer);
+  writer.PutTable(*groups_, parts);
   for (auto& accumulator : accumulators_) accumulator->Save(writer);
 }
 
@@ -253,31 +256,60 @@ void AggregateOperator::Load(StateReader& reader) {
     reader.Corrupt("an input was append-only then and is not now, or the reverse");
   }
   next_id_ = reader.Get<uint64_t>();
-  RecordParts parts = Parts();
-  GroupsById by_id(*arena_);
-  reader.GetRecords(parts, [&](RecordBlock& block) {
-    for (idx_t i = 0; i < block.count; i++) {
-      bool created;
-      uint8_t* key = block.Row(0, i);
-      uint8_t* group = groups_->FindOrCreate(key, groups_->Layout().Hash(key), created);
-      for (idx_t p = 1; p < parts.size(); p++) {
-        memcpy(group + parts[p].offset, block.Row(p, i), parts[p].Width());
-      }
-      groups_->Strings().Intern(results_layout_, EmittedOf(group));
-      for (idx_t call = 0; call < plan_.calls.size(); call++) {
-        accumulators_[call]->Loaded(StateOf(group, call));
-      }
-      by_id.Add(HeadOf(group).id, group);
-    }
-    arena_->Balance();
-  });
-  for (idx_t call = 0; call < plan_.calls.size(); call++) {
-    accumulators_[call]->Load(reader, [&](uint64_t id) -> uint8_t* {
-      uint8_t* group = by_id.Find(id);
+  if (!by_id_) by_id_ = std::make_unique<GroupsById>(*arena_);
+  auto state_of = [&](idx_t call) {
+    return [this, call](uint64_t id) -> uint8_t* {
+      uint8_t* group = by_id_->Find(id);
       return group ? StateOf(group, call) : nullptr;
-    });
-    arena_->Balance();
+    };
+  };
+  for (idx_t call = 0; call < plan_.calls.size(); call++) {
+    accumulators_[call]->LoadGone(reader, state_of(call));
   }
+  RecordParts parts = Parts();
+  reader.GetRecords({parts[0]}, [&](RecordBlock& block) {
+    EraseAll(*groups_, block, [&](uint8_t* group) { Unload(group); });
+  });
+  reader.GetRecords(parts, [&](RecordBlock& block) { LoadGroups(block, parts); });
+  for (idx_t call = 0; call < plan_.calls.size(); call++) {
+    accumulators_[call]->Load(reader, state_of(call));
+  }
+}
+
+void AggregateOperator::Unload(uint8_t* group) {
+  groups_->Strings().Release(results_layout_, EmittedOf(group));
+  for (idx_t call = 0; call < plan_.calls.size(); call++) {
+    accumulators_[call]->Unload(StateOf(group, call));
+  }
+}
+
+void AggregateOperator::LoadGroups(RecordBlock& block, const RecordParts& parts) {
+  for (idx_t i = 0; i < block.count; i++) {
+    bool created;
+    uint8_t* key = block.Row(0, i);
+    uint8_t* group = groups_->FindOrCreate(key, groups_->Layout().Hash(key), created);
+    if (!created) Unload(group);
+    for (idx_t p = 1; p < parts.size(); p++) {
+      memcpy(group + parts[p].offset, block.Row(p, i), parts[p].Width());
+    }
+    groups_->Strings().Intern(results_layout_, EmittedOf(group));
+    for (idx_t call = 0; call < plan_.calls.size(); call++) {
+      accumulators_[call]->Loaded(StateOf(group, call));
+    }
+    by_id_->Add(HeadOf(group).id, group);
+  }
+}
+
+void AggregateOperator::FinishLoad() {
+  by_id_.reset();
+}
+
+std::vector<Tracked*> AggregateOperator::Stored() {
+  std::vector<Tracked*> stored = {groups_.get()};
+  for (auto& accumulator : accumulators_) {
+    if (Tracked* values = accumulator->Stored()) stored.push_back(values);
+  }
+  return stored;
 }
 
 int64_t AggregateOperator::StateBytes() const {

@@ -25,6 +25,7 @@ class AggregateOperator : public Operator {
     bool always_one_row = false;
   };
   AggregateOperator(duckdb::ClientContext& context, StateArena& arena, Plan plan);
+  ~AggregateOperator() override;
 
   void Push(idx_t port, ChangeChunk& chunk) override;
   void EndStep() override;
@@ -34,6 +35,8 @@ class AggregateOperator : public Operator {
   bool HasState() const override { return true; }
   void Save(StateWriter& writer) override;
   void Load(StateReader& reader) override;
+  void FinishLoad() override;
+  std::vector<Tracked*> Stored() override;
   int64_t StateBytes() const override;
 
  private:
@@ -54,6 +57,9 @@ class AggregateOperator : public Operator {
   void EmitGroups(uint8_t** groups, idx_t count);
   void EnsureGlobalGroup();
   RecordParts Parts() const;
+  void LoadGroups(RecordBlock& block, const RecordParts& parts);
+  /// Frees what is behind the group's head.
+  void Unload(uint8_t* group);
 
   Plan plan_;
   Evaluator keys_;
@@ -66,6 +72,8 @@ class AggregateOperator : public Operator {
   idx_t emitted_offset_ = 0;
   RowLayout results_layout_;
   RowList touched_;
+  class GroupsById;
+  std::unique_ptr<GroupsById> by_id_;  // While state is loaded.
   uint64_t next_id_ = 1;
   bool append_only_ = false;
 

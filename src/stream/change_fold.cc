@@ -1,110 +1,108 @@
 #include "stream/change_fold.h"
 
 #include "base/error.h"
-#include "duckdb/common/allocator.hpp"
-#include "duckdb/common/vector_operations/vector_operations.hpp"
-#include "duckdb/function/create_sort_key.hpp"
+#include "stream/packed_rows.h"
 
 namespace millrace {
 
+namespace {
+
+duckdb::vector<LogicalType> Pick(const duckdb::vector<LogicalType>& types,
+                                 const std::vector<idx_t>& columns) {
+  duckdb::vector<LogicalType> picked;
+  for (idx_t column : columns) picked.push_back(types[column]);
+  return picked;
+}
+
+std::vector<idx_t> KeyOrAll(std::vector<idx_t> key, idx_t columns) {
+  for (idx_t c = 0; key.empty() && c < columns; c++) key.push_back(c);
+  return key;
+}
+
+}  // namespace
+
+/// A table by key (all columns, when there is none), each with its weight and its row.
 struct ChangeFold::State {
-  struct Slot {
-    int64_t weight = 0;
-    idx_t chunk = 0;
-    idx_t row = 0;
-  };
+  State(duckdb::vector<LogicalType> types, std::vector<idx_t> wanted_key, StateMemory* memory)
+      : by_key(!wanted_key.empty()),
+        key(KeyOrAll(std::move(wanted_key), types.size())),
+        own_memory(memory ? nullptr : std::make_unique<StateMemory>()),
+        arena(memory ? *memory : *own_memory),
+        layout(types),
+        table(arena, RowLayout(Pick(types, key), true), sizeof(int64_t) + layout.Width()),
+        order(arena) {}
 
-  duckdb::vector<LogicalType> types;
-  std::vector<idx_t> key;
-  std::vector<std::unique_ptr<DataChunk>> chunks;
-  std::vector<Slot> slots;  // In the order of first appearance.
-  std::unordered_map<std::string, idx_t> slot_of;
-  idx_t next_slot = 0;
+  int64_t& WeightOf(uint8_t* slot) const { return table.Payload<int64_t>(slot); }
+  uint8_t* RowOf(uint8_t* slot) const { return &table.Payload<uint8_t>(slot) + sizeof(int64_t); }
+
+  const bool by_key;
+  const std::vector<idx_t> key;
+  const std::unique_ptr<StateMemory> own_memory;
+  StateArena arena;
+  const RowLayout layout;
+  RowTable table;
+  RowList order;  // Of first appearance.
+  RowBatch key_batch;
+  RowBatch batch;
+  idx_t next = 0;
   int64_t repeated = 0;  // Copies of the next slot already given.
-
-  void MakeKeys(DataChunk& rows, Vector& keys) const {
-    DataChunk picked;
-    duckdb::vector<LogicalType> picked_types;
-    for (idx_t column : key) picked_types.push_back(types[column]);
-    picked.InitializeEmpty(picked_types);
-    for (idx_t i = 0; i < key.size(); i++) picked.data[i].Reference(rows.data[key[i]]);
-    picked.SetCardinality(rows.size());
-    duckdb::vector<duckdb::OrderModifiers> modifiers(
-        key.size(),
-        duckdb::OrderModifiers(duckdb::OrderType::ASCENDING, duckdb::OrderByNullType::NULLS_FIRST));
-    duckdb::CreateSortKeyHelpers::CreateSortKey(picked, modifiers, keys);
-  }
+  std::vector<const uint8_t*> rows;
 };
 
-ChangeFold::ChangeFold(duckdb::vector<LogicalType> types, std::vector<idx_t> key)
-    : state_(std::make_unique<State>()) {
-  state_->types = std::move(types);
-  state_->key = std::move(key);
-}
+ChangeFold::ChangeFold(duckdb::vector<LogicalType> types, std::vector<idx_t> key,
+                       StateMemory* memory)
+    : state_(std::make_unique<State>(std::move(types), std::move(key), memory)) {}
 
 ChangeFold::~ChangeFold() = default;
 
 void ChangeFold::Add(ChangeChunk& chunk) {
   State& state = *state_;
-  bool by_key = !state.key.empty();
-  if (!by_key && state.key.empty()) {
-    for (idx_t c = 0; c < state.types.size(); c++) state.key.push_back(c);
+  state.key_batch.Fill(state.table.Layout(), chunk.rows, &state.key, true);
+  state.batch.Fill(state.layout, chunk.rows, nullptr, false);
+  for (idx_t i = 0; i < chunk.size(); i++) {
+    RowKind kind = chunk.KindOf(i);
+    // The old half of an update says nothing that the new half does not.
+    if (state.by_key && kind == RowKind::kUpdateBefore) continue;
+    bool created;
+    uint8_t* slot =
+        state.table.FindOrCreate(state.key_batch.Row(i), state.key_batch.HashOf(i), created);
+    if (created) state.order.Add(slot);
+    int weight = Weight(kind);
+    int64_t& total = state.WeightOf(slot);
+    total = state.by_key ? std::max(weight, 0) : total + weight;
+    if (weight < 0) continue;
+    uint8_t* row = state.RowOf(slot);
+    state.table.Strings().Release(state.layout, row);
+    memcpy(row, state.batch.Row(i), state.layout.Width());
+    state.table.Strings().Intern(state.layout, row);
   }
-  auto copy = std::make_unique<DataChunk>();
-  copy->Initialize(duckdb::Allocator::DefaultAllocator(), state.types,
-                   std::max(chunk.size(), kChunkRows));
-  chunk.rows.Copy(*copy);
-  Vector keys(LogicalType::BLOB, chunk.size());
-  state.MakeKeys(chunk.rows, keys);
-  if (!by_key) state.key.clear();
-  UnifiedVectorFormat format;
-  keys.ToUnifiedFormat(chunk.size(), format);
-  auto data = UnifiedVectorFormat::GetData<string_t>(format);
-  for (idx_t row = 0; row < chunk.size(); row++) {
-    auto [found, is_new] =
-        state.slot_of.try_emplace(data[format.sel->get_index(row)].GetString(), state.slots.size());
-    if (is_new) state.slots.emplace_back();
-    State::Slot& slot = state.slots[found->second];
-    int weight = Weight(chunk.KindOf(row));
-    if (by_key) {
-      // The old half of an update says nothing that the new half does not.
-      if (chunk.KindOf(row) == RowKind::kUpdateBefore) continue;
-      slot.weight = weight > 0 ? 1 : 0;
-    } else {
-      slot.weight += weight;
-    }
-    if (weight > 0) {
-      slot.chunk = state.chunks.size();
-      slot.row = row;
-    }
-  }
-  state.chunks.push_back(std::move(copy));
+  state.arena.Balance();
 }
 
 bool ChangeFold::Next(DataChunk& chunk) {
   State& state = *state_;
-  idx_t count = 0;
-  while (state.next_slot < state.slots.size() && count < kChunkRows) {
-    const State::Slot& slot = state.slots[state.next_slot];
-    if (slot.weight < 0) {
+  state.arena.Balance();
+  state.rows.clear();
+  while (state.next < state.order.size() && state.rows.size() < kChunkRows) {
+    uint8_t* slot = state.order[state.next];
+    int64_t weight = state.WeightOf(slot);
+    if (weight < 0) {
       Throw(ErrorCode::kData,
-            "Adding up changes: a row was removed {} times more often than it was added",
-            -slot.weight);
+            "Adding up changes: a row was removed {} times more often than it was added", -weight);
     }
-    if (state.repeated < slot.weight) {
-      for (idx_t c = 0; c < chunk.ColumnCount(); c++) {
-        duckdb::VectorOperations::Copy(state.chunks[slot.chunk]->data[c], chunk.data[c],
-                                       slot.row + 1, slot.row, count);
-      }
-      count++;
+    if (state.repeated < weight) {
+      state.rows.push_back(state.RowOf(slot));
       state.repeated++;
       continue;
     }
     state.repeated = 0;
-    state.next_slot++;
+    state.next++;
   }
-  chunk.SetCardinality(count);
-  return count > 0;
+  for (idx_t c = 0; c < chunk.ColumnCount(); c++) {
+    state.layout.Gather(c, state.rows.data(), state.rows.size(), chunk.data[c]);
+  }
+  chunk.SetCardinality(state.rows.size());
+  return !state.rows.empty();
 }
 
 }  // namespace millrace

@@ -1,6 +1,7 @@
 #include "stream/checkpoint.h"
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -27,28 +28,53 @@ class FileStateInput : public StateInput {
   int64_t at_ = 0;
 };
 
-class FolderStateStore : public StateStore {
- public:
-  FolderStateStore(FileSystem& files, std::string prefix)
-      : files_(files), prefix_(std::move(prefix)) {}
+std::string PieceName(idx_t pipeline, const std::string& key) {
+  return fmt::format("pipeline-{}-{}", pipeline, key);
+}
 
+class FolderState : public CheckpointState {
+ public:
+  FolderState(FileSystem& files, std::function<std::string(int64_t)> folder_of, int64_t id,
+              idx_t pipeline, StatePieces pieces)
+      : files_(files),
+        folder_of_(std::move(folder_of)),
+        id_(id),
+        pipeline_(pipeline),
+        pieces_(std::move(pieces)) {}
+
+  void Begin(const std::string& key, bool follows) override {
+    open_[key] = files_.OpenForWrite(PathOf(id_, key));
+    if (!follows) pieces_[key].clear();
+    pieces_[key].push_back(id_);
+  }
   void Append(const std::string& key, std::string_view bytes) override {
-    auto& file = open_[key];
-    if (!file) file = files_.OpenForWrite(prefix_ + key);
-    file->Append(bytes);
+    open_.at(key)->Append(bytes);
   }
   void Close(const std::string& key) override {
     open_.at(key)->Close();
     open_.erase(key);
   }
-  std::unique_ptr<StateInput> Open(const std::string& key) override {
-    if (!files_.Exists(prefix_ + key)) return nullptr;
-    return std::make_unique<FileStateInput>(files_.OpenForRead(prefix_ + key));
+  std::vector<std::unique_ptr<StateInput>> Open(const std::string& key) override {
+    std::vector<std::unique_ptr<StateInput>> inputs;
+    auto found = pieces_.find(key);
+    if (found == pieces_.end()) return inputs;
+    for (int64_t id : found->second) {
+      inputs.push_back(std::make_unique<FileStateInput>(files_.OpenForRead(PathOf(id, key))));
+    }
+    return inputs;
   }
+  const StatePieces& Pieces() const override { return pieces_; }
 
  private:
+  std::string PathOf(int64_t id, const std::string& key) const {
+    return JoinPath(folder_of_(id), PieceName(pipeline_, key));
+  }
+
   FileSystem& files_;
-  const std::string prefix_;
+  const std::function<std::string(int64_t)> folder_of_;
+  const int64_t id_;
+  const idx_t pipeline_;
+  StatePieces pieces_;
   std::map<std::string, std::unique_ptr<WritableFile>> open_;
 };
 
@@ -73,6 +99,7 @@ std::string ToJson(const Checkpoint& checkpoint) {
                          {"cut", checkpoint.cut},
                          {"fingerprints", checkpoint.fingerprints},
                          {"prepared", checkpoint.prepared},
+                         {"state", checkpoint.state},
                          {"input_types", checkpoint.input_types},
                          {"finished", checkpoint.finished},
                          {"run", checkpoint.run}};
@@ -97,6 +124,7 @@ Checkpoint FromJson(const std::string& text, const std::string& path) {
     checkpoint.cut = json.at("cut").get<Cut>();
     checkpoint.fingerprints = json.at("fingerprints").get<std::vector<std::string>>();
     checkpoint.prepared = json.at("prepared").get<std::vector<std::string>>();
+    checkpoint.state = json.at("state").get<std::vector<StatePieces>>();
     checkpoint.input_types = json.at("input_types").get<std::vector<std::vector<ChangelogType>>>();
     checkpoint.finished = json.at("finished");
     checkpoint.run = json.at("run");
@@ -225,9 +253,10 @@ std::vector<JournalStep> JobFolder::Journal(int64_t id) const {
   return steps;
 }
 
-std::unique_ptr<StateStore> JobFolder::State(int64_t id, idx_t pipeline) const {
-  return std::make_unique<FolderStateStore>(
-      files_, JoinPath(CheckpointFolder(id), fmt::format("pipeline-{}-", pipeline)));
+std::unique_ptr<CheckpointState> JobFolder::State(int64_t id, idx_t pipeline,
+                                                  StatePieces pieces) const {
+  return std::make_unique<FolderState>(
+      files_, [this](int64_t of) { return CheckpointFolder(of); }, id, pipeline, std::move(pieces));
 }
 
 void JobFolder::Publish(const Checkpoint& checkpoint) {
@@ -240,13 +269,32 @@ void JobFolder::Publish(const Checkpoint& checkpoint) {
   }
   journal_.reset();
   newest_ = checkpoint.id;
+  ForgetOthers(checkpoint);
+}
+
+void JobFolder::ForgetOthers(const Checkpoint& checkpoint) {
+  std::map<int64_t, std::set<std::string>> needed;  // By older checkpoint.
+  for (idx_t p = 0; p < checkpoint.state.size(); p++) {
+    for (const auto& [key, ids] : checkpoint.state[p]) {
+      for (int64_t id : ids) needed[id].insert(PieceName(p, key));
+    }
+  }
   for (const FileEntry& entry : files_.List(folder_)) {
-    if (entry.name.starts_with("checkpoint-") &&
-        std::strtoll(entry.name.c_str() + 11, nullptr, 10) != checkpoint.id) {
-      files_.DeleteFolder(JoinPath(folder_, entry.name));
+    std::string path = JoinPath(folder_, entry.name);
+    if (entry.name.starts_with("checkpoint-")) {
+      int64_t id = std::strtoll(entry.name.c_str() + 11, nullptr, 10);
+      if (id == checkpoint.id) continue;
+      auto kept = needed.find(id);
+      if (kept == needed.end()) {
+        files_.DeleteFolder(path);
+        continue;
+      }
+      for (const FileEntry& file : files_.List(path)) {
+        if (!kept->second.contains(file.name)) files_.Delete(JoinPath(path, file.name));
+      }
     } else if (entry.name.starts_with("journal-") &&
                std::strtoll(entry.name.c_str() + 8, nullptr, 10) != checkpoint.id) {
-      files_.Delete(JoinPath(folder_, entry.name));
+      files_.Delete(path);
     }
   }
 }

@@ -13,6 +13,16 @@
 
 namespace millrace {
 
+/// Where the pieces of a pipeline's state lie: by key the checkpoints in whose folders they are,
+/// oldest first.
+using StatePieces = std::map<std::string, std::vector<int64_t>>;
+
+/// The state of one pipeline in a checkpoint's folder (and in those of older ones).
+class CheckpointState : public StateStore {
+ public:
+  virtual const StatePieces& Pieces() const = 0;
+};
+
 /// One position per source, in the order of the job's sources.
 using Cut = std::vector<std::string>;
 
@@ -44,6 +54,7 @@ struct Checkpoint {
   Cut cut;
   std::vector<std::string> fingerprints;                // One per pipeline.
   std::vector<std::string> prepared;                    // One per pipeline: Sink::Prepare.
+  std::vector<StatePieces> state;                       // One per pipeline.
   std::vector<std::vector<ChangelogType>> input_types;  // Per pipeline, per input.
   bool finished = false;                                // Bounded inputs were read to their end.
   std::string run;  // Of a finished job: in which run of its script it came to its end.
@@ -73,9 +84,11 @@ class JobFolder {
   /// Steps after checkpoint `id`; a torn last line is no step.
   std::vector<JournalStep> Journal(int64_t id) const;
 
-  /// Where operators put their state of checkpoint `id`, before Publish.
-  std::unique_ptr<StateStore> State(int64_t id, idx_t pipeline) const;
-  /// Makes the checkpoint exist, starts its journal and forgets older ones.
+  /// Where operators put their state of checkpoint `id`, before Publish, or get it from; `pieces`:
+  /// what there is of earlier ones, or of this one.
+  std::unique_ptr<CheckpointState> State(int64_t id, idx_t pipeline, StatePieces pieces) const;
+  /// Makes the checkpoint exist, starts its journal and forgets older ones, but for the pieces of
+  /// state that it names.
   void Publish(const Checkpoint& checkpoint);
   /// Everything that checkpoint `id` prepared is committed: no need to ask again.
   void MarkCommitted(int64_t id);
@@ -89,6 +102,7 @@ class JobFolder {
  private:
   std::string CheckpointFolder(int64_t id) const;
   std::string JournalPath(int64_t id) const;
+  void ForgetOthers(const Checkpoint& checkpoint);
 
   FileSystem& files_;
   const std::string folder_;

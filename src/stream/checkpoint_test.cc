@@ -31,6 +31,7 @@ void CheckEqual(const Checkpoint& got, const Checkpoint& expected) {
   CHECK(got.cut == expected.cut);
   CHECK(got.fingerprints == expected.fingerprints);
   CHECK(got.prepared == expected.prepared);
+  CHECK(got.state == expected.state);
   CHECK(got.input_types == expected.input_types);
   CHECK(got.run == expected.run);
   CHECK(got.finished == expected.finished);
@@ -43,19 +44,58 @@ TEST_CASE("A checkpoint is read back, the newest wins, older ones are forgotten"
   JobFolder folder(files, "/jobs/j");
   CHECK_FALSE(folder.Latest());
   for (int64_t id = 1; id <= 3; id++) {
-    auto state = folder.State(id, 0);
+    auto state = folder.State(id, 0, {});
+    state->Begin("operator", false);
     state->Append("operator", "by");
     state->Append("operator", "tes");
     state->Close("operator");
-    folder.Publish(Sample(id));
-    CheckEqual(*folder.Latest(), Sample(id));
+    Checkpoint checkpoint = Sample(id);
+    checkpoint.state = {state->Pieces()};
+    folder.Publish(checkpoint);
+    CheckEqual(*folder.Latest(), checkpoint);
     char bytes[16];
-    auto input = folder.State(id, 0)->Open("operator");
-    CHECK(std::string(bytes, input->Read(bytes, 3)) == "byt");
-    CHECK(std::string(bytes, input->Read(bytes, 16)) == "es");
-    CHECK_FALSE(folder.State(id, 0)->Open("other"));
+    auto inputs = folder.State(id, 0, folder.Latest()->state[0])->Open("operator");
+    REQUIRE(inputs.size() == 1);
+    CHECK(std::string(bytes, inputs[0]->Read(bytes, 3)) == "byt");
+    CHECK(std::string(bytes, inputs[0]->Read(bytes, 16)) == "es");
+    CHECK(folder.State(id, 0, checkpoint.state[0])->Open("other").empty());
   }
-  CHECK_FALSE(files.Exists("/jobs/j/checkpoint-2/metadata.json"));
+  CHECK_FALSE(files.Exists("/jobs/j/checkpoint-2"));
+}
+
+TEST_CASE("Pieces of state stay as long as a checkpoint names them") {
+  MemoryFileSystem files;
+  JobFolder folder(files, "/jobs/j");
+  StatePieces pieces;
+  // Of "a" each checkpoint adds a piece, the fourth writes it anew; "b" is written once.
+  for (int64_t id = 1; id <= 5; id++) {
+    auto state = folder.State(id, 0, pieces);
+    for (const char* key : {"a", "b"}) {
+      if (*key == 'b' && id > 1) continue;
+      state->Begin(key, id != 4);
+      state->Append(key, std::string(key) + std::to_string(id));
+      state->Close(key);
+    }
+    pieces = state->Pieces();
+    Checkpoint checkpoint = Sample(id);
+    checkpoint.state = {pieces};
+    folder.Publish(checkpoint);
+    std::string all;
+    for (const char* key : {"a", "b"}) {
+      for (auto& input : JobFolder(files, "/jobs/j").State(id, 0, pieces)->Open(key)) {
+        char bytes[2];
+        REQUIRE(input->Read(bytes, 2) == 2);
+        all += std::string(bytes, 2) + " ";
+      }
+    }
+    constexpr const char* kExpected[] = {"a1 b1 ", "a1 a2 b1 ", "a1 a2 a3 b1 ", "a4 b1 ",
+                                         "a4 a5 b1 "};
+    CHECK(all == kExpected[id - 1]);
+    CheckEqual(*JobFolder(files, "/jobs/j").Latest(), checkpoint);
+  }
+  CHECK(files.List("/jobs/j/checkpoint-1").size() == 1);  // b alone, and no metadata.
+  CHECK_FALSE(files.Exists("/jobs/j/checkpoint-2"));
+  CHECK_FALSE(files.Exists("/jobs/j/checkpoint-3"));
 }
 
 TEST_CASE("What a job is stays as it was when its folder was made") {

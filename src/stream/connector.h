@@ -15,14 +15,17 @@ class DatabaseInstance;
 
 namespace millrace {
 
+class StateMemory;
+
 /// What connectors and tables need from outside.
 struct Environment {
   FileSystem& files;
   Clock& clock;
   Random& random;
   duckdb::DatabaseInstance& database;
-  std::string data_folder;  // .millrace
-  std::ostream& out;        // For `print`.
+  std::string data_folder;              // .millrace
+  std::ostream& out;                    // For `print`.
+  StateMemory* state_memory = nullptr;  // Of all jobs; null: each has its own, without a limit.
 };
 
 struct OptionInfo {

@@ -45,6 +45,10 @@ bool AsksClocks(duckdb::LogicalOperator& plan) {
   return asks;
 }
 
+// A checkpoint of an operator is one whole piece and what has changed since, until that is as much.
+constexpr int64_t kSmallBytes = 1 << 20;
+constexpr int64_t kMostPieces = 256;
+
 class CompiledDataflow : public Dataflow {
  public:
   CompiledDataflow(duckdb::ClientContext& context, const std::string& sql, DataflowOptions options)
@@ -106,28 +110,26 @@ class CompiledDataflow : public Dataflow {
 
   void Save(StateStore& store) override {
     MILLRACE_CHECK(started_);
-    StateWriter head(store, "dataflow", fingerprint_);
+    StateWriter head(store, arena_, "dataflow", fingerprint_, false);
     head.Put(static_cast<uint8_t>(constants_pushed_));
     head.Finish();
+    saved_.resize(plan_.operators.size());
     for (idx_t i = 0; i < plan_.operators.size(); i++) {
-      if (!plan_.operators[i]->HasState()) continue;
-      StateWriter writer(store, Key(i), fingerprint_);
-      plan_.operators[i]->Save(writer);
-      writer.Finish();
-      arena_.Balance();
+      if (plan_.operators[i]->HasState()) SaveOperator(i, store);
     }
   }
 
   void Load(StateStore& store) override {
     // Which operators there are is known after Start; until then the files wait, opened.
     auto head = store.Open("dataflow");
-    if (!head)
+    if (head.size() != 1)
       Throw(ErrorCode::kCorrupt, "Loading the state of the query: there is none in the checkpoint");
-    StateReader reader(std::move(head), fingerprint_, "the query");
+    StateReader reader(std::move(head[0]), arena_, fingerprint_, "the query");
     constants_pushed_ = reader.Get<uint8_t>();
     reader.Finish();
     for (idx_t i = 0; i < plan_.operators.size() + 8; i++) {
-      if (auto input = store.Open(Key(i))) loaded_[i] = std::move(input);
+      auto pieces = store.Open(Key(i));
+      if (!pieces.empty()) loaded_[i] = std::move(pieces);
     }
     if (started_) ApplyLoad();
   }
@@ -147,6 +149,8 @@ class CompiledDataflow : public Dataflow {
     return bytes;
   }
 
+  void Trim() override { arena_.Balance(); }
+
  private:
   static std::string Key(idx_t index) { return fmt::format("operator-{:03}", index); }
 
@@ -162,8 +166,7 @@ class CompiledDataflow : public Dataflow {
             "NOT ENFORCED",
             input.table.definition->path.ToString());
     }
-    auto normaliser =
-        std::make_unique<NormaliseOperator>(arena_, input.entry->Types(), input.key);
+    auto normaliser = std::make_unique<NormaliseOperator>(arena_, input.entry->Types(), input.key);
     input.entry->AddInput(*normaliser);
     entries_.back() = normaliser.get();
     normaliser->type = ChangelogType::kUpsert;
@@ -245,7 +248,8 @@ class CompiledDataflow : public Dataflow {
   }
 
   void ApplyLoad() {
-    for (auto& [index, input] : loaded_) {
+    saved_.resize(plan_.operators.size());
+    for (auto& [index, pieces] : loaded_) {
       if (index >= plan_.operators.size() || !plan_.operators[index]->HasState()) {
         Throw(ErrorCode::kCorrupt,
               "Loading the state of the query: the plan has no operator {}; an input changed its "
@@ -253,11 +257,7 @@ class CompiledDataflow : public Dataflow {
               "the job afresh",
               index);
       }
-      auto& op = *plan_.operators[index];
-      StateReader reader(std::move(input), fingerprint_, op.Describe());
-      op.Load(reader);
-      reader.Finish();
-      arena_.Balance();
+      LoadOperator(index, pieces);
     }
     for (idx_t i = 0; i < plan_.operators.size(); i++) {
       if (plan_.operators[i]->HasState() && !loaded_.count(i)) {
@@ -266,6 +266,49 @@ class CompiledDataflow : public Dataflow {
       }
     }
     loaded_.clear();
+  }
+
+  /// How an operator's state lies in the checkpoint.
+  struct Saved {
+    int64_t whole_bytes = 0;
+    int64_t change_bytes = 0;  // Of all pieces that follow.
+    int64_t pieces = 0;
+  };
+
+  /// Writes what has changed; all of it when the changes have become as much as that.
+  void SaveOperator(idx_t index, StateStore& store) {
+    Operator& op = *plan_.operators[index];
+    Saved& saved = saved_[index];
+    auto stored = op.Stored();
+    bool changes = saved.pieces > 0 && saved.pieces < kMostPieces &&
+                   saved.change_bytes <= std::max(saved.whole_bytes, kSmallBytes);
+    bool changed =
+        std::any_of(stored.begin(), stored.end(), [](Tracked* rows) { return rows->HasChanged(); });
+    if (changes && !changed) return;
+    StateWriter writer(store, arena_, Key(index), fingerprint_, changes);
+    op.Save(writer);
+    writer.Finish();
+    if (!changes) saved = {writer.Bytes(), 0, 0};
+    if (changes) saved.change_bytes += writer.Bytes();
+    saved.pieces++;
+    for (Tracked* rows : stored) {
+      rows->Settle();
+      rows->Track();
+    }
+  }
+
+  void LoadOperator(idx_t index, std::vector<std::unique_ptr<StateInput>>& pieces) {
+    Operator& op = *plan_.operators[index];
+    Saved& saved = saved_[index];
+    for (auto& piece : pieces) {
+      StateReader reader(std::move(piece), arena_, fingerprint_, op.Describe());
+      if (reader.Changes() != (saved.pieces > 0)) reader.Corrupt("its pieces are mixed up");
+      op.Load(reader);
+      reader.Finish();
+      (saved.pieces++ > 0 ? saved.change_bytes : saved.whole_bytes) += reader.Bytes();
+    }
+    op.FinishLoad();
+    for (Tracked* rows : op.Stored()) rows->Track();
   }
 
   void Explain(const Operator& op, int depth, std::string& text) const {
@@ -291,7 +334,8 @@ class CompiledDataflow : public Dataflow {
       entries_;  // Where chunks of each input go in: the table or its normaliser.
   Operator* top_ = nullptr;
   std::string fingerprint_;
-  std::map<idx_t, std::unique_ptr<StateInput>> loaded_;
+  std::map<idx_t, std::vector<std::unique_ptr<StateInput>>> loaded_;
+  std::vector<Saved> saved_;  // By operator.
   bool started_ = false;
   bool constants_pushed_ = false;
 };

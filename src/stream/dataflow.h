@@ -26,17 +26,21 @@ class StateInput {
   virtual size_t Read(char* buffer, size_t size) = 0;
 };
 
-/// Operator state as named byte strings; the checkpoint owns where they lie. Our own versioned
-/// formats.
+/// Operator state as named values; the checkpoint owns where they lie. A value is one piece, or
+/// one and what has changed since, piece by piece. Our own versioned formats.
 class StateStore {
  public:
   virtual ~StateStore() = default;
-  /// Adds to the value of `key`, which begins empty.
+  /// Begins a piece of the value of `key`: it follows those that the last checkpoint has, or takes
+  /// their place. What is not begun stays as it is there.
+  virtual void Begin(const std::string& key, bool follows) = 0;
+  /// Adds to the piece.
   virtual void Append(const std::string& key, std::string_view bytes) = 0;
-  /// The value is whole and durable.
+  /// The piece is whole and durable.
   virtual void Close(const std::string& key) = 0;
-  /// nullptr when there is none. May be read after the store has gone.
-  virtual std::unique_ptr<StateInput> Open(const std::string& key) = 0;
+  /// The pieces of a value, oldest first; empty when there is none. May be read after the store has
+  /// gone.
+  virtual std::vector<std::unique_ptr<StateInput>> Open(const std::string& key) = 0;
 };
 
 /// In a fingerprint, stands before the time zone that the results depend on.
@@ -79,7 +83,8 @@ class Dataflow {
   /// The first EndStep of a global aggregate emits its row even without input.
   virtual void EndStep(const ChangeReceiver& out) = 0;
 
-  /// Between steps. Load: before the first Push, on a dataflow compiled from the same SQL.
+  /// Between steps. Save writes what has changed since the last Save or Load, now and then all.
+  /// Load: before the first Push, on a dataflow compiled from the same SQL.
   virtual void Save(StateStore& store) = 0;
   virtual void Load(StateStore& store) = 0;
   /// Changes when state of one plan cannot serve another. Where results depend on the session's
@@ -88,6 +93,8 @@ class Dataflow {
   /// One operator a line, inputs indented: rule, changelog type, state, limits.
   virtual std::string Explain() const = 0;
   virtual int64_t StateBytes() const = 0;
+  /// Takes state out of memory when all jobs together hold too much; for a job that waits.
+  virtual void Trim() = 0;
 };
 
 }  // namespace millrace

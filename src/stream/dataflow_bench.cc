@@ -1,7 +1,11 @@
 // dataflow_bench.cc - rows per CPU second of the hot operators: grouped sums, and facts joined to a
-// dimension.
+// dimension; and what they lose when their state is ten times the memory that it may hold
+// (`dataflow_bench disk [MILLIONS] [FOLDER]`: rows per second of the clock).
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <random>
 
 #include "catalog/scan_function.h"
@@ -10,14 +14,15 @@
 #include "duckdb/main/database.hpp"
 #include "duckdb/main/extension/extension_loader.hpp"
 #include "stream/dataflow.h"
+#include "stream/state_memory.h"
 
 namespace millrace {
 namespace {
 
 /// CPU time, so that neighbours on the machine do not count.
-double Seconds() {
+double Seconds(clockid_t clock = CLOCK_THREAD_CPUTIME_ID) {
   timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  clock_gettime(clock, &now);
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
@@ -110,7 +115,73 @@ void Measure(duckdb::Connection& connection, const char* name, const std::string
               static_cast<double>(flow->StateBytes()) / 1e6, static_cast<long long>(emitted));
 }
 
-void Run() {
+struct OnDisk {
+  const char* name;
+  std::string sql;
+  ChangelogType type;
+  bool recent;  // Keys come again soon or never; else any key at any time.
+};
+
+struct Outcome {
+  double rows_per_second = 0;
+  double megabytes = 0;
+};
+
+/// Feeds `rows` facts, of as many keys as rows or (recent) of a window that moves on.
+Outcome FeedFacts(duckdb::Connection& connection, const OnDisk& what, int64_t rows,
+                  StateMemory* memory) {
+  DataflowOptions options;
+  options.memory = memory;
+  auto flow = Dataflow::Compile(*connection.context, what.sql, options);
+  flow->Start(std::vector<ChangelogType>(flow->Inputs().size(), what.type));
+  ChangeReceiver out = [](ChangeChunk&) {};
+  std::mt19937_64 random(1);
+  ChangeChunk chunk;
+  chunk.Initialize(
+      duckdb::vector<LogicalType>(flow->Inputs()[0].columns.size(), LogicalType::BIGINT));
+  constexpr int64_t kWindow = 200'000;
+  double start = Seconds(CLOCK_MONOTONIC);
+  for (int64_t done = 0; done < rows; done += kChunkRows) {
+    chunk.Reset();
+    for (idx_t column = 0; column < chunk.rows.ColumnCount(); column++) {
+      auto data = duckdb::FlatVector::GetData<int64_t>(chunk.rows.data[column]);
+      for (idx_t i = 0; i < kChunkRows; i++) {
+        auto pick = static_cast<int64_t>(random() >> 1);
+        int64_t key = what.recent ? done / 2 + pick % kWindow : pick % (rows / 2);
+        data[i] = column ? pick % 1000 : key;
+      }
+    }
+    chunk.rows.SetCardinality(kChunkRows);
+    flow->Push(0, chunk, out);
+    if (done / kChunkRows % 49 == 48) flow->EndStep(out);
+  }
+  flow->EndStep(out);
+  double seconds = Seconds(CLOCK_MONOTONIC) - start;
+  return {static_cast<double>(rows) / seconds, static_cast<double>(flow->StateBytes()) / 1e6};
+}
+
+void RunOnDisk(duckdb::Connection& connection, int64_t rows, const std::string& folder) {
+  const std::string sums = "SELECT k, sum(v), count(*) FROM fact GROUP BY k";
+  const std::string join =
+      "SELECT a.k, a.v, b.v FROM fact a JOIN fact b ON a.k = b.k AND a.v < b.v";
+  for (const OnDisk& what :
+       {OnDisk{"sums by key, keys of the moment", sums, ChangelogType::kFull, true},
+        OnDisk{"sums by key, any key at any time", sums, ChangelogType::kFull, false},
+        OnDisk{"join with itself, keys of the moment", join, ChangelogType::kAppend, true},
+        OnDisk{"join with itself, any key at any time", join, ChangelogType::kAppend, false}}) {
+    Outcome whole = FeedFacts(connection, what, rows, nullptr);
+    auto limit = static_cast<int64_t>(whole.megabytes * 1e5);
+    StateMemory memory({.folder = folder, .limit_bytes = limit});
+    Outcome spilled = FeedFacts(connection, what, rows, &memory);
+    std::printf(
+        "%-40s %6.0f MB state: in memory %5.2f M rows/s, a tenth in memory %5.2f (%3.0f%%)\n",
+        what.name, whole.megabytes, whole.rows_per_second / 1e6, spilled.rows_per_second / 1e6,
+        100 * spilled.rows_per_second / whole.rows_per_second);
+    std::fflush(stdout);
+  }
+}
+
+void Run(int argc, char** argv) {
   duckdb::DuckDB database(nullptr);
   duckdb::ExtensionLoader loader(*database.instance, "bench");
   duckdb::TableFunction feed = MakeScanFunction();
@@ -121,6 +192,11 @@ void Run() {
   duckdb::Connection connection(database);
   connection.Query(
       "CREATE VIEW fact AS FROM feed('fact'); CREATE VIEW dimension AS FROM feed('dimension')");
+  if (argc > 1 && std::strcmp(argv[1], "disk") == 0) {
+    int64_t millions = argc > 2 ? std::atoll(argv[2]) : 4;
+    return RunOnDisk(connection, millions * 1'000'000,
+                     argc > 3 ? argv[3] : std::filesystem::temp_directory_path().string());
+  }
   const std::string sums = "SELECT k, sum(v), count(*) FROM fact GROUP BY k";
   const std::string join = "SELECT f.k, f.v, d.v FROM fact f JOIN dimension d ON f.k = d.k";
   Measure(connection, "sum, count by 100k keys, inserts", sums, ChangelogType::kAppend, false, 49);
@@ -140,6 +216,6 @@ void Run() {
 }  // namespace
 }  // namespace millrace
 
-int main() {
-  millrace::Run();
+int main(int argc, char** argv) {
+  millrace::Run(argc, argv);
 }

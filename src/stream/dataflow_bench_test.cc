@@ -1,4 +1,6 @@
 // Goal: the bench of the differential tests. Method: see dataflow_test.h.
+#include <filesystem>
+
 #include "duckdb/common/types/date.hpp"
 #include "duckdb/common/types/timestamp.hpp"
 #include "duckdb/function/table_function.hpp"
@@ -128,7 +130,16 @@ TestTable& DataflowBench::Table(const std::string& name) {
   Throw(ErrorCode::kNotFound, "no test table {}", name);
 }
 
+void DataflowBench::LimitMemory(int64_t bytes, SystemCallFault fault) {
+  memory_ = std::make_unique<StateMemory>(
+      StateMemoryOptions{.folder = std::filesystem::temp_directory_path(),
+                         .limit_bytes = bytes,
+                         .extent_bytes = 32 << 10,
+                         .fault = std::move(fault)});
+}
+
 std::unique_ptr<Dataflow> DataflowBench::Compile(const std::string& sql, DataflowOptions options) {
+  options.memory = memory_.get();
   stream_->Query("SET search_path = 'streaming'");
   return Dataflow::Compile(*stream_->context, sql, options);
 }
@@ -267,6 +278,7 @@ std::string RunDifferential(DataflowBench& bench, const std::string& sql, int st
   Folded folded;
   ChangeReceiver receiver = folded.Receiver();
   auto& random = bench.Random();
+  MemoryStore store;
   for (int step = 0; step < steps; step++) {
     for (auto& table : bench.Tables()) {
       idx_t count = random() % 4 == 0 ? 0 : random() % (step % 5 == 4 ? 40 : 9);
@@ -295,8 +307,8 @@ std::string RunDifferential(DataflowBench& bench, const std::string& sql, int st
     int64_t before = folded.changes;
     dataflow->EndStep(receiver);
     if (folded.changes != before) return "an empty step emits in " + where;
+    if (random() % 2) dataflow->Save(store);  // What comes after it is written apart.
     if (step == restart_at) {
-      MemoryStore store;
       dataflow->Save(store);
       auto again = bench.Compile(sql, options);
       if (again->Fingerprint() != dataflow->Fingerprint()) return "fingerprints differ in " + where;

@@ -237,6 +237,7 @@ TEST_CASE("Generated queries equal batch after every step") {
   MESSAGE("seed " << seed);
   for (int i = 0; i < queries; i++) {
     DataflowBench bench(seed + static_cast<uint64_t>(i));
+    if (i % 3 == 0) bench.LimitMemory(0);  // All of its state goes to disk, again and again.
     QueryMaker maker(bench.Random());
     std::string sql = maker.Make(1 + i % 2);
     for (auto& table : bench.Tables()) {
@@ -400,24 +401,85 @@ TEST_CASE("Damaged state is refused") {
   Folded folded;
   ChangeReceiver receiver = folded.Receiver();
   auto& table = bench.Table("moves");
-  bench.Feed(*flow, table, bench.RandomChanges(table, 50), receiver);
+  MemoryStore store;
+  for (int step = 0; step < 3; step++) {
+    bench.Feed(*flow, table, bench.RandomChanges(table, 50), receiver);
+    flow->EndStep(receiver);
+    flow->Save(store);
+  }
+  auto refused = [&](MemoryStore damaged) {
+    auto again = bench.Compile(sql);
+    again->Start(bench.InputTypes(*again));
+    try {
+      again->Load(damaged);
+      return false;
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::kCorrupt);
+      return true;
+    }
+  };
+  CHECK_FALSE(refused(store));
+  for (auto& [key, pieces] : store.All()) {
+    for (size_t p = 0; p < pieces.size(); p++) {
+      CAPTURE(key);
+      CAPTURE(p);
+      for (size_t at = 0; at < pieces[p].size(); at += 1 + pieces[p].size() / 40) {
+        CAPTURE(at);
+        MemoryStore damaged = store;
+        damaged.All()[key][p][at] ^= 0x20;
+        CHECK(refused(damaged));
+        damaged = store;
+        damaged.All()[key][p].resize(at);
+        CHECK(refused(damaged));
+      }
+    }
+    if (pieces.size() < 2) continue;
+    MemoryStore damaged = store;
+    damaged.All()[key].erase(damaged.All()[key].begin());
+    CHECK(refused(damaged));  // Changes to nothing.
+  }
+}
+
+TEST_CASE("A checkpoint writes what has changed, and now and then all") {
+  DataflowBench bench(10);
+  const std::string sql = "SELECT account, max(note), sum(amount) FROM moves GROUP BY account";
+  auto flow = bench.Compile(sql);
+  flow->Start(bench.InputTypes(*flow));
+  Folded folded;
+  ChangeReceiver receiver = folded.Receiver();
+  auto& table = bench.Table("moves");
+  bench.Feed(*flow, table, bench.RandomChanges(table, 200), receiver);
   flow->EndStep(receiver);
   MemoryStore store;
   flow->Save(store);
-  for (auto& [key, bytes] : store.All()) {
-    for (size_t at = 0; at < bytes.size(); at += 1 + bytes.size() / 40) {
-      MemoryStore damaged = store;
-      damaged.All()[key][at] ^= 0x20;
-      auto again = bench.Compile(sql);
-      again->Start(bench.InputTypes(*again));
-      try {
-        again->Load(damaged);
-        FAIL_CHECK("accepted with byte " << at << " of " << key << " changed");
-      } catch (const Error& error) {
-        CHECK(error.code() == ErrorCode::kCorrupt);
-      }
+  auto& pieces = store.All().rbegin()->second;
+  REQUIRE(pieces.size() == 1);
+  size_t whole = pieces[0].size();
+  flow->Save(store);
+  CHECK(pieces.size() == 1);  // Nothing has changed.
+  bool began_anew = false;
+  for (int step = 0; step < 600; step++) {
+    size_t before = pieces.size();
+    auto changes = bench.RandomChanges(table, 1);
+    bench.Feed(*flow, table, changes, receiver);
+    flow->EndStep(receiver);
+    flow->Save(store);
+    if (changes.empty()) continue;
+    if (pieces.size() == 1) {
+      began_anew = true;
+    } else {
+      CHECK(pieces.size() == before + 1);
+      CHECK(pieces.back().size() < whole / 2);
     }
   }
+  CHECK(began_anew);
+  auto again = bench.Compile(sql);
+  again->Start(bench.InputTypes(*again));
+  again->Load(store);
+  bench.Feed(*again, table, bench.RandomChanges(table, 20), receiver);
+  again->EndStep(receiver);
+  bench.Publish();
+  CHECK(folded.rows == bench.BatchAnswer(sql));
 }
 
 TEST_CASE("A row that cannot be evaluated names the expression and the row") {
@@ -436,15 +498,11 @@ TEST_CASE("A row that cannot be evaluated names the expression and the row") {
   }
 }
 
-TEST_CASE("Every query shape equals batch after every step") {
-  uint64_t seed = 20261123;
-  MESSAGE("seed " << seed);
-  DataflowBench bench(seed);
+void CheckShapes(DataflowBench& bench, const std::vector<ChangelogType>& modes) {
   int number = 0;
   for (const std::string& sql : kShapes) {
     CAPTURE(sql);
-    for (ChangelogType mode :
-         {ChangelogType::kFull, ChangelogType::kUpsert, ChangelogType::kAppend}) {
+    for (ChangelogType mode : modes) {
       for (auto& table : bench.Tables()) {
         bool keyed = !table.definition->primary_key.empty();
         table.type = mode == ChangelogType::kUpsert && !keyed ? ChangelogType::kFull : mode;
@@ -458,6 +516,37 @@ TEST_CASE("Every query shape equals batch after every step") {
       CHECK_MESSAGE(problem.empty(), std::string(ChangelogTypeName(mode))
                                          << " inputs: " << problem);
     }
+  }
+}
+
+TEST_CASE("Every query shape equals batch after every step") {
+  uint64_t seed = 20261123;
+  MESSAGE("seed " << seed);
+  DataflowBench bench(seed);
+  CheckShapes(bench, {ChangelogType::kFull, ChangelogType::kUpsert, ChangelogType::kAppend});
+}
+
+TEST_CASE("Every query shape equals batch when nothing of its state may stay in memory") {
+  uint64_t seed = 20261124;
+  MESSAGE("seed " << seed);
+  DataflowBench bench(seed);
+  bench.LimitMemory(0);
+  CheckShapes(bench, {ChangelogType::kUpsert, ChangelogType::kAppend});
+}
+
+TEST_CASE("When state cannot go to disk the step fails and says why") {
+  DataflowBench bench(12);
+  bench.LimitMemory(0,
+                    [](std::string_view call, const std::string&) { return call == "fallocate"; });
+  auto flow = bench.Compile("SELECT account, min(note), max(note) FROM moves GROUP BY account");
+  flow->Start(bench.InputTypes(*flow));
+  auto& table = bench.Table("moves");
+  try {
+    bench.Feed(*flow, table, bench.RandomChanges(table, 50), [](ChangeChunk&) {});
+    FAIL_CHECK("must throw");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::kIo);
+    CHECK(error.text().find("No space left on device") != std::string::npos);
   }
 }
 

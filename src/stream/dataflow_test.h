@@ -10,6 +10,7 @@
 #include "duckdb/main/connection.hpp"
 #include "duckdb/main/database.hpp"
 #include "stream/dataflow.h"
+#include "stream/state_memory.h"
 
 namespace millrace {
 
@@ -28,16 +29,24 @@ struct TestChange {
   Row row;
 };
 
-/// Keeps state in memory.
+/// Keeps state in memory, piece by piece.
 class MemoryStore : public StateStore {
  public:
-  void Append(const std::string& key, std::string_view bytes) override { bytes_[key] += bytes; }
-  void Close(const std::string&) override {}
-  std::unique_ptr<StateInput> Open(const std::string& key) override {
-    auto found = bytes_.find(key);
-    return found == bytes_.end() ? nullptr : std::make_unique<Input>(found->second);
+  void Begin(const std::string& key, bool follows) override {
+    auto& pieces = pieces_[key];
+    if (!follows) pieces.clear();
+    pieces.emplace_back();
   }
-  std::map<std::string, std::string>& All() { return bytes_; }
+  void Append(const std::string& key, std::string_view bytes) override {
+    pieces_.at(key).back() += bytes;
+  }
+  void Close(const std::string&) override {}
+  std::vector<std::unique_ptr<StateInput>> Open(const std::string& key) override {
+    std::vector<std::unique_ptr<StateInput>> inputs;
+    for (const std::string& piece : pieces_[key]) inputs.push_back(std::make_unique<Input>(piece));
+    return inputs;
+  }
+  std::map<std::string, std::vector<std::string>>& All() { return pieces_; }
 
  private:
   struct Input : StateInput {
@@ -51,7 +60,7 @@ class MemoryStore : public StateStore {
     std::string bytes;
     size_t at = 0;
   };
-  std::map<std::string, std::string> bytes_;
+  std::map<std::string, std::vector<std::string>> pieces_;
 };
 
 /// Three tables of a small bank in `main`, and views of the same names in schema `streaming` for
@@ -66,6 +75,9 @@ class DataflowBench {
   duckdb::Connection& Batch() { return *batch_; }
   duckdb::ClientContext& StreamContext() { return *stream_->context; }
 
+  /// State of dataflows compiled from here on lies in this memory (small extents).
+  void LimitMemory(int64_t bytes, SystemCallFault fault = nullptr);
+  StateMemory& Memory() { return *memory_; }
   std::unique_ptr<Dataflow> Compile(const std::string& sql, DataflowOptions options = {});
   /// Changes of one table: applied to its rows and to DuckDB's table by Publish.
   std::vector<TestChange> RandomChanges(TestTable& table, idx_t count);
@@ -82,6 +94,7 @@ class DataflowBench {
                 std::vector<std::string> key, std::function<Row(std::mt19937&)> random_row);
 
   std::mt19937 random_;
+  std::unique_ptr<StateMemory> memory_;
   duckdb::DuckDB database_;
   std::unique_ptr<duckdb::Connection> batch_;
   std::unique_ptr<duckdb::Connection> stream_;

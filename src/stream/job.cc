@@ -211,7 +211,10 @@ void Job::Run() {
     failure = ErrorFrom(exception, ErrorCode::kData);
   }
   ended_us_ = environment_.clock.MonotonicUs();
-  for (Pipeline& pipeline : pipelines_) pipeline.sink.reset();
+  for (Pipeline& pipeline : pipelines_) {
+    pipeline.sink.reset();
+    pipeline.flow.reset();  // Its state goes; the job may be listed for long.
+  }
   folder_.reset();
   std::lock_guard lock(mutex_);
   if (failure) {
@@ -265,6 +268,9 @@ void Job::Loop() {
     int64_t rows_before = rows_in_;
     SourceStatus status = ReadStep(nullptr);
     if (abandoned_) return;
+    if (status == SourceStatus::kIdle) {
+      for (Pipeline& pipeline : pipelines_) pipeline.flow->Trim();
+    }
     bool moved = first || status == SourceStatus::kProgress || rows_in_ != rows_before;
     if (moved) FinishStep(false);
     first = false;
@@ -273,8 +279,8 @@ void Job::Loop() {
       return;
     }
     int64_t since_us = environment_.clock.MonotonicUs() - last_checkpoint_us_;
-    // State is written whole: a large one is written less often, so that it costs a fifth of the
-    // time at most.
+    // Now and then a state is written whole: what takes long is done less often, so that it costs a
+    // fifth of the time at most.
     int64_t interval_us = std::max(options_.checkpoint_interval_ms * 1000, 4 * saving_us_);
     bool due = dirty_ && since_us >= interval_us;
     if (folder_ && (due || asked_checkpoint > checkpoints_done_)) TakeCheckpoint(false);
@@ -294,7 +300,8 @@ void Job::Restore() {
   auto checkpoint = folder_->Latest();
   if (checkpoint) {
     if (checkpoint->cut.size() != groups_.size() ||
-        checkpoint->prepared.size() != pipelines_.size()) {
+        checkpoint->prepared.size() != pipelines_.size() ||
+        checkpoint->state.size() != pipelines_.size()) {
       Throw(ErrorCode::kInvalid,
             "Resuming job '{}': its tables have changed since checkpoint {}; start "
             "over with --fresh",
@@ -317,10 +324,11 @@ void Job::Restore() {
               "that of checkpoint {} (was a table or view changed?); start over with --fresh",
               options_.name, pipelines_[p].target, checkpoint->id);
       }
-      pipelines_[p].flow->Load(*folder_->State(checkpoint->id, p));
+      pipelines_[p].flow->Load(*folder_->State(checkpoint->id, p, checkpoint->state[p]));
     }
     step_ = checkpoint->step;
     checkpoint_id_ = checkpoint->id;
+    state_pieces_ = checkpoint->state;
     // Once more only when it may be needed: readers may have taken published files away since.
     if (!folder_->IsCommitted(checkpoint->id)) CommitPrepared(*checkpoint);
   }
@@ -422,14 +430,18 @@ void Job::TakeCheckpoint(bool finished) {
   checkpoint.finished = finished;
   if (finished) checkpoint.run = options_.run;
   int64_t saving_us = 0;
+  state_pieces_.resize(pipelines_.size());
   for (idx_t p = 0; p < pipelines_.size(); p++) {
     checkpoint.prepared.push_back(pipelines_[p].sink->Prepare(checkpoint.id));
     checkpoint.fingerprints.push_back(pipelines_[p].flow->Fingerprint());
     if (finished) continue;
     int64_t began_us = environment_.clock.MonotonicUs();
-    pipelines_[p].flow->Save(*folder_->State(checkpoint.id, p));
+    auto state = folder_->State(checkpoint.id, p, state_pieces_[p]);
+    pipelines_[p].flow->Save(*state);
+    state_pieces_[p] = state->Pieces();
     saving_us += environment_.clock.MonotonicUs() - began_us;
   }
+  if (!finished) checkpoint.state = state_pieces_;
   if (abandoned_) return;
   folder_->Publish(checkpoint);
   checkpoint_id_ = checkpoint.id;

@@ -107,6 +107,7 @@ class Job {
   bool postponed_ = false;  // Flows start when the first data tells what changes are like.
   int64_t step_ = 0;
   int64_t checkpoint_id_ = 0;
+  std::vector<StatePieces> state_pieces_;  // Of that checkpoint, per pipeline.
   int64_t last_checkpoint_us_ = 0;
   int64_t saving_us_ = 0;  // What writing the state took at the last checkpoint.
   bool dirty_ = false;     // A step has run since the last checkpoint.

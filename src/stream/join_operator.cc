@@ -187,6 +187,7 @@ void JoinOperator::ProbeOneSidedByKey(idx_t port, idx_t i, uint8_t* key, int64_t
   bool total_was = right_total_ > 0, nulls_was = right_nulls_ > 0;
   uint8_t before = HasMark() ? MarkOfKey(key) : 0;
   int64_t old_total = head.total;
+  keys_->Touch(key);
   head.total += weight;
   right_total_ += weight;
   if (null_key) right_nulls_ += weight;
@@ -287,6 +288,7 @@ void JoinOperator::Matched(idx_t port, idx_t i, uint8_t* partner, int64_t weight
     if (sides_[other].preserved) {
       int64_t& matches = Matches(other, partner);
       int64_t before = matches;
+      sides_[other].Touch(partner);
       matches += weight;
       if ((before > 0) != (matches > 0)) {
         int64_t lonely = matches > 0 ? -count : count;
@@ -297,6 +299,7 @@ void JoinOperator::Matched(idx_t port, idx_t i, uint8_t* partner, int64_t weight
     return;
   }
   if (port == 0) return;  // Decided when all partners are known.
+  sides_[0].Touch(partner);
   int64_t& matches = Matches(0, partner);
   int64_t before = matches;
   if (HasMark()) {
@@ -333,6 +336,7 @@ void JoinOperator::Store(idx_t port, ChangeChunk& chunk) {
     if (ByKey() && port == 1) continue;  // Counted, not kept.
     const uint8_t* row = side.row_batch.Row(i);
     uint8_t* stored = Attach(port, key, row, side.append_only ? 0 : side.row_batch.HashOf(i));
+    side.Touch(stored);
     if (side.matches_at) Matches(port, stored) = row_matches_[i];
     if (side.unknown_at) Unknown(port, stored) = row_unknown_[i];
     if (side.append_only) continue;
@@ -344,12 +348,16 @@ void JoinOperator::Store(idx_t port, ChangeChunk& chunk) {
   // Keys without rows go; a key may stand in the chunk more than once, so look it up anew.
   for (idx_t i = 0; i < count; i++) {
     const KeyHead& seen = HeadOf(key_rows_[i]);
-    if (seen.first[0] || seen.first[1]) continue;
-    uint8_t* key = keys_->Find(side.key_batch.Row(i), side.key_batch.HashOf(i));
-    if (!key) continue;
-    KeyHead& head = HeadOf(key);
-    if (!head.first[0] && !head.first[1] && (!ByKey() || head.total == 0)) keys_->Erase(key);
+    if (!seen.first[0] && !seen.first[1]) EraseIfEmpty(side, i);
   }
+}
+
+/// The key of row `i` of the key batch.
+void JoinOperator::EraseIfEmpty(Side& side, idx_t i) {
+  uint8_t* key = keys_->Find(side.key_batch.Row(i), side.key_batch.HashOf(i));
+  if (!key) return;
+  KeyHead& head = HeadOf(key);
+  if (!head.first[0] && !head.first[1] && (!ByKey() || head.total == 0)) keys_->Erase(key);
 }
 
 uint8_t* JoinOperator::Attach(idx_t which, uint8_t* key, const uint8_t* row, uint64_t hash) {
@@ -449,26 +457,62 @@ RecordParts JoinOperator::PartsOf(idx_t which) const {
   return parts;
 }
 
+std::vector<Tracked*> JoinOperator::Stored() {
+  std::vector<Tracked*> stored;
+  if (ByKey()) stored.push_back(keys_.get());  // Else the keys follow from the rows.
+  for (Side& side : sides_) {
+    side.rows ? stored.push_back(side.rows.get()) : stored.push_back(side.plain.get());
+  }
+  return stored;
+}
+
 void JoinOperator::Save(StateWriter& writer) {
   writer.Put(right_total_);
   writer.Put(right_nulls_);
   writer.PutTypes(keys_->Layout().Types());
-  if (ByKey()) {  // Else the keys follow from the rows.
-    idx_t total_at = keys_->Layout().Width() + offsetof(KeyHead, total);
-    writer.BeginRecords({RecordPart::Columns(keys_->Layout()),
-                         RecordPart::Plain(total_at, sizeof(int64_t))});
-    keys_->ForEach([&](uint8_t* key) { writer.Add(key); });
-    writer.EndRecords();
-  }
-  for (idx_t which = 0; which < 2; which++) {
-    const Side& side = sides_[which];
+  for (Side& side : sides_) {
     writer.Put(static_cast<uint8_t>(side.append_only));
     writer.PutTypes(side.layout.Types());
-    writer.BeginRecords(PartsOf(which));
-    auto add = [&](uint8_t* row) { writer.Add(row); };
-    side.append_only ? side.plain->ForEach(add) : side.rows->ForEach(add);
-    writer.EndRecords();
+    if (side.rows) writer.PutGone(*side.rows, {RecordPart::Columns(side.layout)});
   }
+  if (ByKey()) {
+    idx_t total_at = keys_->Layout().Width() + offsetof(KeyHead, total);
+    writer.PutTable(*keys_, {RecordPart::Columns(keys_->Layout()),
+                             RecordPart::Plain(total_at, sizeof(int64_t))});
+  }
+  for (idx_t which = 0; which < 2; which++) SaveSide(which, writer);
+}
+
+// Plain rows are known by the order in which they came: those that were there and have other
+// numbers of partners now are told by their ordinals.
+void JoinOperator::SaveSide(idx_t which, StateWriter& writer) {
+  Side& side = sides_[which];
+  RecordParts parts = PartsOf(which);
+  if (side.rows) return writer.PutRows(*side.rows, parts);
+  auto add = [&](uint8_t* row) { writer.Add(row); };
+  auto settled = static_cast<idx_t>(side.settled);
+  side.settled = side.stored;
+  std::vector<const uint8_t*> rows;
+  std::vector<idx_t> ordinals;
+  if (side.matches_at && writer.Changes()) {
+    for (idx_t i = 0; i < side.plain->Changed().size(); i++) {
+      rows.push_back(side.plain->Changed()[i]);
+    }
+    ordinals = side.plain->OrdinalsOf(rows);
+    writer.BeginRecords(parts);
+    for (idx_t i = 0; i < rows.size(); i++) {
+      if (ordinals[i] >= settled) writer.Add(rows[i]);
+    }
+    writer.EndRecords();
+  } else {
+    writer.PutChanged(*side.plain, parts, true, add);
+  }
+  parts[0] = RecordPart::Plain(0, sizeof(idx_t), 1);
+  writer.BeginRecords(parts);
+  for (idx_t i = 0; i < rows.size(); i++) {
+    if (ordinals[i] < settled) writer.Add(rows[i], reinterpret_cast<uint8_t*>(&ordinals[i]));
+  }
+  writer.EndRecords();
 }
 
 void JoinOperator::Load(StateReader& reader) {
@@ -476,29 +520,46 @@ void JoinOperator::Load(StateReader& reader) {
   right_nulls_ = reader.Get<int64_t>();
   const RowLayout& layout = keys_->Layout();
   reader.ExpectTypes(layout.Types());
-  if (ByKey()) {
-    reader.GetRecords({RecordPart::Columns(layout), RecordPart::Plain(0, sizeof(int64_t))},
-                      [&](RecordBlock& block) {
-                        for (idx_t i = 0; i < block.count; i++) {
-                          bool created;
-                          uint8_t* row = block.Row(0, i);
-                          uint8_t* key = keys_->FindOrCreate(row, layout.Hash(row), created);
-                          HeadOf(key).total = block.Value<int64_t>(1, i);
-                        }
-                        arena_->Balance();
-                      });
-  }
   for (idx_t which = 0; which < 2; which++) {
     Side& side = sides_[which];
     if (reader.Get<uint8_t>() != static_cast<uint8_t>(side.append_only)) {
       reader.Corrupt("an input was append-only then and is not now, or the reverse");
     }
     reader.ExpectTypes(side.layout.Types());
-    reader.GetRecords(PartsOf(which), [&](RecordBlock& block) { LoadRows(which, block); });
+    if (!side.rows) continue;
+    reader.GetRecords({RecordPart::Columns(side.layout)},
+                      [&](RecordBlock& block) { LoadGone(which, block); });
+  }
+  if (ByKey()) {
+    RecordParts parts = {RecordPart::Columns(layout), RecordPart::Plain(0, sizeof(int64_t))};
+    reader.GetRecords({parts[0]}, [&](RecordBlock& block) { EraseAll(*keys_, block); });
+    reader.GetRecords(parts, [&](RecordBlock& block) {
+      for (idx_t i = 0; i < block.count; i++) {
+        bool created;
+        uint8_t* row = block.Row(0, i);
+        uint8_t* key = keys_->FindOrCreate(row, layout.Hash(row), created);
+        HeadOf(key).total = block.Value<int64_t>(1, i);
+      }
+    });
+  }
+  for (idx_t which = 0; which < 2; which++) {
+    Side& side = sides_[which];
+    RecordParts parts = PartsOf(which);
+    reader.GetRecords(parts, [&](RecordBlock& block) { LoadRows(which, block); });
+    if (side.rows) continue;
+    side.settled = side.stored;
+    parts[0] = RecordPart::Plain(0, sizeof(idx_t));
+    reader.GetRecords(parts, [&](RecordBlock& block) {
+      for (idx_t i = 0; i < block.count; i++) {
+        auto ordinal = block.Value<idx_t>(0, i);
+        if (ordinal >= static_cast<idx_t>(side.stored)) reader.Corrupt("a row is not there");
+        SetCounts(side, side.plain->At(ordinal), block, i);
+      }
+    });
   }
 }
 
-void JoinOperator::LoadRows(idx_t which, RecordBlock& block) {
+void JoinOperator::FindKeys(idx_t which, RecordBlock& block) {
   Side& side = sides_[which];
   std::vector<const uint8_t*> rows(block.count);
   for (idx_t i = 0; i < block.count; i++) rows[i] = block.Row(0, i);
@@ -515,15 +576,33 @@ void JoinOperator::LoadRows(idx_t which, RecordBlock& block) {
   side.key_batch.Fill(keys_->Layout(), side.key_chunk, nullptr, true);
   key_rows_.resize(block.count);
   keys_->FindOrCreateAll(side.key_batch, block.count, key_rows_.data());
+}
+
+void JoinOperator::LoadGone(idx_t which, RecordBlock& block) {
+  Side& side = sides_[which];
+  FindKeys(which, block);
   for (idx_t i = 0; i < block.count; i++) {
-    uint64_t hash = side.append_only ? 0 : side.layout.Hash(rows[i]);
-    uint8_t* stored = Attach(which, key_rows_[i], rows[i], hash);
-    idx_t part = 1;
-    for (idx_t at : {side.count_at, side.matches_at, side.unknown_at}) {
-      if (at) At<int64_t>(stored, at) = block.Value<int64_t>(part++, i);
-    }
+    uint8_t* row = side.rows->Find(block.Row(0, i), side.layout.Hash(block.Row(0, i)));
+    if (row) Detach(which, key_rows_[i], row);
   }
-  arena_->Balance();
+  for (idx_t i = 0; i < block.count; i++) EraseIfEmpty(side, i);
+}
+
+void JoinOperator::LoadRows(idx_t which, RecordBlock& block) {
+  Side& side = sides_[which];
+  FindKeys(which, block);
+  for (idx_t i = 0; i < block.count; i++) {
+    const uint8_t* row = block.Row(0, i);
+    uint64_t hash = side.append_only ? 0 : side.layout.Hash(row);
+    SetCounts(side, Attach(which, key_rows_[i], row, hash), block, i);
+  }
+}
+
+void JoinOperator::SetCounts(const Side& side, uint8_t* row, RecordBlock& block, idx_t i) {
+  idx_t part = 1;
+  for (idx_t at : {side.count_at, side.matches_at, side.unknown_at}) {
+    if (at) At<int64_t>(row, at) = block.Value<int64_t>(part++, i);
+  }
 }
 
 int64_t JoinOperator::StateBytes() const {

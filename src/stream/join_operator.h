@@ -38,6 +38,7 @@ class JoinOperator : public Operator {
   bool HasState() const override { return true; }
   void Save(StateWriter& writer) override;
   void Load(StateReader& reader) override;
+  std::vector<Tracked*> Stored() override;
   int64_t StateBytes() const override;
 
  private:
@@ -49,7 +50,7 @@ class JoinOperator : public Operator {
   struct Side {
     RowLayout layout;
     bool append_only = false;
-    bool preserved = false;           // Shows rows without a partner.
+    bool preserved = false;  // Shows rows without a partner.
     idx_t previous_at = 0, count_at = 0, matches_at = 0, unknown_at = 0;  // 0: not kept.
     std::unique_ptr<RowTable> rows;        // Finds equal rows; not needed over inserts only.
     std::unique_ptr<RowStore> plain;       // Rows then.
@@ -59,6 +60,8 @@ class JoinOperator : public Operator {
     RowBatch key_batch;
     RowBatch row_batch;
     int64_t stored = 0;
+    int64_t settled = 0;  // Of plain rows: those that the last checkpoint has.
+    void Touch(uint8_t* row) { rows ? rows->Touch(row) : plain->Touch(row); }
   };
 
   KeyHead& HeadOf(uint8_t* key) const { return keys_->Payload<KeyHead>(key); }
@@ -106,7 +109,13 @@ class JoinOperator : public Operator {
   uint8_t* Attach(idx_t side, uint8_t* key, const uint8_t* row, uint64_t hash);
   void Detach(idx_t side, uint8_t* key, uint8_t* row);
   RecordParts PartsOf(idx_t side) const;
+  void SaveSide(idx_t side, StateWriter& writer);
+  /// Finds the keys of stored rows, which are left out on disk.
+  void FindKeys(idx_t side, RecordBlock& block);
+  void LoadGone(idx_t side, RecordBlock& block);
   void LoadRows(idx_t side, RecordBlock& block);
+  static void SetCounts(const Side& side, uint8_t* row, RecordBlock& block, idx_t i);
+  void EraseIfEmpty(Side& side, idx_t row);
   void Out(const uint8_t* left, const uint8_t* right, int64_t weight, uint8_t mark = 0);
   void FlushOut();
 

@@ -91,6 +91,7 @@ void KeyedOperator::Show(uint8_t** keys, idx_t count) {
   EmitRows();
   for (idx_t i = 0; i < count; i++) {
     HeadOf(keys[i]).touched = 0;
+    keys_.Touch(keys[i]);
     Settle(keys[i], wanted_[i]);
     if (!wanted_[i]) keys_.Erase(keys[i]);
   }
@@ -126,8 +127,23 @@ RecordParts KeyedOperator::Parts() const {
   return {RecordPart::Columns(keys_.Layout()), RecordPart::Columns(layout_, row_at_)};
 }
 
-uint8_t* KeyedOperator::LoadKey(const uint8_t* packed, bool& created) {
-  return keys_.FindOrCreate(packed, keys_.Layout().Hash(packed), created);
+void KeyedOperator::LoadKeys(StateReader& reader, const RecordParts& parts) {
+  const RowLayout& layout = keys_.Layout();
+  reader.GetRecords({parts[0]}, [&](RecordBlock& block) {
+    EraseAll(keys_, block, [&](uint8_t* key) { Empty(key); });
+  });
+  reader.GetRecords(parts, [&](RecordBlock& block) {
+    for (idx_t i = 0; i < block.count; i++) {
+      bool created;
+      const uint8_t* packed = block.Row(0, i);
+      uint8_t* key = keys_.FindOrCreate(packed, layout.Hash(packed), created);
+      if (!created) Empty(key);
+      Fill(key, block.Row(1, i));
+      HeadOf(key).count = 1;
+      if (parts.size() > 2) memcpy(key + parts[2].offset, block.Row(2, i), parts[2].bytes);
+      HeadOf(key).shown = 1;
+    }
+  });
 }
 
 std::string KeyedOperator::KeyText() const {
@@ -191,22 +207,12 @@ void NormaliseOperator::Settle(uint8_t* key, const uint8_t* wanted) {
 
 void NormaliseOperator::Save(StateWriter& writer) {
   writer.PutTypes(Types());
-  writer.BeginRecords(Parts());
-  keys_.ForEach([&](uint8_t* key) { writer.Add(key); });
-  writer.EndRecords();
+  writer.PutTable(keys_, Parts());
 }
 
 void NormaliseOperator::Load(StateReader& reader) {
   reader.ExpectTypes(Types());
-  reader.GetRecords(Parts(), [&](RecordBlock& block) {
-    for (idx_t i = 0; i < block.count; i++) {
-      bool created;
-      uint8_t* key = LoadKey(block.Row(0, i), created);
-      Fill(key, block.Row(1, i));
-      HeadOf(key).count = HeadOf(key).shown = 1;
-    }
-    arena_->Balance();
-  });
+  LoadKeys(reader, Parts());
 }
 
 SinkKeyOperator::SinkKeyOperator(StateArena& arena, duckdb::vector<LogicalType> types,
@@ -241,6 +247,7 @@ void SinkKeyOperator::Change(uint8_t* key, const uint8_t* row, RowKind kind) {
 void SinkKeyOperator::AddOther(uint8_t* key, const uint8_t* row, int64_t weight) {
   bool created;
   uint8_t* other = others_.FindOrCreate(row, layout_.Hash(row), created, key);
+  others_.Touch(other);
   int64_t& count = others_.Payload<Other>(other).count;
   count += weight;
   if (count < 0) ThrowUnknownRow(what_);
@@ -276,44 +283,51 @@ void SinkKeyOperator::Settle(uint8_t* key, const uint8_t* wanted) {
   others_.Erase(other);
 }
 
-void SinkKeyOperator::Save(StateWriter& writer) {
-  writer.PutTypes(Types());
+RecordParts SinkKeyOperator::KeyParts() const {
   RecordParts parts = Parts();
   parts.push_back(RecordPart::Plain(keys_.Layout().Width() + sizeof(uint8_t*), sizeof(int64_t)));
-  writer.BeginRecords(parts);
-  keys_.ForEach([&](uint8_t* key) { writer.Add(key); });
-  writer.EndRecords();
-  idx_t count_at = layout_.Width() + offsetof(Other, count);
-  writer.BeginRecords({RecordPart::Columns(layout_), RecordPart::Plain(count_at, sizeof(int64_t)),
-                       RecordPart::Columns(keys_.Layout(), 0, 1)});
-  others_.ForEach([&](uint8_t* row) { writer.Add(row, others_.Payload<Other>(row).key); });
-  writer.EndRecords();
+  return parts;
+}
+
+/// The row, its key (of the key's own row), how many there are.
+RecordParts SinkKeyOperator::OtherParts() const {
+  return {RecordPart::Columns(layout_), RecordPart::Columns(keys_.Layout(), 0, 1),
+          RecordPart::Plain(layout_.Width() + offsetof(Other, count), sizeof(int64_t))};
+}
+
+// Rows that have gone come before the keys that have: they are found by their keys.
+void SinkKeyOperator::Save(StateWriter& writer) {
+  RecordParts parts = OtherParts();
+  auto add = [&](uint8_t* row) { writer.Add(row, others_.Payload<Other>(row).key); };
+  writer.PutTypes(Types());
+  writer.PutChanged(others_, {parts[0], parts[1]}, false, add);
+  writer.PutTable(keys_, KeyParts());
+  writer.PutChanged(others_, parts, true, add);
 }
 
 void SinkKeyOperator::Load(StateReader& reader) {
+  RecordParts parts = OtherParts();
   reader.ExpectTypes(Types());
-  RecordParts parts = Parts();
-  parts.push_back(RecordPart::Plain(keys_.Layout().Width() + sizeof(uint8_t*), sizeof(int64_t)));
+  reader.GetRecords({parts[0], parts[1]}, [&](RecordBlock& block) { LoadOthers(block, true); });
+  LoadKeys(reader, KeyParts());
   reader.GetRecords(parts, [&](RecordBlock& block) {
-    for (idx_t i = 0; i < block.count; i++) {
-      bool created;
-      uint8_t* key = LoadKey(block.Row(0, i), created);
-      Fill(key, block.Row(1, i));
-      memcpy(key + parts[2].offset, block.Row(2, i), parts[2].bytes);
-    }
-    arena_->Balance();
+    if (!LoadOthers(block, false)) reader.Corrupt("it holds a row of a key that is not there");
   });
-  RecordParts others = {RecordPart::Columns(layout_), RecordPart::Plain(0, sizeof(int64_t)),
-                        RecordPart::Columns(keys_.Layout())};
-  reader.GetRecords(others, [&](RecordBlock& block) {
-    for (idx_t i = 0; i < block.count; i++) {
-      bool created;
-      uint8_t* key = LoadKey(block.Row(2, i), created);
-      if (created) reader.Corrupt("it holds a row of a key that is not there");
-      AddOther(key, block.Row(0, i), block.Value<int64_t>(1, i));
-    }
-    arena_->Balance();
-  });
+}
+
+bool SinkKeyOperator::LoadOthers(RecordBlock& block, bool gone) {
+  bool found = true;
+  for (idx_t i = 0; i < block.count; i++) {
+    const uint8_t* row = block.Row(0, i);
+    uint8_t* key = keys_.Find(block.Row(1, i), keys_.Layout().Hash(block.Row(1, i)));
+    found = found && (key || gone);
+    if (!key) continue;
+    uint8_t* there = others_.Find(row, layout_.Hash(row), key);
+    int64_t before = there ? others_.Payload<Other>(there).count : 0;
+    int64_t now = gone ? 0 : block.Value<int64_t>(2, i);
+    if (now != before) AddOther(key, row, now - before);
+  }
+  return found;
 }
 
 }  // namespace millrace

@@ -44,8 +44,8 @@ class KeyedOperator : public Operator {
   void Fill(uint8_t* key, const uint8_t* row);
   void Empty(uint8_t* key) { keys_.Strings().Release(layout_, RowOf(key)); }
   RecordParts Parts() const;
-  /// The key of a stored record, made if it is not there.
-  uint8_t* LoadKey(const uint8_t* packed, bool& created);
+  /// Reads keys that have gone, and keys with their rows; the third part, if any, is of the head.
+  void LoadKeys(StateReader& reader, const RecordParts& parts);
   std::string KeyText() const;
 
   const UniqueKey key_;
@@ -77,6 +77,7 @@ class NormaliseOperator : public KeyedOperator {
   std::string Describe() const override { return what_ + " " + KeyText() + ": last row"; }
   void Save(StateWriter& writer) override;
   void Load(StateReader& reader) override;
+  std::vector<Tracked*> Stored() override { return {&keys_}; }
   int64_t StateBytes() const override { return keys_.Bytes() + next_.Bytes(); }
 
  protected:
@@ -98,6 +99,7 @@ class SinkKeyOperator : public KeyedOperator {
   std::string Describe() const override { return what_ + " " + KeyText() + ": greatest row"; }
   void Save(StateWriter& writer) override;
   void Load(StateReader& reader) override;
+  std::vector<Tracked*> Stored() override { return {&keys_, &others_}; }
   int64_t StateBytes() const override { return keys_.Bytes() + others_.Bytes(); }
 
  protected:
@@ -113,6 +115,10 @@ class SinkKeyOperator : public KeyedOperator {
   };
   auto Heap() const;
   void AddOther(uint8_t* key, const uint8_t* row, int64_t weight);
+  /// Sets the counts of stored rows: 0 when they have gone. False when a key is not there.
+  bool LoadOthers(RecordBlock& block, bool gone);
+  RecordParts KeyParts() const;
+  RecordParts OtherParts() const;
 
   RowTable others_;  // Rows of keys that have several; never the one that is behind the key.
 };

@@ -20,7 +20,7 @@ class LakeSink : public Sink {
       log_ =
           std::make_unique<LogWriter>(table_->context().files, table_->folder(), std::move(types));
     }
-    writer_ = table_->NewWriter(options_.user);
+    writer_ = table_->NewWriter(options_.user, {.overwrite = options_.overwrite.has_value()});
   }
 
   ChangelogType Accepts() const override {
@@ -47,7 +47,7 @@ class LakeSink : public Sink {
 
   std::string Prepare(int64_t checkpoint) override {
     prepared_ = checkpoint;
-    if (empty_ && !log_) return "";
+    if (empty_ && !log_ && !options_.overwrite) return "";
     Committable committable =
         options_.batch ? writer_->PrepareCommit() : writer_->PrepareStreamCommit();
     if (log_) committable.log_offsets[0] = log_->EndOffset();
@@ -55,6 +55,7 @@ class LakeSink : public Sink {
     if (!options_.batch) {
       committable.properties[kGroupProperty] = fmt::format("{}/{}", options_.group, checkpoint);
     }
+    committable.overwrite = options_.overwrite;
     empty_ = true;
     return committable.ToJson();
   }

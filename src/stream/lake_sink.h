@@ -11,6 +11,7 @@ struct LakeSinkOptions {
   std::string user;    // Commit user: of this sink alone, stable over restarts.
   std::string group;   // Commit group: that of all sinks of the job.
   bool batch = false;  // One commit with the batch identifier.
+  std::optional<OverwriteScope> overwrite = {};  // What the rows replace.
 };
 
 /// A sink into `table`. Primary-key tables take upserts; those with changelog-producer=input store

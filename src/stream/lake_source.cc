@@ -186,7 +186,7 @@ class LakeSource : public Source {
     auto next = input.table->state().consumers.Find(input.consumer);
     if (!next || GetBool(input.table->options(), "consumer.ignore-progress", false)) return;
     input.start.kind = ScanStart::Kind::kChanges;
-    input.start.next = std::max(*next, input.table->EarliestSnapshotId().value_or(*next));
+    input.start.next = std::max(*next, EarliestChange(input.table->state()).value_or(*next));
   }
 
   // Whether 'scan.bounded.watermark' ends the reading of every table here.
@@ -282,13 +282,18 @@ class LakeSource : public Source {
         0, snapshot.changelog_record_count.value_or(snapshot.delta_record_count)));
   }
 
+  // A snapshot, or a changelog that outlived it.
+  static std::optional<Snapshot> FindChange(const LakeInput& input, int64_t id) {
+    if (auto snapshot = input.table->FindSnapshot(id)) return snapshot;
+    return input.table->state().changelogs.Find(id);
+  }
+
   // For jobs that write several of the tables: the first group that makes the step large enough.
   void ChooseGroups(idx_t max_rows, Caps& caps) const {
     std::map<std::string, std::map<int64_t, idx_t>> rows;  // Per job: rows by checkpoint.
     for (const LakeInput& input : inputs_) {
       if (input.position.snapshot == kNotStarted || input.has_log) continue;
-      for (int64_t id = input.position.snapshot + 1; auto next = input.table->FindSnapshot(id);
-           id++) {
+      for (int64_t id = input.position.snapshot + 1; auto next = FindChange(input, id); id++) {
         auto group = GroupOf(*next);
         if (!group) continue;
         std::optional<int64_t> cap = CapOf(input, group->first, caps);
@@ -311,7 +316,7 @@ class LakeSource : public Source {
     int64_t from = input.position.snapshot;
     int64_t id = from;
     idx_t rows = 0;  // Of snapshots that belong to no group.
-    while (auto next = input.table->FindSnapshot(id + 1)) {
+    while (auto next = FindChange(input, id + 1)) {
       if (rows >= max_rows || !Admitted(input, *next, caps) || IsPastBound(input, next)) break;
       if (!GroupOf(*next)) rows += RowsOf(*next);
       id++;

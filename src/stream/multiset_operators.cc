@@ -65,6 +65,7 @@ void SetOperator::EndStep() {
     out.AddWeighted(row, wanted - counts.shown);
     counts.shown = wanted;
     counts.touched = 0;
+    rows_.Touch(row);
   }
   out.Finish();
   for (idx_t i = 0; i < touched_.size(); i++) {
@@ -81,14 +82,13 @@ std::string SetOperator::Describe() const {
 
 void SetOperator::Save(StateWriter& writer) {
   writer.PutTypes(Types());
-  writer.BeginRecords(Parts());
-  rows_.ForEach([&](uint8_t* row) { writer.Add(row); });
-  writer.EndRecords();
+  writer.PutTable(rows_, Parts());
 }
 
 void SetOperator::Load(StateReader& reader) {
   reader.ExpectTypes(Types());
   RecordParts parts = Parts();
+  reader.GetRecords({parts[0]}, [&](RecordBlock& block) { EraseAll(rows_, block); });
   reader.GetRecords(parts, [&](RecordBlock& block) {
     for (idx_t i = 0; i < block.count; i++) {
       bool created;
@@ -96,7 +96,6 @@ void SetOperator::Load(StateReader& reader) {
       row = rows_.FindOrCreate(row, rows_.Layout().Hash(row), created);
       memcpy(row + parts[1].offset, block.Row(1, i), parts[1].bytes);
     }
-    arena_->Balance();
   });
 }
 

@@ -24,6 +24,7 @@ class SetOperator : public Operator {
   bool HasState() const override { return true; }
   void Save(StateWriter& writer) override;
   void Load(StateReader& reader) override;
+  std::vector<Tracked*> Stored() override { return {&rows_}; }
   int64_t StateBytes() const override { return rows_.Bytes(); }
 
  private:

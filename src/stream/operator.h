@@ -37,7 +37,12 @@ class Operator {
   virtual std::string DescribeState() const { return ""; }
   virtual bool HasState() const { return false; }
   virtual void Save(StateWriter&) {}
+  /// Reads what one Save wrote: all, or the changes to what has been read before.
   virtual void Load(StateReader&) {}
+  /// All has been read.
+  virtual void FinishLoad() {}
+  /// What Save writes the rows of. REQUIRES: Start.
+  virtual std::vector<Tracked*> Stored() { return {}; }
   virtual int64_t StateBytes() const { return 0; }
 
   const duckdb::vector<LogicalType>& Types() const { return types_; }

@@ -38,6 +38,7 @@ class BestAccumulator : public Accumulator {
   void Loaded(uint8_t* state) override {
     if (state[0]) strings_.Intern(layout_, state + 8);
   }
+  void Unload(uint8_t* state) override { Drop(state); }
   int64_t StateBytes() const override { return strings_.Bytes(); }
   std::string DescribeState() const override { return "best value"; }
 
@@ -68,6 +69,12 @@ class OrderedAccumulator : public Accumulator {
     HeapLinks links;
   };
 
+  uint64_t IdOf(const uint8_t* value) const {
+    uint64_t id;
+    memcpy(&id, values_.Layout().ValueAt(value, 0), sizeof(id));
+    return id;
+  }
+  RecordPart Columns() const { return RecordPart::Columns(values_.Layout()); }
   static uint8_t*& TopOf(uint8_t* state) { return *reinterpret_cast<uint8_t**>(state); }
   RecordPart CountPart() const {
     return RecordPart::Plain(values_.Layout().Width(), sizeof(int64_t));
@@ -111,27 +118,33 @@ class OrderedAccumulator : public Accumulator {
     }
   }
   RecordParts Parts(idx_t) const override { return {}; }
-  void Save(StateWriter& writer) override {
-    writer.BeginRecords({RecordPart::Columns(values_.Layout()), CountPart()});
-    values_.ForEach([&](uint8_t* row) { writer.Add(row); });
-    writer.EndRecords();
+  void SaveGone(StateWriter& writer) override { writer.PutGone(values_, {Columns()}); }
+  void LoadGone(StateReader& reader, const StateOf& state_of) override {
+    reader.GetRecords({Columns()}, [&](RecordBlock& block) {
+      EraseAll(values_, block, [&](uint8_t* value) {
+        uint8_t* state = state_of(IdOf(value));
+        if (!state) reader.Corrupt("a value of a group that is not there has gone");
+        Heap().Remove(TopOf(state), value);
+      });
+    });
   }
-  void Load(StateReader& reader, const std::function<uint8_t*(uint64_t)>& state_of) override {
+  void Save(StateWriter& writer) override { writer.PutRows(values_, {Columns(), CountPart()}); }
+  void Load(StateReader& reader, const StateOf& state_of) override {
     const RowLayout& layout = values_.Layout();
-    reader.GetRecords({RecordPart::Columns(layout), CountPart()}, [&](RecordBlock& block) {
+    reader.GetRecords({Columns(), CountPart()}, [&](RecordBlock& block) {
       for (idx_t i = 0; i < block.count; i++) {
         uint8_t* row = block.Row(0, i);
-        uint64_t id;
-        memcpy(&id, layout.ValueAt(row, 0), sizeof(id));
-        uint8_t* state = state_of(id);
-        if (!state) reader.Corrupt("it holds values of a group that is not there");
         bool created;
         uint8_t* value = values_.FindOrCreate(row, layout.Hash(row), created);
         Count(value).count = block.Value<int64_t>(1, i);
+        if (!created) continue;
+        uint8_t* state = state_of(IdOf(value));
+        if (!state) reader.Corrupt("it holds values of a group that is not there");
         Heap().Insert(TopOf(state), value);
       }
     });
   }
+  Tracked* Stored() override { return &values_; }
   int64_t StateBytes() const override { return values_.Bytes(); }
   std::string DescribeState() const override { return "ordered values"; }
 
@@ -140,6 +153,7 @@ class OrderedAccumulator : public Accumulator {
     bool created;
     uint8_t* value = values_.FindOrCreate(row, hash, created);
     if (created) Heap().Insert(TopOf(state), value);
+    values_.Touch(value);
     int64_t& count = Count(value).count;
     count += weight;
     if (count < 0) ThrowUnknownRow("Computing " + call_.text);
@@ -174,6 +188,7 @@ class DistinctAccumulator : public Accumulator {
       if (weights[i] == 0 || values_.Layout().IsNull(batch_.Row(i), 1)) continue;
       bool created;
       uint8_t* row = values_.FindOrCreate(batch_.Row(i), batch_.HashOf(i), created);
+      values_.Touch(row);
       auto& seen = values_.Payload<int64_t>(row);
       if (seen == 0) passed_[i] = 1;
       seen += weights[i];
@@ -190,12 +205,19 @@ class DistinctAccumulator : public Accumulator {
   }
   void Drop(uint8_t* state) override { inner_->Drop(state); }
   RecordParts Parts(idx_t offset) const override { return inner_->Parts(offset); }
-  void Save(StateWriter& writer) override {
-    writer.BeginRecords({RecordPart::Columns(values_.Layout()), SeenPart()});
-    values_.ForEach([&](uint8_t* row) { writer.Add(row); });
-    writer.EndRecords();
+  void Loaded(uint8_t* state) override { inner_->Loaded(state); }
+  void Unload(uint8_t* state) override { inner_->Unload(state); }
+  void SaveGone(StateWriter& writer) override {
+    writer.PutGone(values_, {RecordPart::Columns(values_.Layout())});
   }
-  void Load(StateReader& reader, const std::function<uint8_t*(uint64_t)>&) override {
+  void LoadGone(StateReader& reader, const StateOf&) override {
+    reader.GetRecords({RecordPart::Columns(values_.Layout())},
+                      [&](RecordBlock& block) { EraseAll(values_, block); });
+  }
+  void Save(StateWriter& writer) override {
+    writer.PutRows(values_, {RecordPart::Columns(values_.Layout()), SeenPart()});
+  }
+  void Load(StateReader& reader, const StateOf&) override {
     const RowLayout& layout = values_.Layout();
     reader.GetRecords({RecordPart::Columns(layout), SeenPart()}, [&](RecordBlock& block) {
       for (idx_t i = 0; i < block.count; i++) {
@@ -205,6 +227,7 @@ class DistinctAccumulator : public Accumulator {
       }
     });
   }
+  Tracked* Stored() override { return &values_; }
   int64_t StateBytes() const override { return values_.Bytes() + inner_->StateBytes(); }
   std::string DescribeState() const override {
     return "distinct values, " + inner_->DescribeState();

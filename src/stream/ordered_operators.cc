@@ -46,6 +46,7 @@ void TopOperator::Push(idx_t, ChangeChunk& chunk) {
     bool created;
     uint8_t* row = rows_.FindOrCreate(batch_.Row(i), batch_.HashOf(i), created);
     Head& head = HeadOf(row);
+    rows_.Touch(row);
     head.count += Weight(chunk.KindOf(i));
     if (head.count < 0) ThrowUnknownRow(Describe());
     if (head.count > 0 && !head.in_order) {
@@ -86,9 +87,13 @@ void TopOperator::EndStep() {
     if (head.wanted > head.shown) out.AddWeighted(row, head.wanted - head.shown);
   }
   out.Finish();
-  for (uint8_t* row : shown_) HeadOf(row).shown = 0;
+  for (uint8_t* row : shown_) {
+    if (HeadOf(row).wanted != HeadOf(row).shown) rows_.Touch(row);
+    if (HeadOf(row).wanted == 0) HeadOf(row).shown = 0;
+  }
   for (uint8_t* row : now) {
     Head& head = HeadOf(row);
+    if (head.shown != head.wanted) rows_.Touch(row);
     head.shown = head.wanted;
     head.wanted = 0;
   }
@@ -112,26 +117,33 @@ std::string TopOperator::Describe() const {
 
 void TopOperator::Save(StateWriter& writer) {
   writer.PutTypes(Types());
-  writer.BeginRecords(Parts());
-  rows_.ForEach([&](uint8_t* row) { writer.Add(row); });
-  writer.EndRecords();
+  writer.PutTable(rows_, Parts());
 }
 
 void TopOperator::Load(StateReader& reader) {
   reader.ExpectTypes(Types());
   RecordParts parts = Parts();
+  reader.GetRecords({parts[0]}, [&](RecordBlock& block) {
+    EraseAll(rows_, block, [&](uint8_t* row) { order_.erase(row); });
+  });
   reader.GetRecords(parts, [&](RecordBlock& block) {
     for (idx_t i = 0; i < block.count; i++) {
       bool created;
       uint8_t* row = block.Row(0, i);
       row = rows_.FindOrCreate(row, rows_.Layout().Hash(row), created);
       memcpy(row + parts[1].offset, block.Row(1, i), parts[1].bytes);
+      if (HeadOf(row).in_order) continue;
       HeadOf(row).in_order = 1;
       order_.insert(row);
-      if (HeadOf(row).shown) shown_.push_back(row);
     }
-    arena_->Balance();
   });
+}
+
+void TopOperator::FinishLoad() {
+  for (uint8_t* row : order_) {
+    if (HeadOf(row).shown) shown_.push_back(row);
+    if (shown_.size() == limit_) break;
+  }
 }
 
 namespace {
@@ -191,6 +203,7 @@ void RecomputeOperator::Change(idx_t which, uint8_t* key, const uint8_t* row, ui
   bool created;
   uint8_t* stored = side.rows->FindOrCreate(row, hash, created);
   RowHead& head = RowOf(which, stored);
+  side.rows->Touch(stored);
   if (created) {
     head.next = HeadOf(key).first[which];
     if (head.next) RowOf(which, head.next).previous = stored;
@@ -300,29 +313,38 @@ void RecomputeOperator::Save(StateWriter& writer) {
   writer.Put(static_cast<uint8_t>(started_));
   for (idx_t which = 0; which < 2; which++) {
     writer.PutTypes(sides_[which].rows->Layout().Types());
-    writer.BeginRecords(PartsOf(which));
-    sides_[which].rows->ForEach([&](uint8_t* row) { writer.Add(row); });
-    writer.EndRecords();
+    writer.PutTable(*sides_[which].rows, PartsOf(which));
   }
 }
 
 void RecomputeOperator::Load(StateReader& reader) {
   started_ = reader.Get<uint8_t>();
   for (idx_t which = 0; which < 2; which++) {
-    const RowLayout& layout = sides_[which].rows->Layout();
-    reader.ExpectTypes(layout.Types());
-    reader.GetRecords(PartsOf(which), [&](RecordBlock& block) {
-      std::vector<const uint8_t*> rows(block.count);
-      for (idx_t i = 0; i < block.count; i++) rows[i] = block.Row(0, i);
-      DataChunk chunk;
-      chunk.Initialize(duckdb::Allocator::DefaultAllocator(), layout.Types());
-      for (idx_t i = 0; i < layout.Columns(); i++) {
-        layout.Gather(i, rows.data(), block.count, chunk.data[i]);
-      }
-      chunk.SetCardinality(block.count);
-      Apply(which, chunk, false, [&](idx_t i) { return block.Value<int64_t>(1, i); });
-      arena_->Balance();
-    });
+    reader.ExpectTypes(sides_[which].rows->Layout().Types());
+    RecordParts parts = PartsOf(which);
+    reader.GetRecords({parts[0]}, [&](RecordBlock& block) { LoadCounts(which, block, true); });
+    reader.GetRecords(parts, [&](RecordBlock& block) { LoadCounts(which, block, false); });
+  }
+}
+
+void RecomputeOperator::LoadCounts(idx_t which, RecordBlock& block, bool gone) {
+  RowTable& table = *sides_[which].rows;
+  const RowLayout& layout = table.Layout();
+  std::vector<const uint8_t*> rows(block.count);
+  for (idx_t i = 0; i < block.count; i++) rows[i] = block.Row(0, i);
+  DataChunk chunk;
+  chunk.Initialize(duckdb::Allocator::DefaultAllocator(), layout.Types());
+  for (idx_t i = 0; i < layout.Columns(); i++) {
+    layout.Gather(i, rows.data(), block.count, chunk.data[i]);
+  }
+  chunk.SetCardinality(block.count);
+  Apply(which, chunk, false, [&](idx_t i) {
+    uint8_t* there = table.Find(rows[i], layout.Hash(rows[i]));
+    return (gone ? 0 : block.Value<int64_t>(1, i)) - (there ? RowOf(which, there).count : 0);
+  });
+  for (idx_t i = 0; gone && i < block.count; i++) {
+    uint8_t* key = keys_.Find(key_batch_.Row(i), key_batch_.HashOf(i));
+    if (key && !HeadOf(key).first[0] && !HeadOf(key).first[1]) keys_.Erase(key);
   }
 }
 

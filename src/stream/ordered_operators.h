@@ -34,6 +34,8 @@ class TopOperator : public Operator {
   bool HasState() const override { return true; }
   void Save(StateWriter& writer) override;
   void Load(StateReader& reader) override;
+  void FinishLoad() override;
+  std::vector<Tracked*> Stored() override { return {&rows_}; }
   int64_t StateBytes() const override {
     return rows_.Bytes() + static_cast<int64_t>(order_.size()) * 48;
   }
@@ -95,6 +97,7 @@ class RecomputeOperator : public Operator {
   bool HasState() const override { return true; }
   void Save(StateWriter& writer) override;
   void Load(StateReader& reader) override;
+  std::vector<Tracked*> Stored() override { return {sides_[0].rows.get(), sides_[1].rows.get()}; }
   int64_t StateBytes() const override;
 
  private:
@@ -122,6 +125,7 @@ class RecomputeOperator : public Operator {
   void Change(idx_t side, uint8_t* key, const uint8_t* row, uint64_t hash, int64_t weight);
   std::vector<std::unique_ptr<DataChunk>> Compute();
   RecordParts PartsOf(idx_t side) const;
+  void LoadCounts(idx_t side, RecordBlock& block, bool gone);
 
   duckdb::ClientContext& context_;
   Plan plan_;

@@ -101,7 +101,7 @@ void StringStore::Release(const RowLayout& layout, uint8_t* row) {
 }
 
 RowStore::RowStore(StateArena& arena, idx_t row_bytes)
-    : arena_(arena), row_bytes_(std::max<idx_t>((row_bytes + 7) / 8 * 8, 16)) {}
+    : arena_(arena), row_bytes_(std::max<idx_t>((row_bytes + 7) / 8 * 8, 16)), changed_(arena) {}
 
 RowStore::~RowStore() {
   for (Block& block : blocks_) arena_.Free(block.data, block.bytes);
@@ -132,9 +132,37 @@ uint8_t* RowStore::New() {
 }
 
 void RowStore::Free(uint8_t* row) {
-  row[0] = 0;  // Not live.
+  Touch(row);
+  row[0] &= static_cast<uint8_t>(~1);  // Not live.
+  if (!tracked_) Recycle(row);
+}
+
+void RowStore::Recycle(uint8_t* row) {
   memcpy(row + 8, &free_, sizeof(row));
   free_ = row;
+}
+
+uint8_t* RowStore::At(idx_t ordinal) const {
+  for (const Block& block : blocks_) {
+    if (ordinal < block.rows) return block.data + ordinal * row_bytes_;
+    ordinal -= block.rows;
+  }
+  return nullptr;
+}
+
+std::vector<idx_t> RowStore::OrdinalsOf(const std::vector<const uint8_t*>& rows) const {
+  std::map<const uint8_t*, idx_t> first;  // Of each block.
+  idx_t before = 0;
+  for (const Block& block : blocks_) {
+    first[block.data] = before;
+    before += block.rows;
+  }
+  std::vector<idx_t> ordinals;
+  for (const uint8_t* row : rows) {
+    auto [data, ordinal] = *std::prev(first.upper_bound(row));
+    ordinals.push_back(ordinal + static_cast<idx_t>(row - data) / row_bytes_);
+  }
+  return ordinals;
 }
 
 void RowStore::Clear() {
@@ -237,6 +265,7 @@ uint8_t* RowTable::FindOrCreate(const uint8_t* row, uint64_t hash, bool& created
   }
   Put(segments_[index], (tag << kRefBits) | static_cast<uint64_t>((copy - base_) / 8));
   size_++;
+  rows_.Touch(copy);
   return copy;
 }
 
@@ -317,8 +346,16 @@ void RowTable::Erase(uint8_t* row) {
   entries[at] = 0;
   segment.used--;
   size_--;
-  if (layout_.HasStrings()) strings_.Release(layout_, row);
+  // The row's texts go with its bytes.
+  if (layout_.HasStrings() && !rows_.IsTracked()) strings_.Release(layout_, row);
   rows_.Free(row);
+  if (size_ == 0 && !rows_.HasChanged()) Clear();
+}
+
+void RowTable::Settle() {
+  rows_.Settle([this](uint8_t* row) {
+    if (layout_.HasStrings()) strings_.Release(layout_, row);
+  });
   if (size_ == 0) Clear();
 }
 

@@ -26,7 +26,7 @@ class StringStore {
   int64_t Bytes() const { return bytes_; }
 
  private:
-  static constexpr idx_t kSmall = 512;  // By 16 up to here, then by powers of two.
+  static constexpr idx_t kSmall = 512;         // By 16 up to here, then by powers of two.
   static constexpr idx_t kBiggest = 16 << 10;  // Bigger ones have a block of their own.
   static constexpr idx_t kClasses = 40;
   static idx_t ClassOf(idx_t size);
@@ -44,47 +44,6 @@ class StringStore {
   idx_t left_ = 0;
   char* free_[kClasses] = {};
   std::unordered_map<char*, idx_t> large_;
-  int64_t bytes_ = 0;
-};
-
-/// Memory for rows of one width: a layout's, then a payload. Threads: one at a time.
-class RowStore {
- public:
-  RowStore(StateArena& arena, idx_t row_bytes);
-  ~RowStore();
-  RowStore(const RowStore&) = delete;
-  RowStore& operator=(const RowStore&) = delete;
-
-  uint8_t* New();  // Zeroed.
-  void Free(uint8_t* row);
-  void Clear();
-  int64_t Bytes() const { return bytes_; }
-  /// Rows that are marked live, in the order in which they lie.
-  template <typename F>
-  void ForEach(F&& visit) const {
-    for (idx_t b = 0; b < blocks_.size() && b <= current_; b++) {
-      idx_t rows = b == current_ ? used_ : blocks_[b].rows;
-      uint8_t* row = blocks_[b].data;
-      for (idx_t i = 0; i < rows; i++, row += row_bytes_) {
-        if (RowLayout::IsLive(row)) visit(row);
-      }
-    }
-  }
-
- private:
-  struct Block {
-    uint8_t* data;
-    idx_t bytes;
-    idx_t rows;
-  };
-  void NextBlock();
-
-  StateArena& arena_;
-  const idx_t row_bytes_;
-  std::vector<Block> blocks_;
-  idx_t current_ = 0;  // The block that fills, and how many of its rows have been given out.
-  idx_t used_ = 0;
-  uint8_t* free_ = nullptr;
   int64_t bytes_ = 0;
 };
 
@@ -119,13 +78,100 @@ class RowList {
   idx_t size_ = 0;
 };
 
+/// Rows that remember which of them have changed since a checkpoint. Threads: one at a time.
+class Tracked {
+ public:
+  virtual ~Tracked() = default;
+  /// From now on remembers which rows change; freed ones keep their bytes until Settle.
+  virtual void Track() = 0;
+  virtual bool HasChanged() const = 0;
+  /// What has changed is safe.
+  virtual void Settle() = 0;
+};
+
+/// Memory for rows of one width: a layout's, then a payload. Threads: one at a time.
+class RowStore : public Tracked {
+ public:
+  RowStore(StateArena& arena, idx_t row_bytes);
+  ~RowStore() override;
+  RowStore(const RowStore&) = delete;
+  RowStore& operator=(const RowStore&) = delete;
+
+  uint8_t* New();  // Zeroed.
+  void Free(uint8_t* row);
+  void Clear();
+  int64_t Bytes() const { return bytes_; }
+
+  void Track() override { tracked_ = true; }
+  bool IsTracked() const { return tracked_; }
+  bool HasChanged() const override { return !changed_.empty(); }
+  void Settle() override {
+    Settle([](uint8_t*) {});
+  }
+  /// The row is new, or its payload has changed.
+  void Touch(uint8_t* row) {
+    if (!tracked_ || (row[0] & RowLayout::kChanged)) return;
+    row[0] |= RowLayout::kChanged;
+    changed_.Add(row);
+  }
+  /// Rows touched or freed since the last Settle; the latter are not live.
+  const RowList& Changed() const { return changed_; }
+  /// `release(row)` is called for rows that are freed now.
+  template <typename F>
+  void Settle(F&& release) {
+    for (idx_t i = 0; i < changed_.size(); i++) {
+      uint8_t* row = changed_[i];
+      row[0] &= static_cast<uint8_t>(~RowLayout::kChanged);
+      if (RowLayout::IsLive(row)) continue;
+      release(row);
+      Recycle(row);
+    }
+    changed_.Clear();
+  }
+  /// Rows by the order in which they were made. REQUIRES: none has ever been freed.
+  uint8_t* At(idx_t ordinal) const;
+  std::vector<idx_t> OrdinalsOf(const std::vector<const uint8_t*>& rows) const;
+
+  /// Rows that are marked live, in the order in which they lie.
+  template <typename F>
+  void ForEach(F&& visit) const {
+    for (idx_t b = 0; b < blocks_.size() && b <= current_; b++) {
+      idx_t rows = b == current_ ? used_ : blocks_[b].rows;
+      uint8_t* row = blocks_[b].data;
+      arena_.WillRead(row, blocks_[b].bytes);
+      for (idx_t i = 0; i < rows; i++, row += row_bytes_) {
+        if (RowLayout::IsLive(row)) visit(row);
+      }
+    }
+  }
+
+ private:
+  struct Block {
+    uint8_t* data;
+    idx_t bytes;
+    idx_t rows;
+  };
+  void NextBlock();
+  void Recycle(uint8_t* row);
+
+  StateArena& arena_;
+  const idx_t row_bytes_;
+  bool tracked_ = false;
+  RowList changed_;
+  std::vector<Block> blocks_;
+  idx_t current_ = 0;  // The block that fills, and how many of its rows have been given out.
+  idx_t used_ = 0;
+  uint8_t* free_ = nullptr;
+  int64_t bytes_ = 0;
+};
+
 /// Hash table of packed rows, each with a payload behind it. Threads: one at a time.
 /// Rows stay where they are until erased.
-class RowTable {
+class RowTable : public Tracked {
  public:
   /// `scoped`: equal rows of different scopes are different; the payload begins with the scope.
   RowTable(StateArena& arena, RowLayout layout, idx_t payload_bytes, bool scoped = false);
-  ~RowTable();
+  ~RowTable() override;
 
   const RowLayout& Layout() const { return layout_; }
   idx_t Size() const { return size_; }
@@ -144,6 +190,13 @@ class RowTable {
   /// Frees the row; its hash must still be that of its columns.
   void Erase(uint8_t* row);
   void Clear();
+
+  void Track() override { rows_.Track(); }
+  bool HasChanged() const override { return rows_.HasChanged(); }
+  void Settle() override;
+  /// As RowStore's.
+  void Touch(uint8_t* row) { rows_.Touch(row); }
+  const RowList& Changed() const { return rows_.Changed(); }
 
   template <typename T>
   T& Payload(uint8_t* row) const {

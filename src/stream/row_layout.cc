@@ -125,7 +125,7 @@ RowLayout::RowLayout(duckdb::vector<LogicalType> types, bool canonical)
         kinds_[i] >= kString ? sizeof(string_t) : duckdb::GetTypeIdSize(types_[i].InternalType());
   }
   // Narrow columns share the first words with the bits; the wide ones stay aligned.
-  idx_t offset = count / 8 + 1;
+  idx_t offset = (count + 1) / 8 + 1;
   for (idx_t width : {4, 2, 1, 0, 16, 8}) {
     if (width == 0) offset = AlignWord(offset);
     for (idx_t i = 0; i < count; i++) {
@@ -152,8 +152,8 @@ bool RowLayout::AnyNull(const uint8_t* row) const {
 }
 
 uint64_t RowLayout::Hash(const uint8_t* row) const {
-  uint64_t hash = 0x8EBC6AF09C88C6E3ULL;
-  for (idx_t at = 0; at < fixed_width_; at += 8) hash = Mix(hash ^ LoadAs<uint64_t>(row + at));
+  uint64_t hash = Mix(0x8EBC6AF09C88C6E3ULL ^ FirstWord(row));
+  for (idx_t at = 8; at < fixed_width_; at += 8) hash = Mix(hash ^ LoadAs<uint64_t>(row + at));
   for (idx_t column : strings_) {
     auto& text = *reinterpret_cast<const string_t*>(row + offsets_[column]);
     hash = HashBytes(hash, text.GetData(), text.GetSize());

@@ -1,9 +1,10 @@
 // row_layout.h - rows as flat bytes: where each column lies, and chunks packed for lookup.
 //
 // A packed row is [bits | narrow values | wide values | string slots], each part padded to 8 bytes.
-// Bit 0 says that the row is in use, bit i + 1 that column i is NULL. Null values are zero, -0.0 is
-// 0.0 and every NaN is one NaN, so equality is memcmp but for long strings. Filled and read column
-// by column. In memory only: state on disk has its own format (state_format.h).
+// Bit 0 says that the row is in use, bit 1 that it has changed since the last checkpoint, bit i + 2
+// that column i is NULL. Null values are zero, -0.0 is 0.0 and every NaN is one NaN, so equality is
+// memcmp but for long strings. Filled and read column by column. In memory only: state on disk has
+// its own format (state_format.h).
 #pragma once
 
 #include <deque>
@@ -24,8 +25,8 @@ class RowLayout {
   const duckdb::vector<LogicalType>& Types() const { return types_; }
   bool HasStrings() const { return !strings_.empty(); }
 
-  static idx_t NullByte(idx_t column) { return (column + 1) >> 3; }
-  static uint8_t NullBit(idx_t column) { return static_cast<uint8_t>(1 << ((column + 1) & 7)); }
+  static idx_t NullByte(idx_t column) { return (column + 2) >> 3; }
+  static uint8_t NullBit(idx_t column) { return static_cast<uint8_t>(1 << ((column + 2) & 7)); }
   bool IsNull(const uint8_t* row, idx_t column) const {
     return row[NullByte(column)] & NullBit(column);
   }
@@ -33,10 +34,12 @@ class RowLayout {
   bool AnyNull(const uint8_t* row) const;
   static bool IsLive(const uint8_t* row) { return row[0] & 1; }
   static void MarkLive(uint8_t* row) { row[0] |= 1; }
+  static constexpr uint8_t kChanged = 2;
   const uint8_t* ValueAt(const uint8_t* row, idx_t column) const { return row + offsets_[column]; }
   uint64_t Hash(const uint8_t* row) const;
   bool Equal(const uint8_t* a, const uint8_t* b) const {
-    return memcmp(a, b, fixed_width_) == 0 && (strings_.empty() || StringsEqual(a, b));
+    return FirstWord(a) == FirstWord(b) && memcmp(a + 8, b + 8, fixed_width_ - 8) == 0 &&
+           (strings_.empty() || StringsEqual(a, b));
   }
   /// DuckDB's order of one column, NULL greatest.
   int Compare(const uint8_t* a, const uint8_t* b, idx_t column) const;
@@ -56,6 +59,12 @@ class RowLayout {
   idx_t ValueBytes(idx_t column) const { return bytes_[column]; }
 
  private:
+  /// Without the bit that is no part of the row's value.
+  static uint64_t FirstWord(const uint8_t* row) {
+    uint64_t word;
+    memcpy(&word, row, sizeof(word));
+    return word & ~uint64_t(kChanged);
+  }
   enum Kind : uint8_t { kPlain, kFloat, kDouble, kInterval, kString, kNested };
   bool StringsEqual(const uint8_t* a, const uint8_t* b) const;
 

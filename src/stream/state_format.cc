@@ -62,12 +62,15 @@ void BlockCursor::ReadColumn(const RowLayout& layout, idx_t column, idx_t count,
 
 }  // namespace
 
-StateWriter::StateWriter(StateStore& store, std::string key, const std::string& fingerprint)
-    : store_(store), key_(std::move(key)) {
+StateWriter::StateWriter(StateStore& store, StateArena& arena, std::string key,
+                         const std::string& fingerprint, bool changes)
+    : store_(store), arena_(arena), key_(std::move(key)), changes_(changes) {
+  store_.Begin(key_, changes);
   std::string head(kMagic);
   AppendValue(head, kVersion);
   store_.Append(key_, head);
   PutString(fingerprint);
+  Put(static_cast<uint8_t>(changes_));
 }
 
 StateWriter::~StateWriter() = default;
@@ -83,6 +86,7 @@ void StateWriter::Flush(bool all) {
     AppendValue(checksums_, checksum);
     store_.Append(key_, head);
     store_.Append(key_, std::string_view(bytes_).substr(at, size));
+    written_ += static_cast<int64_t>(size);
     at += size;
   }
   bytes_.erase(0, at);
@@ -123,6 +127,7 @@ void StateWriter::PutBlock() {
   memcpy(bytes_.data() + size_at, &size, sizeof(size));
   for (auto& rows : rows_) rows.clear();
   Flush(false);
+  arena_.Balance();
 }
 
 void StateWriter::PutColumn(const RecordPart& part, idx_t column, idx_t count) {
@@ -168,9 +173,9 @@ void StateWriter::Finish() {
   store_.Close(key_);
 }
 
-StateReader::StateReader(std::unique_ptr<StateInput> input, const std::string& fingerprint,
-                         std::string what)
-    : input_(std::move(input)), what_(std::move(what)) {
+StateReader::StateReader(std::unique_ptr<StateInput> input, StateArena& arena,
+                         const std::string& fingerprint, std::string what)
+    : input_(std::move(input)), arena_(arena), what_(std::move(what)) {
   char magic[kMagic.size()];
   ReadExactly(magic, sizeof(magic));
   if (std::string_view(magic, sizeof(magic)) != kMagic) Corrupt("it is no state file");
@@ -178,6 +183,7 @@ StateReader::StateReader(std::unique_ptr<StateInput> input, const std::string& f
   ReadExactly(&version, sizeof(version));
   if (version != kVersion) Corrupt(fmt::format("its version is {}, not {}", version, kVersion));
   if (GetString() != fingerprint) Corrupt("it was written by another plan");
+  changes_ = Get<uint8_t>();
 }
 
 void StateReader::Corrupt(const std::string& why) const {
@@ -212,6 +218,7 @@ bool StateReader::ReadFrame() {
   ReadExactly(bytes_.data() + before, size);
   if (XXH3_64bits(bytes_.data() + before, size) != checksum) Corrupt("a checksum does not match");
   AppendValue(checksums_, checksum);
+  read_ += size;
   return true;
 }
 
@@ -256,6 +263,7 @@ void StateReader::GetRecords(const RecordParts& parts,
       }
     }
     visit(block);
+    arena_.Balance();
   }
 }
 

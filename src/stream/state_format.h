@@ -3,9 +3,9 @@
 //
 // A blob is [magic "MRST" | u16 version | frames | end]. A frame is [u32 bytes | u64 XXH3 of them |
 // bytes], the end [u32 0 | u64 XXH3 of all checksums before it]. The bytes of all frames in a row:
-// string fingerprint, then what the operator puts (docs/internals/operators.md). Records come in
-// blocks of up to 1024, column by column: null bytes, then the values that are there. Both sides
-// hold a block and a frame in memory, never a whole state.
+// string fingerprint, u8 "changes only", then what the operator puts (docs/internals/operators.md).
+// Records come in blocks of up to 1024, column by column: null bytes, then the values that are
+// there. Both sides hold a block and a frame in memory, never a whole state.
 #pragma once
 
 #include "stream/dataflow.h"
@@ -33,8 +33,10 @@ using RecordParts = std::vector<RecordPart>;
 /// Writes a state blob to a store, piece by piece. Threads: one at a time.
 class StateWriter {
  public:
-  /// `store` must outlive it.
-  StateWriter(StateStore& store, std::string key, const std::string& fingerprint);
+  /// `store` and `arena` must outlive it; what writing brings into memory is looked after.
+  /// `changes`: of tables, what has changed since they were last settled; else all.
+  StateWriter(StateStore& store, StateArena& arena, std::string key, const std::string& fingerprint,
+              bool changes);
   ~StateWriter();
   template <typename T>
   void Put(T value) {
@@ -42,6 +44,31 @@ class StateWriter {
   }
   void PutString(std::string_view text);
   void PutTypes(const duckdb::vector<LogicalType>& types);
+
+  bool Changes() const { return changes_; }
+  /// The rows of a table that have gone, by the first of `parts`, and those that are there; read by
+  /// GetRecords with the first part, and with all.
+  void PutTable(const RowTable& table, const RecordParts& parts) {
+    PutGone(table, {parts[0]});
+    PutRows(table, parts);
+  }
+  void PutGone(const RowTable& table, const RecordParts& parts) {
+    PutChanged(table, parts, false, [this](uint8_t* row) { Add(row); });
+  }
+  void PutRows(const RowTable& table, const RecordParts& parts) {
+    PutChanged(table, parts, true, [this](uint8_t* row) { Add(row); });
+  }
+  /// Those that are live (or have gone), each by `add(row)`.
+  template <typename Rows, typename F>
+  void PutChanged(const Rows& rows, const RecordParts& parts, bool live, F&& add) {
+    BeginRecords(parts);
+    const RowList& changed = rows.Changed();
+    for (idx_t i = 0; changes_ && i < changed.size(); i++) {
+      if (RowLayout::IsLive(changed[i]) == live) add(changed[i]);
+    }
+    if (!changes_ && live) rows.ForEach(add);
+    EndRecords();
+  }
 
   /// Then Add for each record, then EndRecords.
   void BeginRecords(RecordParts parts);
@@ -56,6 +83,7 @@ class StateWriter {
   void EndRecords();
   /// Writes the end and closes the value; the writer is done.
   void Finish();
+  int64_t Bytes() const { return written_; }
 
  private:
   static constexpr idx_t kBlockRows = 1024;
@@ -65,7 +93,10 @@ class StateWriter {
   void Flush(bool all);
 
   StateStore& store_;
+  StateArena& arena_;
   const std::string key_;
+  const bool changes_;
+  int64_t written_ = 0;
   std::string bytes_;
   std::string checksums_;
   RecordParts parts_;
@@ -93,7 +124,9 @@ class RecordBlock {
 /// Reads a state blob. Throws: Error(kCorrupt) naming `what` when bytes are missing or wrong.
 class StateReader {
  public:
-  StateReader(std::unique_ptr<StateInput> input, const std::string& fingerprint, std::string what);
+  /// `arena` must outlive it: where what is read goes.
+  StateReader(std::unique_ptr<StateInput> input, StateArena& arena, const std::string& fingerprint,
+              std::string what);
   template <typename T>
   T Get() {
     T value;
@@ -106,6 +139,9 @@ class StateReader {
   void GetRecords(const RecordParts& parts, const std::function<void(RecordBlock&)>& visit);
   /// Checks that everything has been read and nothing was missing.
   void Finish();
+  int64_t Bytes() const { return read_; }
+  /// What was written are changes to what other blobs hold.
+  bool Changes() const { return changes_; }
   [[noreturn]] void Corrupt(const std::string& why) const;
 
  private:
@@ -115,11 +151,29 @@ class StateReader {
   bool ReadFrame();
 
   const std::unique_ptr<StateInput> input_;
+  StateArena& arena_;
   const std::string what_;
   std::string bytes_;
   size_t at_ = 0;
   std::string checksums_;
+  int64_t read_ = 0;
+  bool changes_ = false;
   bool ended_ = false;
 };
+
+/// Erases the rows of a block that are there; one may have come and gone between two checkpoints.
+/// `before(row)` is called for each.
+template <typename F>
+void EraseAll(RowTable& table, RecordBlock& block, F&& before) {
+  for (idx_t i = 0; i < block.count; i++) {
+    uint8_t* row = table.Find(block.Row(0, i), table.Layout().Hash(block.Row(0, i)));
+    if (!row) continue;
+    before(row);
+    table.Erase(row);
+  }
+}
+inline void EraseAll(RowTable& table, RecordBlock& block) {
+  EraseAll(table, block, [](uint8_t*) {});
+}
 
 }  // namespace millrace

@@ -20,7 +20,8 @@ constexpr int64_t kRegionBytes = int64_t(1) << StateArena::kAddressBits;
 constexpr int64_t kSpared = 16 << 20;  // Taken from other uses of memory: give back this much.
 constexpr int kBatch = 16;             // Extents that leave between two looks at what is held.
 constexpr int kIndexEvery = 8;         // One of so many is of a hash table.
-constexpr int kCalibrateEvery = 64;    // Rounds in which everything left.
+constexpr idx_t kReadAtOnce = 64 << 10;
+constexpr int kCalibrateEvery = 64;  // Rounds in which everything left.
 
 int64_t PageBytes() {
   static const int64_t bytes = ::sysconf(_SC_PAGESIZE);
@@ -164,8 +165,7 @@ void StateMemory::Calibrate() {
 }
 
 int64_t StateMemory::Limit() const {
-  return options_.budget ? options_.budget->Share(MemoryBudget::Use::kState)
-                         : options_.limit_bytes;
+  return options_.budget ? options_.budget->Share(MemoryBudget::Use::kState) : options_.limit_bytes;
 }
 
 int64_t StateMemory::Excess() {
@@ -280,6 +280,13 @@ void StateArena::Release(ExtentList::iterator extent) {
   memory_.GiveBack(extent->first, extent->count, extent->spilled);
   by_first_.erase(extent->first);
   turns_[static_cast<int>(extent->kind)].erase(extent);
+}
+
+void StateArena::WillRead(const uint8_t* block, idx_t bytes) const {
+#ifdef MADV_POPULATE_READ
+  if (memory_.on_disk_ == 0 || bytes < kReadAtOnce) return;
+  ::madvise(const_cast<uint8_t*>(block), bytes, MADV_POPULATE_READ);  // Or page by page.
+#endif
 }
 
 void StateArena::Evict(Extent& extent) {

@@ -68,10 +68,10 @@ class StateMemory {
   int64_t region_bytes_ = 0;
   uint8_t* base_ = nullptr;  // The first whole extent of the region.
   uint32_t extents_ = 0;
-  std::atomic<int64_t> plain_{0};      // Memory that is not mapped from the file.
+  std::atomic<int64_t> plain_{0};  // Memory that is not mapped from the file.
   std::atomic<int64_t> on_disk_{0};
-  std::atomic<int64_t> accounted_{0};  // What the budget knows of.
-  std::atomic<bool> tight_{false};     // Something is on disk, or should be.
+  std::atomic<int64_t> accounted_{0};      // What the budget knows of.
+  std::atomic<bool> tight_{false};         // Something is on disk, or should be.
   std::atomic<int64_t> mapped_before_{0};  // Pages of other files.
   int statm_ = -1;
 
@@ -105,6 +105,8 @@ class StateArena {
   static constexpr int kAddressBits = 37;
   int64_t Bytes() const { return bytes_; }
 
+  /// All of the block will be read from front to back: brings it into memory in one go.
+  void WillRead(const uint8_t* block, idx_t bytes) const;
   /// Between operations, often: takes state out of memory when all state together holds too much.
   void Balance() {
     if (memory_.tight_.load(std::memory_order_relaxed)) Shrink();
@@ -117,8 +119,8 @@ class StateArena {
     Kind kind;
     uint8_t size_class;  // kWhole: one block that takes all of it.
     bool spilled = false;
-    bool open = false;           // Listed in open_.
-    uint32_t carved = 0;         // Blocks given out at least once.
+    bool open = false;    // Listed in open_.
+    uint32_t carved = 0;  // Blocks given out at least once.
     uint32_t live = 0;
     std::vector<uint64_t> free;  // A bit per block that has been given back.
   };

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/memory_budget.h"
 #include "duckdb/common/allocator.hpp"
 #include "duckdb/common/types/column/column_data_collection.hpp"
 #include "lsm/run_file_writer.h"
@@ -23,14 +24,16 @@ constexpr idx_t kOpenFiles = 8;
 
 class AppendWriter : public TableWriter {
  public:
-  explicit AppendWriter(std::shared_ptr<const TableState> table)
+  AppendWriter(std::shared_ptr<const TableState> table, const WriterOptions& writer)
       : table_(std::move(table)),
+        overwrite_(writer.overwrite),
         options_(table_->parsed),
         layout_(table_->Layout()),
         names_(table_->context.random),
         router_(table_->schema, options_.bucket),
         checker_(table_->schema, table_->folder),
-        live_(*table_) {}
+        live_(*table_),
+        account_(table_->context.budget, MemoryBudget::Use::kWriteBuffers) {}
 
   ~AppendWriter() override {
     for (auto& [name, bucket] : buckets_) {
@@ -66,6 +69,7 @@ class AppendWriter : public TableWriter {
   void DrainLargest();
 
   const std::shared_ptr<const TableState> table_;
+  const bool overwrite_;
   const TableOptions& options_;
   const KeyValueLayout layout_;
   DataFileNames names_;
@@ -75,6 +79,7 @@ class AppendWriter : public TableWriter {
   std::map<std::string, Bucket> buckets_;
   idx_t open_ = 0;
   int64_t waiting_bytes_ = 0;
+  MemoryAccount account_;  // Tells the budget.
   int64_t writes_ = 0;
   bool in_cycle_ = false;
 };
@@ -88,15 +93,14 @@ AppendWriter::Bucket& AppendWriter::BucketOf(const RoutedRows& routed) {
   bucket.change.bucket = routed.bucket;
   bucket.change.total_buckets = options_.bucket;
   bucket.folder = table_->BucketFolder(routed.partition, routed.bucket);
-  const LiveFiles::Bucket* live =
-      options_.bucket > 0 ? live_.Find(routed.partition, routed.bucket) : nullptr;
-  if (live && !live->files.empty()) {
-    if (live->total_buckets != options_.bucket) {
-      Throw(ErrorCode::kInvalid,
-            "Cannot write to table {}: its files lie in {} buckets, but 'bucket' = '{}'. "
-            "Set 'bucket' back.",
-            table_->folder, live->total_buckets, options_.bucket);
-    }
+  std::optional<int> total = live_.TotalBuckets(routed.partition);
+  if (total && *total != options_.bucket) {
+    Throw(ErrorCode::kInvalid,
+          "Cannot write to table {}: its files lie in {} buckets, but 'bucket' = '{}'. "
+          "Set 'bucket' back, or rewrite the partition with INSERT OVERWRITE.",
+          table_->folder, *total, options_.bucket);
+  }
+  if (const LiveFiles::Bucket* live = live_.Find(routed.partition, routed.bucket)) {
     for (const DataFileMeta& file : live->files) {
       bucket.next_sequence = std::max(bucket.next_sequence, file.max_sequence_number + 1);
     }
@@ -160,7 +164,7 @@ void AppendWriter::Write(ChangeChunk& chunk) {
           "of kind {} came. Declare a PRIMARY KEY to store updates and deletes.",
           table_->folder, RowKindName(kind));
   }
-  if (!in_cycle_ && options_.bucket > 0) {
+  if (!in_cycle_ && options_.bucket > 0 && !overwrite_) {
     live_.Advance([](const Snapshot&, const std::vector<ManifestEntry>*) {});
   }
   in_cycle_ = true;
@@ -188,7 +192,11 @@ void AppendWriter::Write(ChangeChunk& chunk) {
     bucket.waiting->Append(part);
     waiting_bytes_ += static_cast<int64_t>(bucket.waiting->SizeInBytes()) - before;
   }
-  while (waiting_bytes_ > options_.write_buffer_bytes) DrainLargest();
+  account_.Set(waiting_bytes_);
+  while (waiting_bytes_ > account_.Limit(options_.write_buffer_bytes)) {
+    DrainLargest();
+    account_.Set(waiting_bytes_);
+  }
 }
 
 Committable AppendWriter::PrepareCommit() {
@@ -197,6 +205,7 @@ Committable AppendWriter::PrepareCommit() {
     Drain(bucket);
     if (bucket.file) Close(bucket);
   }
+  account_.Set(waiting_bytes_);
   for (auto& [name, bucket] : buckets_) {
     BucketChange next;
     next.partition = bucket.change.partition;
@@ -212,8 +221,9 @@ Committable AppendWriter::PrepareCommit() {
 
 }  // namespace
 
-std::unique_ptr<TableWriter> MakeAppendWriter(std::shared_ptr<const TableState> table) {
-  return std::make_unique<AppendWriter>(std::move(table));
+std::unique_ptr<TableWriter> MakeAppendWriter(std::shared_ptr<const TableState> table,
+                                              const WriterOptions& options) {
+  return std::make_unique<AppendWriter>(std::move(table), options);
 }
 
 }  // namespace millrace

@@ -14,10 +14,12 @@ bool SameFile(const DataFileMeta& a, const DataFileMeta& b) {
 }
 
 void DeleteQuietly(FileSystem& files, const std::string& folder, const DataFileMeta& file) {
-  try {
-    files.Delete(DataFilePath(folder, file));
-  } catch (const Error&) {
-    // An orphan: no snapshot names it.
+  for (const std::string& path : DataFilePaths(folder, file)) {
+    try {
+      files.Delete(path);
+    } catch (const Error&) {
+      // An orphan: no snapshot names it.
+    }
   }
 }
 
@@ -42,6 +44,10 @@ BucketCompactor::BucketCompactor(std::shared_ptr<const TableState> table, DataFi
 
 std::optional<CompactUnit> BucketCompactor::Pick(const Levels& levels, CompactionEffort effort,
                                                  bool interval_passed) const {
+  // Somebody writes with a newer schema already: rewriting his files would drop what it has added.
+  for (const DataFileMeta& file : levels.Files()) {
+    if (file.schema_id > layout_.schema_id) return std::nullopt;
+  }
   if (effort == CompactionEffort::kFull) return UniversalCompaction::PickAll(levels);
   if (interval_passed && levels.Runs().size() > 1) return UniversalCompaction::PickAll(levels);
   UniversalCompaction strategy(table_->parsed.compaction);

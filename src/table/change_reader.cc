@@ -1,6 +1,7 @@
 #include "table/change_reader.h"
 
 #include "duckdb/common/allocator.hpp"
+#include "format/deletion_vector.h"
 #include "lsm/merge_reader.h"
 #include "lsm/sort_key.h"
 
@@ -8,12 +9,22 @@ namespace millrace {
 
 namespace {
 
-MergeReadOptions OptionsOf(const TableState& table, const std::vector<idx_t>& columns) {
+MergeReadOptions OptionsOf(const TableState& table, const Split& split,
+                           const std::vector<idx_t>& columns) {
   MergeReadOptions options;
   options.fields = columns;
+  options.merge = table.parsed.merge;
   options.drop_deletes = false;
   options.key_value = table.HasPrimaryKey();
   options.fields_of_schema = [&table](int64_t id) { return table.schemas.Get(id)->fields; };
+  if (split.deletions.empty()) return options;
+  options.rows_of_file = [&files = table.context.files,
+                          deletions = split.deletions](const DataFileMeta& file) {
+    FileRows rows;
+    auto place = deletions.find(file.file_name);
+    if (place != deletions.end()) rows.hidden = ReadDeletionVector(files, place->second);
+    return rows;
+  };
   return options;
 }
 
@@ -26,7 +37,7 @@ class WholeRowReader : public ChangeReader {
         keyed_(table.HasPrimaryKey()),
         columns_(columns.size()),
         reader_(table.lsm(), layout_, table.BucketFolder(split.partition, split.bucket),
-                split.files, OptionsOf(table, columns)) {
+                split.files, OptionsOf(table, split, columns)) {
     rows_.Initialize(duckdb::Allocator::DefaultAllocator(), reader_.Types());
   }
 
@@ -64,13 +75,14 @@ class DiffSide {
            const std::vector<idx_t>& all)
       : layout_(layout),
         reader_(table.lsm(), layout, table.BucketFolder(split.partition, split.bucket), split.files,
-                DroppingDeletes(table, all)) {
+                DroppingDeletes(table, split, all)) {
     rows.Initialize(duckdb::Allocator::DefaultAllocator(), reader_.Types());
     picked.Initialize(kChunkRows);
   }
 
-  static MergeReadOptions DroppingDeletes(const TableState& table, const std::vector<idx_t>& all) {
-    MergeReadOptions options = OptionsOf(table, all);
+  static MergeReadOptions DroppingDeletes(const TableState& table, const Split& split,
+                                          const std::vector<idx_t>& all) {
+    MergeReadOptions options = OptionsOf(table, split, all);
     options.drop_deletes = true;
     return options;
   }

@@ -5,10 +5,19 @@
 #include "base/error.h"
 #include "duckdb/common/allocator.hpp"
 #include "lsm/merge_reader.h"
+#include "table/partition_expire.h"
+#include "table/scan_plan.h"
 
 namespace millrace {
 
 namespace {
+
+/// Rows that expire are forgotten, not deleted: whoever follows the table keeps what they led to.
+bool IsNoChange(const Snapshot& snapshot) {
+  return snapshot.commit_kind == CommitKind::kCompact ||
+         snapshot.commit_kind == CommitKind::kAnalyze ||
+         snapshot.properties.contains(kPartitionsExpired);
+}
 
 bool HasFullInput(const Snapshot& snapshot) {
   return snapshot.properties.contains(kInputFullProperty);
@@ -34,7 +43,6 @@ void RefuseInputOfMerged(const TableState& table) {
 std::vector<ManifestEntry> EntriesOfChanges(const TableState& table, const Snapshot& snapshot,
                                             bool& full) {
   bool keyed = table.HasPrimaryKey();
-  if (snapshot.commit_kind == CommitKind::kOverwrite) full = !keyed;
   bool listed = snapshot.changelog_manifest_list.has_value();
   if (keyed && table.parsed.RecordsInCompactions()) {
     if (snapshot.commit_kind != CommitKind::kCompact || !listed) return {};
@@ -54,11 +62,64 @@ std::vector<ManifestEntry> EntriesOfChanges(const TableState& table, const Snaps
   return entries;
 }
 
+/// Files added or deleted, by bucket, in the order in which their rows were written.
+std::vector<Split> SplitsOf(const TableState& table, std::vector<ManifestEntry> entries,
+                            FileKind kind) {
+  std::map<std::pair<RowBytes, int>, Split> buckets;
+  for (ManifestEntry& entry : entries) {
+    if (entry.kind != kind) continue;
+    Split& split = buckets[{entry.partition, entry.bucket}];
+    split.partition = entry.partition;
+    split.bucket = entry.bucket;
+    split.removed = kind == FileKind::kDelete;
+    split.files.push_back(std::move(entry.file));
+  }
+  std::vector<Split> splits;
+  for (auto& [name, split] : buckets) {
+    // What compactions record is in the order in which they ran.
+    if (!table.parsed.RecordsInCompactions()) {
+      std::stable_sort(split.files.begin(), split.files.end(), [](const auto& a, const auto& b) {
+        return a.min_sequence_number < b.min_sequence_number;
+      });
+    }
+    splits.push_back(std::move(split));
+  }
+  return splits;
+}
+
+/// What an overwriting commit changed: of a keyed table all rows of the replaced files leave, then
+/// the new ones come; a table without key only tells of the new ones, as Paimon does.
+std::vector<Split> OverwrittenSplits(const TableState& table, const Snapshot& snapshot) {
+  std::vector<ManifestEntry> entries = table.manifests.EntriesOf(snapshot.delta_manifest_list);
+  std::vector<Split> splits;
+  if (table.HasPrimaryKey()) splits = SplitsOf(table, entries, FileKind::kDelete);
+  std::vector<Split> added = SplitsOf(table, std::move(entries), FileKind::kAdd);
+  std::move(added.begin(), added.end(), std::back_inserter(splits));
+  return splits;
+}
+
+/// The live rows of files that have left the table, as deletes.
+void ReadRemovedRows(const TableState& table, const Split& split, const std::vector<idx_t>& columns,
+                     const ChangeReceiver& receive) {
+  ScanOptions options;
+  options.columns = columns;
+  std::unique_ptr<SplitReader> reader = MakeSplitReader(table, split, options);
+  ChangeChunk changes;
+  duckdb::vector<LogicalType> types;
+  for (idx_t column : columns) types.push_back(table.schema.fields[column].type.ToDuck());
+  changes.Initialize(types);
+  for (;;) {
+    changes.Reset();
+    if (!reader->Next(changes.rows)) return;
+    changes.kinds.assign(changes.rows.size(), RowKind::kDelete);
+    receive(changes);
+  }
+}
+
 }  // namespace
 
 std::optional<Snapshot> LastWrite(const TableState& table, std::optional<Snapshot> snapshot) {
-  while (snapshot && (snapshot->commit_kind == CommitKind::kCompact ||
-                      snapshot->commit_kind == CommitKind::kAnalyze)) {
+  while (snapshot && IsNoChange(*snapshot)) {
     snapshot = table.snapshots.Find(snapshot->id - 1);
   }
   return snapshot;
@@ -84,6 +145,7 @@ std::optional<SnapshotChanges> PlanSnapshotChanges(const TableState& table, int6
     std::optional<int64_t> latest = table.snapshots.LatestId();
     if (!latest || *latest < id) return std::nullopt;
     snapshot = table.snapshots.Find(id);  // It may have come between the two looks.
+    if (!snapshot) snapshot = table.changelogs.Find(id);
   }
   if (!snapshot) {
     Throw(ErrorCode::kNotFound,
@@ -96,29 +158,22 @@ std::optional<SnapshotChanges> PlanSnapshotChanges(const TableState& table, int6
   changes.snapshot_id = id;
   changes.time_ms = snapshot->time_ms;
   changes.properties = snapshot->properties;
-  std::vector<ManifestEntry> entries = EntriesOfChanges(table, *snapshot, changes.full);
-  std::map<std::pair<RowBytes, int>, Split> splits;
-  for (ManifestEntry& entry : entries) {
-    if (entry.kind != FileKind::kAdd) continue;
-    Split& split = splits[{entry.partition, entry.bucket}];
-    split.partition = entry.partition;
-    split.bucket = entry.bucket;
-    split.files.push_back(std::move(entry.file));
-  }
-  for (auto& [name, split] : splits) {
-    // What compactions record is in the order in which they ran.
-    if (!table.parsed.RecordsInCompactions()) {
-      std::stable_sort(split.files.begin(), split.files.end(), [](const auto& a, const auto& b) {
-        return a.min_sequence_number < b.min_sequence_number;
-      });
+  if (snapshot->commit_kind == CommitKind::kOverwrite) {
+    if (table.parsed.streaming_read_overwrite) {
+      changes.splits = OverwrittenSplits(table, *snapshot);
+    } else {
+      changes.full = !table.HasPrimaryKey() || IsNoChange(*snapshot);
     }
-    changes.splits.push_back(std::move(split));
+    return changes;
   }
+  changes.splits =
+      SplitsOf(table, EntriesOfChanges(table, *snapshot, changes.full), FileKind::kAdd);
   return changes;
 }
 
 void ReadSplitChanges(const TableState& table, const Split& split,
                       const std::vector<idx_t>& columns, const ChangeReceiver& receive) {
+  if (split.removed) return ReadRemovedRows(table, split, columns, receive);
   KeyValueLayout layout = table.Layout();
   MergeReadOptions options;
   options.fields = columns;

@@ -15,7 +15,8 @@ namespace millrace {
 /// it.
 inline constexpr const char* kInputFullProperty = "millrace.input.full";
 
-/// The newest snapshot up to `snapshot` that is no compaction; nullopt when it has expired.
+/// The newest snapshot up to `snapshot` that changed rows: no compaction, no expiry of partitions;
+/// nullopt when it has expired.
 std::optional<Snapshot> LastWrite(const TableState& table, std::optional<Snapshot> snapshot);
 
 /// The row kinds that a streaming read of this table can be trusted with.

@@ -201,6 +201,7 @@ BucketChange BucketFromJson(const Json& json) {
   GetIndexChanges(json, "index", bucket, bucket.index_changes);
   GetIndexChanges(json, "compactIndex", bucket, bucket.compact_index_changes);
   if (json.contains("hashBase")) json.at("hashBase").get_to(bucket.hash_index_base);
+  if (json.contains("deletedFiles")) bucket.deleted_files = FilesFromJson(json.at("deletedFiles"));
   return bucket;
 }
 
@@ -218,7 +219,26 @@ Json BucketToJson(const BucketChange& bucket) {
   PutIndexChanges(json, "index", bucket.index_changes);
   PutIndexChanges(json, "compactIndex", bucket.compact_index_changes);
   if (!bucket.hash_index_base.empty()) json["hashBase"] = bucket.hash_index_base;
+  if (!bucket.deleted_files.empty()) json["deletedFiles"] = FilesToJson(bucket.deleted_files);
   return json;
+}
+
+Json ScopeToJson(const OverwriteScope& scope) {
+  Json partitions = Json::array();
+  for (const PartitionSpec& spec : scope.partitions) {
+    partitions.push_back({{"columns", spec.columns}, {"values", ToHex(spec.values)}});
+  }
+  return {{"dynamic", scope.dynamic}, {"partitions", partitions}};
+}
+
+OverwriteScope ScopeFromJson(const Json& json) {
+  OverwriteScope scope;
+  json.at("dynamic").get_to(scope.dynamic);
+  for (const Json& spec : json.at("partitions")) {
+    scope.partitions.push_back(
+        {spec.at("columns").get<std::vector<std::string>>(), FromHex(spec.at("values"))});
+  }
+  return scope;
 }
 
 Committable Parse(const Json& json) {
@@ -238,6 +258,8 @@ Committable Parse(const Json& json) {
   }
   GetOptional(json, "watermark", committable.watermark);
   json.at("properties").get_to(committable.properties);
+  if (json.contains("overwrite")) committable.overwrite = ScopeFromJson(json.at("overwrite"));
+  GetOptional(json, "readSnapshot", committable.read_snapshot);
   return committable;
 }
 
@@ -249,7 +271,7 @@ bool Committable::Empty() const {
       return false;
     }
   }
-  return log_offsets.empty() && !watermark;
+  return log_offsets.empty() && !watermark && (!overwrite || overwrite->dynamic);
 }
 
 std::string Committable::ToJson() const {
@@ -260,6 +282,8 @@ std::string Committable::ToJson() const {
     json["logOffsets"][std::to_string(bucket)] = offset;
   PutOptional(json, "watermark", watermark);
   json["properties"] = properties;
+  if (overwrite) json["overwrite"] = ScopeToJson(*overwrite);
+  PutOptional(json, "readSnapshot", read_snapshot);
   return json.dump();
 }
 

@@ -8,15 +8,12 @@
 #include "table/hash_index_merge.h"
 #include "table/index_changes.h"
 #include "table/index_store.h"
+#include "table/rebase.h"
+#include "table/vector_merge.h"
 
 namespace millrace {
 
 namespace {
-
-const char* KindName(CommitKind kind) {
-  constexpr const char* kNames[] = {"APPEND", "COMPACT", "OVERWRITE", "ANALYZE"};
-  return kNames[static_cast<size_t>(kind)];
-}
 
 ManifestEntry MakeEntry(FileKind kind, const BucketChange& bucket, const DataFileMeta& file) {
   return {kind, bucket.partition, bucket.bucket, bucket.total_buckets, file};
@@ -62,6 +59,7 @@ struct Committer::Part {
   std::vector<ManifestEntry> changelog;
   std::vector<IndexManifestEntry> prepared_index_changes;
   std::map<RowBytes, std::string> hash_index_bases;  // By partition.
+  size_t replaced = 0;  // So many entries in front of `delta` follow from the latest snapshot.
 
   std::vector<IndexManifestEntry> index_changes;  // As they fit to the newest snapshot.
   std::unique_ptr<IndexFileWriter> index_writer;  // Of files that others' changes made necessary.
@@ -76,6 +74,17 @@ struct Committer::Part {
   /// New rows alone can always be added.
   bool CanConflict() const {
     return kind != CommitKind::kAppend || !prepared_index_changes.empty();
+  }
+
+  /// Of an overwriting commit: puts other deletions in front of its own entries.
+  void Replace(std::vector<ManifestEntry> deletions) {
+    auto own = delta.begin() + static_cast<int64_t>(replaced);
+    if (std::equal(deletions.begin(), deletions.end(), delta.begin(), own)) return;
+    TakeBack();
+    delta.erase(delta.begin(), own);
+    replaced = deletions.size();
+    delta.insert(delta.begin(), std::make_move_iterator(deletions.begin()),
+                 std::make_move_iterator(deletions.end()));
   }
 
   /// Deletes what was written for it.
@@ -93,53 +102,21 @@ Committer::Committer(const TableState& table, std::string user, int64_t identifi
 std::optional<int64_t> Committer::Commit(const Committable& committable, CommitReport* report) {
   CommitReport ignored;
   if (!report) report = &ignored;
-  Part append(CommitKind::kAppend, committable, *report);
+  Part main(CommitKind::kAppend, committable, *report);
   Part compact(CommitKind::kCompact, committable, *report);
-  for (const BucketChange& bucket : committable.buckets) {
-    for (const auto& file : bucket.new_files)
-      append.delta.push_back(MakeEntry(FileKind::kAdd, bucket, file));
-    for (const auto& file : bucket.changelog_files) {
-      append.changelog.push_back(MakeEntry(FileKind::kAdd, bucket, file));
-    }
-    for (const auto& file : bucket.compact_before) {
-      compact.delta.push_back(MakeEntry(FileKind::kDelete, bucket, file));
-    }
-    for (const auto& file : bucket.compact_after) {
-      compact.delta.push_back(MakeEntry(FileKind::kAdd, bucket, file));
-    }
-    for (const auto& file : bucket.compact_changelog_files) {
-      compact.changelog.push_back(MakeEntry(FileKind::kAdd, bucket, file));
-    }
-    for (const auto& change : bucket.index_changes) {
-      append.prepared_index_changes.push_back(change);
-      if (change.index_type == kHashIndex && !bucket.hash_index_base.empty()) {
-        append.hash_index_bases[bucket.partition] = bucket.hash_index_base;
-      }
-    }
-    for (const auto& change : bucket.compact_index_changes) {
-      compact.prepared_index_changes.push_back(change);
-    }
-  }
-  // Rows that were there before go: as in Paimon, readers of new rows must not take it for an
-  // append.
-  if (HasVectors(append.prepared_index_changes)) append.kind = CommitKind::kOverwrite;
+  CollectEntries(committable, main, compact);
   bool has_compact = !compact.delta.empty() || !compact.changelog.empty() ||
                      !compact.prepared_index_changes.empty();
-  bool has_append = !append.delta.empty() || !append.changelog.empty() ||
-                    !append.prepared_index_changes.empty() ||
-                    (!has_compact && !committable.Empty());
+  bool has_main = !main.delta.empty() || !main.changelog.empty() ||
+                  !main.prepared_index_changes.empty() || (!has_compact && !committable.Empty());
   std::optional<int64_t> last;
-  if (has_append) last = PublishPart(append);
-  if (append.conflict) {
-    Throw(ErrorCode::kConflict,
-          "Cannot commit to table {}: {}. Nothing was changed; run the statement again.",
-          table_.folder, *append.conflict);
-  }
+  if (has_main) last = PublishPart(main);
+  if (main.conflict) GiveUp(main);
   if (!has_compact) return last;
-  if (last && !append.repeated) compact.searched_to = *last;
+  if (last && !main.repeated) compact.searched_to = *last;
   int64_t compacted = PublishPart(compact);
   if (!compact.conflict) return compacted;
-  if (!has_append) {
+  if (!has_main) {
     Throw(ErrorCode::kConflict,
           "Cannot commit the compaction of table {}: {}. Nothing was changed; run "
           "one compacting writer per table and set 'write-only'='true' for the others.",
@@ -148,6 +125,36 @@ std::optional<int64_t> Committer::Commit(const Committable& committable, CommitR
   report->dropped_compaction = *compact.conflict;
   DeleteInVain(compact);
   return last;
+}
+
+void Committer::CollectEntries(const Committable& committable, Part& main, Part& compact) const {
+  auto add = [](std::vector<ManifestEntry>& entries, FileKind kind, const BucketChange& bucket,
+                const std::vector<DataFileMeta>& files) {
+    for (const DataFileMeta& file : files) entries.push_back(MakeEntry(kind, bucket, file));
+  };
+  if (committable.overwrite) main.kind = CommitKind::kOverwrite;
+  for (const BucketChange& bucket : committable.buckets) {
+    if (!bucket.deleted_files.empty()) main.kind = CommitKind::kOverwrite;
+    add(main.delta, FileKind::kDelete, bucket, bucket.deleted_files);
+    add(main.delta, FileKind::kAdd, bucket, bucket.new_files);
+    add(main.changelog, FileKind::kAdd, bucket, bucket.changelog_files);
+    add(compact.delta, FileKind::kDelete, bucket, bucket.compact_before);
+    add(compact.delta, FileKind::kAdd, bucket, bucket.compact_after);
+    add(compact.changelog, FileKind::kAdd, bucket, bucket.compact_changelog_files);
+    for (const auto& change : bucket.index_changes) {
+      main.prepared_index_changes.push_back(change);
+      if (change.index_type == kHashIndex && !bucket.hash_index_base.empty()) {
+        main.hash_index_bases[bucket.partition] = bucket.hash_index_base;
+      }
+    }
+    for (const auto& change : bucket.compact_index_changes) {
+      compact.prepared_index_changes.push_back(change);
+    }
+  }
+  // Rows that were there before go: as in Paimon, readers of new rows must not take it for an
+  // append.
+  if (HasVectors(main.prepared_index_changes)) main.kind = CommitKind::kOverwrite;
+  if (committable.overwrite && compact.delta.empty()) LiftToTop(table_, main.delta);
 }
 
 /// What was compacted in vain is of no use to anyone; files that were only lifted stay. So does
@@ -161,24 +168,61 @@ void Committer::DeleteInVain(const Part& compact) const {
   }
   for (const ManifestEntry& entry : compact.delta) {
     if (entry.kind == FileKind::kDelete || kept.contains(entry.file.file_name)) continue;
+    DeleteQuietly(entry);
+  }
+  for (const ManifestEntry& entry : compact.changelog) {
+    DeleteQuietly(entry);
+  }
+}
+
+// Nothing of `part` is published. Rows that follow from what was read will never be: their files
+// are nobody's. Others a job has in its checkpoint, and may still be able to commit.
+void Committer::GiveUp(Part& part) const {
+  part.TakeBack();
+  if (part.committable.read_snapshot) {
+    for (const ManifestEntry& entry : part.delta) {
+      if (entry.kind == FileKind::kAdd) DeleteQuietly(entry);
+    }
+    for (const ManifestEntry& entry : part.changelog) DeleteQuietly(entry);
+  }
+  Throw(ErrorCode::kConflict,
+        "Cannot commit to table {}: {}. Nothing was changed; run the statement again.",
+        table_.folder, *part.conflict);
+}
+
+void Committer::DeleteQuietly(const ManifestEntry& entry) const {
+  for (const std::string& path :
+       DataFilePaths(table_.BucketFolder(entry.partition, entry.bucket), entry.file)) {
     try {
-      table_.context.files.Delete(
-          DataFilePath(table_.BucketFolder(entry.partition, entry.bucket), entry.file));
+      table_.context.files.Delete(path);
     } catch (const Error&) {
       // An orphan: no snapshot names it.
     }
   }
-  for (const ManifestEntry& entry : compact.changelog) {
-    try {
-      table_.context.files.Delete(
-          DataFilePath(table_.BucketFolder(entry.partition, entry.bucket), entry.file));
-    } catch (const Error&) {
-      // An orphan too.
-    }
-  }
 }
 
-/// The snapshot id of `part`; -1 with part.conflict set when a compaction cannot stand.
+std::optional<std::string> Committer::Rebase(Part& part,
+                                             const std::optional<Snapshot>& latest) const {
+  const Committable& committable = part.committable;
+  part.index_changes = part.prepared_index_changes;
+  if (part.kind == CommitKind::kCompact) return FindConflict(part, latest);
+  if (committable.overwrite) {
+    std::vector<ManifestEntry> added(part.delta.begin() + static_cast<int64_t>(part.replaced),
+                                     part.delta.end());
+    part.Replace(ReplacedEntries(table_, *committable.overwrite, added, latest));
+    auto removed = ReplacedIndexEntries(table_, *committable.overwrite, added, latest);
+    part.index_changes.insert(part.index_changes.begin(), removed.begin(), removed.end());
+    return std::nullopt;
+  }
+  if (auto changed = FindBucketChange(table_, part.delta, latest)) return changed;
+  if (part.CanConflict()) {
+    if (auto conflict = FindConflict(part, latest)) return conflict;
+  }
+  if (!committable.read_snapshot || !latest) return std::nullopt;
+  return FindForeignChange(table_, part.delta, *committable.read_snapshot, *latest);
+}
+
+/// The snapshot id of `part`; -1 with part.conflict set when it cannot stand.
 int64_t Committer::PublishPart(Part& part) {
   const TableOptions& options = table_.parsed;
   for (int attempt = 0;; attempt++) {
@@ -188,7 +232,7 @@ int64_t Committer::PublishPart(Part& part) {
         part.repeated = true;
         return *there;
       }
-      if (part.CanConflict()) part.conflict = FindConflict(part, latest);
+      part.conflict = Rebase(part, latest);
       if (part.conflict) {
         part.TakeBack();
         return -1;
@@ -437,7 +481,6 @@ bool Committer::IsApplied(const Part& part, const Snapshot& latest, int64_t exce
 /// What another writer did that makes the deletions and additions of `part` impossible.
 std::optional<std::string> Committer::FindConflict(Part& part,
                                                    const std::optional<Snapshot>& latest) const {
-  part.index_changes = part.prepared_index_changes;
   if (!latest) {
     bool removes = part.kind != CommitKind::kAppend;
     return removes ? std::optional<std::string>("the table has no files") : std::nullopt;
@@ -486,7 +529,7 @@ std::optional<std::string> Committer::FindConflict(Part& part,
           "compacted the same keys (latest snapshot {}, {} by '{}')",
           ranges[i - 1].entry->file.file_name, ranges[i].entry->file.file_name,
           ranges[i].entry->bucket, ranges[i].entry->file.level, latest->id,
-          KindName(latest->commit_kind), latest->commit_user);
+          CommitKindName(latest->commit_kind), latest->commit_user);
     }
   }
   return std::nullopt;
@@ -501,9 +544,12 @@ std::optional<std::string> Committer::FindIndexConflictOf(
   part.index_writer->DeleteAll();  // Of an attempt that lost a race.
   auto conflict = MergeHashIndexes(table_, entries, part.hash_index_bases, *part.index_writer,
                                    part.index_changes);
-  if (!conflict)
-    conflict = FindIndexConflict(entries, part.index_changes,
-                                 table_.parsed.bucket != -1 || table_.HasPrimaryKey());
+  if (!conflict) {
+    conflict = MergeVectorIndexes(table_, entries, *part.index_writer, part.index_changes);
+  }
+  if (!conflict) {
+    conflict = FindIndexConflict(entries, part.index_changes, table_.HasBuckets());
+  }
   if (!conflict) {
     std::set<std::string> names, removed;
     for (const auto& [identifier, entry] : live) names.insert(entry.file.file_name);
@@ -515,7 +561,7 @@ std::optional<std::string> Committer::FindIndexConflictOf(
   }
   if (!conflict) return std::nullopt;
   return fmt::format("{}: another writer was faster (latest snapshot {}, {} by '{}')", *conflict,
-                     latest.id, KindName(latest.commit_kind), latest.commit_user);
+                     latest.id, CommitKindName(latest.commit_kind), latest.commit_user);
 }
 
 std::string Committer::WhoRemoved(const ManifestEntry& entry, const Snapshot& latest) const {
@@ -527,9 +573,8 @@ std::string Committer::WhoRemoved(const ManifestEntry& entry, const Snapshot& la
     std::optional<Snapshot> snapshot = table_.snapshots.Find(id);
     if (!snapshot) break;
     if (table_.manifests.EntriesOf(snapshot->delta_manifest_list, removes).empty()) continue;
-    return fmt::format("file {} (level {}) was removed by snapshot {}, {} by '{}'",
-                       entry.file.file_name, entry.file.level, id, KindName(snapshot->commit_kind),
-                       snapshot->commit_user);
+    return fmt::format("file {} (level {}) was removed by {}", entry.file.file_name,
+                       entry.file.level, Culprit(*snapshot));
   }
   return fmt::format("file {} (level {}) is no longer in the table", entry.file.file_name,
                      entry.file.level);

@@ -1,5 +1,5 @@
-// committer.h - makes a prepared commit visible: one APPEND and, after a compaction, one COMPACT
-// snapshot.
+// committer.h - makes a prepared commit visible: one APPEND (or OVERWRITE) and, after a compaction,
+// one COMPACT snapshot.
 //
 // Optimistic: write manifests, then try to create the next snapshot file; on a lost race look
 // whether we are there already, check for conflicts, and try the next id. Crashes and races:
@@ -25,6 +25,11 @@ class Committer {
   struct Part;
   int64_t PublishPart(Part& part);
   std::optional<int64_t> TryPublish(Part& part, const std::optional<Snapshot>& latest);
+  void CollectEntries(const Committable& committable, Part& main, Part& compact) const;
+  /// Makes `part` fit on top of `latest`; what makes that impossible, if anything does.
+  std::optional<std::string> Rebase(Part& part, const std::optional<Snapshot>& latest) const;
+  [[noreturn]] void GiveUp(Part& part) const;
+  void DeleteQuietly(const ManifestEntry& entry) const;
   Snapshot MakeSnapshot(const Part& part, const std::optional<Snapshot>& latest,
                         WrittenList base) const;
   std::optional<int64_t> FindPublished(Part& part, const std::optional<Snapshot>& latest);

@@ -54,6 +54,12 @@ Committable PrepareTableCompaction(std::shared_ptr<const TableState> table,
           "files can be read as they are.",
           table->folder);
   }
+  if (table->parsed.deletion_vectors) {
+    Throw(ErrorCode::kUnsupported,
+          "Cannot compact table {}: compaction that writes deletion vectors is not there yet. "
+          "Another writer of the table has to compact it.",
+          table->folder);
+  }
   LiveFiles live(*table);
   live.Advance([](const Snapshot&, const std::vector<ManifestEntry>*) {});
   TableCompaction compaction(table);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "table/index_store.h"
 
 namespace millrace {
 
@@ -59,7 +60,7 @@ std::vector<IncrementalSplit> PlanChangesBetween(const TableState& table,
 }
 
 bool SameFiles(const Split& a, const Split& b) {
-  if (a.files.size() != b.files.size()) return false;
+  if (a.files.size() != b.files.size() || a.deletions != b.deletions) return false;
   auto has = [&](const DataFileMeta& file) {
     return std::any_of(b.files.begin(), b.files.end(), [&](const DataFileMeta& other) {
       return other.file_name == file.file_name;
@@ -82,13 +83,35 @@ void RefuseRescaled(const TableState& table, const std::vector<ManifestEntry>& f
   }
 }
 
+/// With deletion vectors level 0 waits for its compaction (docs/format.md#scan).
+std::vector<ManifestEntry> ReadableFiles(const TableState& table, const Snapshot& snapshot) {
+  std::vector<ManifestEntry> live = table.manifests.LiveEntries(snapshot);
+  if (table.parsed.deletion_vectors) {
+    std::erase_if(live, [](const ManifestEntry& entry) { return entry.file.level == 0; });
+  }
+  return live;
+}
+
+void AddDeletions(const TableState& table, const Snapshot& snapshot, Buckets& buckets) {
+  std::map<std::string, DeletionFile> deletions = FindDeletions(table, snapshot);
+  if (deletions.empty()) return;
+  for (auto& [name, split] : buckets) {
+    for (const DataFileMeta& file : split.files) {
+      auto deleted = deletions.find(file.file_name);
+      if (deleted != deletions.end()) split.deletions.insert(*deleted);
+    }
+  }
+}
+
 std::vector<IncrementalSplit> PlanDiff(const TableState& table, const IncrementalRange& range) {
   // Rows without a key cannot be told apart: what was added in between is the difference.
   if (!table.HasPrimaryKey()) return PlanChangesBetween(table, range, Mode::kDelta);
-  std::vector<ManifestEntry> from = table.manifests.LiveEntries(*range.from);
-  std::vector<ManifestEntry> to = table.manifests.LiveEntries(*range.to);
+  std::vector<ManifestEntry> from = ReadableFiles(table, *range.from);
+  std::vector<ManifestEntry> to = ReadableFiles(table, *range.to);
   RefuseRescaled(table, from, to);
   Buckets before = ByBucket(std::move(from)), after = ByBucket(std::move(to));
+  AddDeletions(table, *range.from, before);
+  AddDeletions(table, *range.to, after);
   for (const auto& [name, split] : before) {
     Split& there = after[name];  // A bucket that has gone is an empty one.
     there.partition = split.partition;

@@ -10,6 +10,19 @@ std::vector<IndexManifestEntry> ReadIndexEntries(const TableState& table,
   return table.manifests.ReadIndex(*snapshot.index_manifest);
 }
 
+std::map<std::string, DeletionFile> FindDeletions(const TableState& table,
+                                                  const Snapshot& snapshot) {
+  std::map<std::string, DeletionFile> deletions;
+  for (const IndexManifestEntry& entry : ReadIndexEntries(table, snapshot)) {
+    if (!entry.deletion_vectors) continue;
+    std::string path = IndexFilePath(table, entry);
+    for (const DeletionVectorRange& range : *entry.deletion_vectors) {
+      deletions[range.data_file] = {path, range.offset, range.length, range.cardinality};
+    }
+  }
+  return deletions;
+}
+
 std::string IndexFilePath(const TableState& table, const IndexManifestEntry& entry) {
   if (entry.external_path) return *entry.external_path;
   std::string folder = table.parsed.index_in_data_folder

@@ -14,6 +14,10 @@ namespace millrace {
 /// Throws: Error(kCorrupt) naming a manifest that is missing or does not parse.
 std::vector<IndexManifestEntry> ReadIndexEntries(const TableState& table, const Snapshot& snapshot);
 
+/// The deleted rows of a state's data files, by their names. Throws: as ReadIndexEntries.
+std::map<std::string, DeletionFile> FindDeletions(const TableState& table,
+                                                  const Snapshot& snapshot);
+
 std::string IndexFilePath(const TableState& table, const IndexManifestEntry& entry);
 /// The whole file. Throws: Error(kCorrupt) when it is missing or not as long as `entry` says.
 std::string ReadIndexFile(const TableState& table, const IndexManifestEntry& entry);

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/memory_budget.h"
 #include "lsm/write_buffer.h"
 #include "table/bucket_assigner.h"
 #include "table/bucket_compactor.h"
@@ -27,8 +28,10 @@ namespace {
 
 class KeyedWriter : public TableWriter {
  public:
-  KeyedWriter(std::shared_ptr<const TableState> table, std::string user)
+  KeyedWriter(std::shared_ptr<const TableState> table, std::string user,
+              const WriterOptions& writer)
       : table_(std::move(table)),
+        overwrite_(writer.overwrite),
         options_(table_->parsed),
         layout_(table_->Layout()),
         names_(table_->context.random),
@@ -38,7 +41,8 @@ class KeyedWriter : public TableWriter {
         checker_(table_->schema, table_->folder),
         kinds_(table_->schema, options_, table_->folder),
         live_(*table_),
-        pending_(std::move(user)) {}
+        pending_(std::move(user)),
+        account_(table_->context.budget, MemoryBudget::Use::kWriteBuffers) {}
 
   void Write(ChangeChunk& chunk) override;
   Committable PrepareCommit() override { return Prepare(/*wait=*/true); }
@@ -52,7 +56,10 @@ class KeyedWriter : public TableWriter {
     int64_t memory = 0;
   };
 
-  bool KeepsInput() const { return options_.changelog_producer == ChangelogProducer::kInput; }
+  /// An overwriting commit has no changelog.
+  bool KeepsInput() const {
+    return !overwrite_ && options_.changelog_producer == ChangelogProducer::kInput;
+  }
   void StartCycle();
   Bucket& BucketOf(const RowBytes& partition, int bucket);
   std::unique_ptr<WriteBuffer> NewBuffer(int64_t next_sequence) const;
@@ -74,6 +81,7 @@ class KeyedWriter : public TableWriter {
   bool HasLostFiles(const Bucket& bucket, const std::vector<DataFileMeta>& files);
 
   const std::shared_ptr<const TableState> table_;
+  const bool overwrite_;
   const TableOptions& options_;
   const KeyValueLayout layout_;
   DataFileNames names_;
@@ -89,6 +97,7 @@ class KeyedWriter : public TableWriter {
   std::map<std::string, int64_t> optimised_ms_;  // When compaction.optimization-interval began.
   int64_t memory_ = 0;
   int64_t stream_commits_ = 0;
+  MemoryAccount account_;  // Tells the budget.
   bool in_cycle_ = false;
   bool compact_fully_ = false;
   bool swept_ = false;           // All buckets have been looked at for a full compaction.
@@ -96,9 +105,11 @@ class KeyedWriter : public TableWriter {
 };
 
 void KeyedWriter::StartCycle() {
-  live_.Advance([this](const Snapshot& snapshot, const std::vector<ManifestEntry>* delta) {
-    pending_.Observe(snapshot, delta);
-  });
+  if (!overwrite_) {
+    live_.Advance([this](const Snapshot& snapshot, const std::vector<ManifestEntry>* delta) {
+      pending_.Observe(snapshot, delta);
+    });
+  }
   if (assigner_) assigner_->StartCycle(live_);
   in_cycle_ = true;
 }
@@ -124,12 +135,13 @@ KeyedWriter::Bucket& KeyedWriter::BucketOf(const RowBytes& partition, int bucket
   Bucket& found = buckets_[name];
   if (found.buffer) return found;
   const LiveFiles::Bucket* live = live_.Find(partition, bucket);
-  if (live && !live->files.empty() && live->total_buckets != options_.bucket) {
+  std::optional<int> total = live_.TotalBuckets(partition);
+  if (total && *total != options_.bucket) {
     buckets_.erase(name);
     Throw(ErrorCode::kInvalid,
           "Cannot write to table {}: its files lie in {} buckets, but 'bucket' = '{}'. Set "
           "'bucket' back, or rewrite the partition with INSERT OVERWRITE.",
-          table_->folder, live->total_buckets, options_.bucket);
+          table_->folder, *total, options_.bucket);
   }
   found.change.partition = partition;
   found.change.bucket = bucket;
@@ -152,7 +164,8 @@ void KeyedWriter::Write(ChangeChunk& chunk) {
     Route(chunk);
     chunk.kinds = std::move(given);
   }
-  while (memory_ > options_.write_buffer_bytes) {
+  account_.Set(memory_);
+  while (memory_ > account_.Limit(options_.write_buffer_bytes)) {
     Bucket* largest = nullptr;
     std::string largest_name;
     for (auto& [name, bucket] : buckets_) {
@@ -162,6 +175,7 @@ void KeyedWriter::Write(ChangeChunk& chunk) {
     }
     if (!largest) break;
     Flush(*largest);
+    account_.Set(memory_);
     if (!options_.write_only) HoldRunsDown(largest_name, *largest);
   }
 }
@@ -202,7 +216,7 @@ void KeyedWriter::Flush(Bucket& bucket) {
   memory_ -= bucket.memory;
   bucket.memory = bucket.buffer->MemoryBytes();
   memory_ += bucket.memory;
-  if (memory_ <= options_.write_buffer_bytes) return;
+  if (memory_ <= account_.Limit(options_.write_buffer_bytes)) return;
   // Empty, but its columns stay allocated: start small.
   memory_ -= bucket.memory;
   bucket.buffer = NewBuffer(bucket.buffer->next_sequence_number());
@@ -358,6 +372,7 @@ Committable KeyedWriter::Prepare(bool wait) {
   pending_.Add(committable.buckets);
   buckets_.clear();
   memory_ = 0;
+  account_.Set(0);
   in_cycle_ = false;
   compact_fully_ = false;
   return committable;
@@ -366,8 +381,8 @@ Committable KeyedWriter::Prepare(bool wait) {
 }  // namespace
 
 std::unique_ptr<TableWriter> MakeKeyedWriter(std::shared_ptr<const TableState> table,
-                                             std::string user) {
-  return std::make_unique<KeyedWriter>(std::move(table), std::move(user));
+                                             std::string user, const WriterOptions& options) {
+  return std::make_unique<KeyedWriter>(std::move(table), std::move(user), options);
 }
 
 }  // namespace millrace

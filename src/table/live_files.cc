@@ -73,4 +73,14 @@ const LiveFiles::Bucket* LiveFiles::Find(const RowBytes& partition, int bucket) 
   return found == buckets_.end() ? nullptr : &found->second;
 }
 
+std::optional<int> LiveFiles::TotalBuckets(const RowBytes& partition) const {
+  std::string prefix = partition + "/";
+  for (auto it = buckets_.lower_bound(prefix);
+       it != buckets_.end() && it->first.starts_with(prefix); ++it) {
+    const Bucket& bucket = it->second;
+    if (bucket.partition == partition && !bucket.files.empty()) return bucket.total_buckets;
+  }
+  return std::nullopt;
+}
+
 }  // namespace millrace

@@ -27,6 +27,8 @@ class LiveFiles {
   void Advance(const Observer& observer);
   /// nullptr when the bucket has no files.
   const Bucket* Find(const RowBytes& partition, int bucket) const;
+  /// Into how many buckets the files of `partition` lie; nullopt when it has none.
+  std::optional<int> TotalBuckets(const RowBytes& partition) const;
   const std::map<std::string, Bucket>& buckets() const { return buckets_; }
   /// The snapshot reached; none when the table has none.
   const std::optional<Snapshot>& at() const { return at_; }

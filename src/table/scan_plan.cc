@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "lsm/levels.h"
+#include "table/index_store.h"
 #include "table/scan_pruner.h"
 
 namespace millrace {
@@ -32,18 +33,27 @@ bool IsRaw(const Section& section) {
       [](const DataFileMeta& file) { return file.level > 0 && file.delete_row_count == 0; });
 }
 
+using Deletions = std::map<std::string, DeletionFile>;  // By data file.
+
 /// Collects files into splits of about the target size.
 class SplitPacker {
  public:
-  SplitPacker(const TableOptions& options, std::vector<Split>& splits)
-      : options_(options), splits_(splits) {}
+  SplitPacker(const TableOptions& options, const Deletions& deletions, std::vector<Split>& splits)
+      : options_(options), deletions_(deletions), splits_(splits) {}
 
   void Add(const ManifestEntry& bucket, std::vector<DataFileMeta> files, bool raw) {
     int64_t weight = 0;
     for (const DataFileMeta& file : files)
       weight += std::max(file.file_size, options_.split_open_bytes);
     if (open_ && (open_->raw != raw || weight_ + weight > options_.split_target_bytes)) Finish();
-    if (!open_) open_ = Split{bucket.partition, bucket.bucket, {}, raw};
+    if (!open_) {
+      open_ = Split{bucket.partition, bucket.bucket, {}, raw};
+      open_->total_buckets = bucket.total_buckets;
+    }
+    for (const DataFileMeta& file : files) {
+      auto deleted = deletions_.find(file.file_name);
+      if (deleted != deletions_.end()) open_->deletions.insert(*deleted);
+    }
     std::move(files.begin(), files.end(), std::back_inserter(open_->files));
     weight_ += weight;
   }
@@ -55,10 +65,25 @@ class SplitPacker {
 
  private:
   const TableOptions& options_;
+  const Deletions& deletions_;
   std::vector<Split>& splits_;
   std::optional<Split> open_;
   int64_t weight_ = 0;
 };
+
+/// With deletion vectors the newest row of each key is the live one, wherever it lies; level 0
+/// waits for the compaction that will say so (docs/format.md#scan).
+void PlanVectorBucket(const ScanPruner& pruner, std::vector<ManifestEntry>& entries,
+                      SplitPacker& packer) {
+  for (ManifestEntry& entry : entries) {
+    if (entry.file.level == 0 || !pruner.KeepByKey(entry.file) ||
+        !pruner.KeepByValues(entry.file)) {
+      continue;
+    }
+    packer.Add(entry, {entry.file}, true);
+  }
+  packer.Finish();
+}
 
 void PlanKeyedBucket(const ScanPruner& pruner, const KeyOrder& order,
                      const std::vector<ManifestEntry>& entries, SplitPacker& packer) {
@@ -112,8 +137,10 @@ std::vector<Split> PlanTableScan(const TableState& table, const ScanOptions& opt
   if (!snapshot) return splits;
   ScanPruner pruner(table, options.predicates);
   std::vector<ManifestEntry> live;
+  Deletions deletions;
   for (;;) {
     try {
+      deletions = FindDeletions(table, *snapshot);
       live = table.manifests.LiveEntries(
           *snapshot, [&](const ManifestEntry& entry) { return pruner.KeepBucket(entry); },
           [&](const ManifestFileMeta& manifest) { return pruner.KeepManifest(manifest); });
@@ -137,9 +164,13 @@ std::vector<Split> PlanTableScan(const TableState& table, const ScanOptions& opt
     if (options.created_since_ms && !CreatedSince(entry.file, *options.created_since_ms)) continue;
     buckets[{entry.partition, entry.bucket}].push_back(std::move(entry));
   }
-  SplitPacker packer(table.parsed, splits);
+  SplitPacker packer(table.parsed, deletions, splits);
   KeyOrder order(table.Layout().KeyTypes());
   for (auto& [name, entries] : buckets) {
+    if (table.HasPrimaryKey() && table.parsed.deletion_vectors) {
+      PlanVectorBucket(pruner, entries, packer);
+      continue;
+    }
     if (table.HasPrimaryKey()) {
       PlanKeyedBucket(pruner, order, entries, packer);
       continue;

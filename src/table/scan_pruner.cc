@@ -4,6 +4,7 @@
 
 #include "duckdb/common/allocator.hpp"
 #include "meta/binary_row.h"
+#include "meta/type_casts.h"
 
 namespace millrace {
 
@@ -12,82 +13,16 @@ namespace {
 /// More bucket keys than these are not worked out: they would touch most buckets anyway.
 constexpr idx_t kMaxBucketKeys = kChunkRows;
 
-/// `constant` in the column's type, when that says the same.
-std::optional<Value> AsColumnType(const Value& constant, const LogicalType& type) {
-  if (constant.IsNull()) return std::nullopt;
-  Value cast;
-  std::string message;
-  Value source = constant;
-  if (!source.DefaultTryCastAs(type, cast, &message)) return std::nullopt;
-  Value back;
-  if (!cast.DefaultTryCastAs(constant.type(), back, &message) || back != constant)
-    return std::nullopt;
-  return cast;
-}
-
-bool IsEquality(const PruneCondition& condition) {
-  return condition.op == ColumnPredicate::Op::kEqual || condition.op == ColumnPredicate::Op::kIn;
-}
-
 }  // namespace
-
-bool PruneCondition::MayMatch(const Value& least, const Value& greatest) const {
-  if (least.IsNull() || greatest.IsNull()) return true;
-  // Statistics of others may leave NaN out, which is the greatest value here.
-  LogicalTypeId type = constants[0].type().id();
-  bool is_float = type == LogicalTypeId::FLOAT || type == LogicalTypeId::DOUBLE;
-  switch (op) {
-    case ColumnPredicate::Op::kEqual:
-    case ColumnPredicate::Op::kIn: {
-      auto first = std::lower_bound(constants.begin(), constants.end(), least);
-      return first != constants.end() && (is_float || *first <= greatest);
-    }
-    case ColumnPredicate::Op::kLess:
-      return least < constants[0];
-    case ColumnPredicate::Op::kLessEqual:
-      return least <= constants[0];
-    case ColumnPredicate::Op::kGreater:
-      return is_float || greatest > constants[0];
-    case ColumnPredicate::Op::kGreaterEqual:
-      return is_float || greatest >= constants[0];
-  }
-  return true;
-}
-
-std::vector<PruneCondition> PruneConditions(const TableSchema& schema,
-                                            const std::vector<ColumnPredicate>& predicates) {
-  std::vector<PruneCondition> conditions;
-  for (const ColumnPredicate& predicate : predicates) {
-    LogicalType type = schema.fields[predicate.column].type.ToDuck();
-    PruneCondition condition{predicate.column, predicate.op, {}};
-    const bool is_list = predicate.op == ColumnPredicate::Op::kIn;
-    const std::vector<Value> one = {predicate.constant};
-    const std::vector<Value>& given = is_list ? predicate.constants : one;
-    for (const Value& constant : given) {
-      if (is_list && constant.IsNull()) continue;  // Equal to nothing.
-      auto cast = AsColumnType(constant, type);
-      if (!cast) break;
-      condition.constants.push_back(std::move(*cast));
-    }
-    auto nulls = is_list ? std::count_if(given.begin(), given.end(),
-                                         [](const Value& value) { return value.IsNull(); })
-                         : 0;
-    if (condition.constants.empty() ||
-        condition.constants.size() + static_cast<size_t>(nulls) != given.size()) {
-      continue;
-    }
-    std::sort(condition.constants.begin(), condition.constants.end());
-    conditions.push_back(std::move(condition));
-  }
-  return conditions;
-}
 
 ScanPruner::ScanPruner(const TableState& table, const std::vector<ColumnPredicate>& predicates)
     : table_(table),
       conditions_(PruneConditions(table.schema, predicates)),
       partition_types_(PartitionTypes(table.schema)),
-      partition_columns_(table.schema.PartitionColumns()) {
-  if (table.HasPrimaryKey()) key_columns_ = table.schema.TrimmedPrimaryKey();
+      partition_columns_(table.schema.PartitionColumns()),
+      key_columns_(table.HasPrimaryKey() ? table.schema.TrimmedPrimaryKey() : std::vector<idx_t>()),
+      key_indexes_(table, conditions_, &key_columns_),
+      value_indexes_(table, conditions_) {
   for (idx_t column : key_columns_) key_types_.push_back(table.schema.fields[column].type);
   FindBucketHashes();
 }
@@ -102,7 +37,7 @@ void ScanPruner::FindBucketHashes() {
   for (idx_t column : bucket_key) {
     const PruneCondition* best = nullptr;
     for (const PruneCondition& condition : conditions_) {
-      if (condition.column != column || !IsEquality(condition)) continue;
+      if (condition.column != column || !condition.IsEquality()) continue;
       if (!best || condition.constants.size() < best->constants.size()) best = &condition;
     }
     if (!best) return;
@@ -136,7 +71,8 @@ bool ScanPruner::MayMatchStats(const PruneCondition& condition, const SimpleStat
   std::vector<Value> least = DecodeRow(types, stats.min_values);
   std::vector<Value> greatest = DecodeRow(types, stats.max_values);
   if (index >= least.size() || index >= greatest.size()) return true;
-  return condition.MayMatch(least[index], greatest[index]);
+  const LogicalType& type = condition.constants[0].type();
+  return condition.MayMatch(least[index].DefaultCastAs(type), greatest[index].DefaultCastAs(type));
 }
 
 bool ScanPruner::KeepManifest(const ManifestFileMeta& manifest) const {
@@ -178,7 +114,7 @@ bool ScanPruner::KeepByKey(const DataFileMeta& file) const {
       }
     }
   }
-  return true;
+  return key_indexes_.MayMatch(file);
 }
 
 bool ScanPruner::KeepByValues(const DataFileMeta& file) const {
@@ -204,12 +140,12 @@ bool ScanPruner::KeepByValues(const DataFileMeta& file) const {
         std::find(field_ids.begin(), field_ids.end(), table_.schema.fields[condition.column].id);
     if (found == field_ids.end()) continue;
     idx_t index = static_cast<idx_t>(found - field_ids.begin());
-    if (types[index].ToDuck() != condition.constants[0].type())
-      continue;  // The column has another type now.
     if (types[index].root >= TypeRoot::kArray) continue;
+    // Bounds in the old type bound the new values only where a cast keeps their order.
+    if (!KeepsOrder(types[index], table_.schema.fields[condition.column].type)) continue;
     if (!MayMatchStats(condition, file.value_stats, types, index, file.row_count)) return false;
   }
-  return true;
+  return value_indexes_.MayMatch(file);
 }
 
 }  // namespace millrace

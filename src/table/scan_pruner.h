@@ -4,23 +4,9 @@
 // docs/format.md#statistics, #scan.
 #pragma once
 
-#include "table/table_state.h"
+#include "table/file_index_pruner.h"
 
 namespace millrace {
-
-/// `column op constant`, or `column IN (constants)`, with constants of the column's type.
-struct PruneCondition {
-  idx_t column;  // Of the schema.
-  ColumnPredicate::Op op;
-  std::vector<Value> constants;  // One; several ascending ones with kIn.
-
-  /// Whether a value between `least` and `greatest` may pass.
-  bool MayMatch(const Value& least, const Value& greatest) const;
-};
-
-/// Those of `predicates` that say the same in the types of `schema`'s columns.
-std::vector<PruneCondition> PruneConditions(const TableSchema& schema,
-                                            const std::vector<ColumnPredicate>& predicates);
 
 /// Decides from metadata what cannot hold a row that passes all predicates.
 /// Threads: safe (immutable).
@@ -31,9 +17,9 @@ class ScanPruner {
   bool KeepManifest(const ManifestFileMeta& manifest) const;
   /// Partition and bucket: the same answer for an ADD and a DELETE of one file.
   bool KeepBucket(const ManifestEntry& entry) const;
-  /// Key range of a primary-key table's file: safe for every single file.
+  /// Key range and key indexes of a primary-key table's file: safe for every single file.
   bool KeepByKey(const DataFileMeta& file) const;
-  /// Value statistics: only where no newer file may hold another row of the same key.
+  /// Value statistics and indexes: only where no newer file may hold another row of the same key.
   bool KeepByValues(const DataFileMeta& file) const;
   const std::vector<PruneCondition>& conditions() const { return conditions_; }
 
@@ -48,6 +34,8 @@ class ScanPruner {
   std::vector<idx_t> partition_columns_;
   std::vector<idx_t> key_columns_;
   std::vector<DataType> key_types_;
+  FileIndexPruner key_indexes_;
+  FileIndexPruner value_indexes_;
   std::optional<std::vector<int32_t>> bucket_hashes_;  // Of all bucket keys that may pass.
 };
 

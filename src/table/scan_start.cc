@@ -10,6 +10,7 @@
 #include "duckdb/main/materialized_query_result.hpp"
 #include "meta/options.h"
 #include "table/snapshot_search.h"
+#include "table/tag_periods.h"
 
 namespace millrace {
 
@@ -221,11 +222,16 @@ class StartResolver {
   ScanStart Changes(int64_t id) const {
     ScanStart start;
     start.kind = ScanStart::Kind::kChanges;
-    start.next = std::max(id, table_.snapshots.EarliestId().value_or(1));
+    start.next = std::max(id, EarliestChange(table_).value_or(1));
     return start;
   }
 
   ScanStart ChangesSince(int64_t time_ms) const {
+    std::vector<int64_t> old = table_.changelogs.Ids();
+    for (int64_t id : old) {
+      std::optional<Snapshot> changelog = table_.changelogs.Find(id);
+      if (changelog && changelog->time_ms >= time_ms) return Changes(id);
+    }
     if (auto since = SnapshotSinceTime(table_.snapshots, time_ms)) return Changes(since->id);
     return Changes(table_.snapshots.LatestId().value_or(0) + 1);
   }
@@ -384,8 +390,29 @@ class StartResolver {
   ScanStart Incremental() const {
     if (Has(kBetween)) return BetweenNames();
     if (Has(kBetweenTimestamp)) return BetweenTimes();
-    Fail(ErrorCode::kUnsupported, "'{}' is not supported; name both tags with '{}'", kToAutoTag,
-         kBetween);
+    return ToAutomaticTag();
+  }
+
+  /// From the automatic tag before to the one that is named; nothing while one of them is missing.
+  ScanStart ToAutomaticTag() const {
+    TagPeriods periods(table_.options);
+    std::string name = Text(kToAutoTag);
+    std::optional<int64_t> time = periods.TimeOf(name);
+    if (!time) {
+      Fail(ErrorCode::kInvalid, "'{}' = '{}' is no name of an automatic tag, as {}", kToAutoTag,
+           name, periods.NameOf(0));
+    }
+    std::optional<Tag> to = table_.tags.Find(name);
+    std::optional<int64_t> before;
+    Snapshot from;
+    for (const NamedTag& tag : table_.tags.All()) {
+      std::optional<int64_t> other = periods.TimeOf(tag.name);
+      if (!other || *other >= *time || (before && *before >= *other)) continue;
+      before = other;
+      from = tag.tag.snapshot;
+    }
+    if (!to || !before) return Nothing();
+    return Diff(from, to->snapshot);
   }
 
   ScanStart BetweenNames() const {
@@ -449,6 +476,11 @@ class StartResolver {
 };
 
 }  // namespace
+
+std::optional<int64_t> EarliestChange(const TableState& table) {
+  std::vector<int64_t> old = table.changelogs.Ids();
+  return old.empty() ? table.snapshots.EarliestId() : std::optional(old.front());
+}
 
 ScanStart ResolveScanStart(const TableState& table, bool streaming) {
   return StartResolver(table, streaming).Resolve();

@@ -51,6 +51,10 @@ struct ScanStart {
 /// Error(kNotFound) for a snapshot, tag or time that is not there, saying which are.
 ScanStart ResolveScanStart(const TableState& table, bool streaming);
 
+/// The oldest snapshot whose changes can still be read: of the history, or a changelog that
+/// outlived its snapshot.
+std::optional<int64_t> EarliestChange(const TableState& table);
+
 /// The state that time-travel options name, whose schema is the one to read under; nullopt when
 /// there are none. Throws: as ResolveScanStart.
 std::optional<Snapshot> TravelTo(const TableState& table);

@@ -119,6 +119,15 @@ void SnapshotStore::WriteEarliestHint(int64_t earliest) {
   files_.Overwrite(JoinPath(folder_, kEarliest), std::to_string(earliest));
 }
 
+void SnapshotStore::WriteLatestHint(int64_t latest) {
+  files_.Overwrite(JoinPath(folder_, kLatest), std::to_string(latest));
+}
+
+void SnapshotStore::Restore(const Snapshot& snapshot) {
+  (void)(files_.CreateExclusive(PathOf(snapshot.id), SnapshotToJson(snapshot)) ==
+         CreateOutcome::kCreated);
+}
+
 void SnapshotStore::Remove(int64_t id) {
   files_.Delete(PathOf(id));
 }

@@ -50,6 +50,10 @@ class SnapshotStore {
   /// that was overtaken.
   void Remove(int64_t id);
   void WriteEarliestHint(int64_t earliest);
+  void WriteLatestHint(int64_t latest);
+  /// Writes the file of a snapshot that has expired anew: a rollback to its tag. One that is there
+  /// stays.
+  void Restore(const Snapshot& snapshot);
 
   std::string PathOf(int64_t id) const;
 

@@ -6,7 +6,7 @@
 #include "table/changes.h"
 #include "table/committer.h"
 #include "table/compact_table.h"
-#include "table/expire.h"
+#include "table/maintenance.h"
 #include "table/scan_plan.h"
 #include "table/scan_start.h"
 #include "table/table_writer.h"
@@ -26,7 +26,10 @@ std::shared_ptr<TableState> LoadState(TableContext context, const std::string& f
   state->options = schema.options;
   for (const auto& [name, value] : dynamic) state->options[name] = value;
   state->unsupported = FindUnsupported(state->schema, state->options);
-  if (!state->unsupported) state->parsed = ParseTableOptions(state->schema, state->options);
+  if (!state->unsupported) {
+    state->parsed = ParseTableOptions(state->schema, state->options);
+    state->unwritable = FindUnwritable(state->schema, state->parsed);
+  }
   return state;
 }
 
@@ -73,7 +76,7 @@ std::shared_ptr<const Table> Table::Create(TableContext context, const std::stri
   TableSchema schema = MakeSchema(complete, context.clock.NowMs());
   auto state = std::make_shared<State>();
   std::shared_ptr<TableState> table = LoadState(context, folder, schema, {});
-  table->CheckSupported("create");
+  table->CheckWritable("create");
   if (Exists(context.files, folder) || !table->schemas.Publish(schema)) {
     Throw(ErrorCode::kExists, "Cannot create table {}: there is one already.", folder);
   }
@@ -152,10 +155,16 @@ std::optional<int64_t> Table::Compact(const CompactRequest& request, const std::
   return Commit(committable, commit_user, identifier);
 }
 
-std::unique_ptr<TableWriter> Table::NewWriter(const std::string& commit_user) const {
-  state_->table->CheckSupported("write to");
-  if (HasPrimaryKey()) return MakeKeyedWriter(state_->table, commit_user);
-  return MakeAppendWriter(state_->table);
+std::unique_ptr<TableWriter> Table::NewWriter(const std::string& commit_user,
+                                              const WriterOptions& options) const {
+  state_->table->CheckWritable("write to");
+  if (HasPrimaryKey()) return MakeKeyedWriter(state_->table, commit_user, options);
+  return MakeAppendWriter(state_->table, options);
+}
+
+std::unique_ptr<RowDeleter> Table::NewRowDeleter(int64_t snapshot_id) const {
+  state_->table->CheckWritable("delete rows of");
+  return MakeRowDeleter(state_->table, snapshot_id);
 }
 
 std::optional<int64_t> Table::Commit(const Committable& committable, const std::string& commit_user,
@@ -163,7 +172,7 @@ std::optional<int64_t> Table::Commit(const Committable& committable, const std::
   const TableState& table = *state_->table;
   table.CheckSupported("commit to");
   std::optional<int64_t> id = Committer(table, commit_user, identifier).Commit(committable, report);
-  if (id && !table.parsed.write_only) ExpireSnapshots(table);
+  if (id) MaintainAfterCommit(table, committable, identifier == kBatchCommitIdentifier);
   return id;
 }
 

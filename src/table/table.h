@@ -12,6 +12,7 @@
 #include "meta/index_manifest.h"
 #include "meta/schema.h"
 #include "meta/snapshot.h"
+#include "table/overwrite.h"
 
 namespace duckdb {
 class DatabaseInstance;
@@ -19,12 +20,15 @@ class DatabaseInstance;
 
 namespace millrace {
 
+class MemoryBudget;
+
 /// What a table needs from outside; all outlive it.
 struct TableContext {
   FileSystem& files;
   Clock& clock;
   Random& random;
   duckdb::DatabaseInstance& database;
+  MemoryBudget* budget = nullptr;  // Shared by all write buffers; null: each has its own size only.
 };
 
 /// `column op constant` or `column IN (constants)`, used to prune (the caller evaluates its filter
@@ -39,14 +43,17 @@ struct ColumnPredicate {
 struct ScanOptions {
   std::optional<int64_t> snapshot_id;  // Default: the latest.
   std::optional<Snapshot> snapshot =
-      {};  // Instead: this state; a tag's need not be there any more.
-  std::optional<int> only_level = {};            // Only files of this level.
+      {};                              // Instead: this state; a tag's need not be there any more.
+  std::optional<int> only_level = {};  // Only files of this level.
   std::optional<int64_t> created_since_ms = {};  // Only files that were made then or later.
   std::vector<idx_t> columns;               // Schema columns wanted, in this order; may be empty.
   std::vector<ColumnPredicate> predicates;  // All hold (AND).
   /// The state that the changes of later snapshots continue: without what compactions have not
   /// recorded yet, where changes are what they record.
   bool as_stream_start = false;
+  /// Append-only tables: two columns more, the file (INTEGER, of split.files) and the row's
+  /// position in it (BIGINT).
+  bool positions = false;
 };
 
 /// A unit of parallel reading: one bucket's files (or a share of them), merged on read.
@@ -56,6 +63,8 @@ struct Split {
   std::vector<DataFileMeta> files;
   bool raw = false;  // No merge needed: files do not overlap and hold no deletes.
   std::map<std::string, DeletionFile> deletions = {};  // By name of the data file, if it has any.
+  bool removed = false;  // Of PlanChanges: its live rows have left the table.
+  int total_buckets = 0;
 };
 
 /// Reads the live rows of one split.
@@ -82,11 +91,12 @@ struct BucketChange {
   /// replaced meanwhile is noticed.
   std::vector<IndexManifestEntry> index_changes;
   std::vector<IndexManifestEntry> compact_index_changes;
-  std::string hash_index_base = {};  // HashIndexState that HASH changes were made for.
+  std::string hash_index_base = {};              // HashIndexState that HASH changes were made for.
+  std::vector<DataFileMeta> deleted_files = {};  // Rewritten by UPDATE, DELETE and the like.
   bool Empty() const {
     return new_files.empty() && changelog_files.empty() && compact_before.empty() &&
            compact_after.empty() && compact_changelog_files.empty() && index_changes.empty() &&
-           compact_index_changes.empty();
+           compact_index_changes.empty() && deleted_files.empty();
   }
 };
 
@@ -96,9 +106,17 @@ struct Committable {
   std::map<int, int64_t> log_offsets;
   std::optional<int64_t> watermark;
   std::map<std::string, std::string> properties;
+  std::optional<OverwriteScope> overwrite;  // What the new files replace.
+  /// The rows follow from what this snapshot held: whoever has changed them since is a conflict.
+  std::optional<int64_t> read_snapshot;
   bool Empty() const;
   std::string ToJson() const;
   static Committable FromJson(std::string_view json);
+};
+
+/// How a writer is meant to be used.
+struct WriterOptions {
+  bool overwrite = false;  // The table's files will be replaced: they count for nothing.
 };
 
 /// What happened on the way of a commit, for logs and metrics.
@@ -132,6 +150,22 @@ class TableWriter {
   virtual Committable PrepareStreamCommit() { return PrepareCommit(); }
   /// All runs of all touched buckets to the top level, at the next PrepareCommit.
   virtual void CompactFully() = 0;
+};
+
+/// Deletes rows of an append-only table by their positions in data files.
+/// Threads: one at a time. Throws: Error(kUnsupported) for a table without
+/// 'deletion-vectors.enabled'.
+class RowDeleter {
+ public:
+  virtual ~RowDeleter() = default;
+  /// `file` is of a split of the snapshot that the deleter was made for. Rows may be told twice.
+  virtual void Delete(const Split& split, const DataFileMeta& file,
+                      const std::vector<int64_t>& positions) = 0;
+  /// Rows that were live and are deleted, so far.
+  virtual int64_t DeletedRows() const = 0;
+  /// Adds the index files that say so to `committable`, which may bring new rows too. The commit is
+  /// refused (Error(kConflict)) when somebody else has changed the same files since.
+  virtual void PrepareCommit(Committable& committable) = 0;
 };
 
 /// What one snapshot changed, for streaming reads.
@@ -186,12 +220,15 @@ class Table {
   std::optional<int64_t> Compact(const CompactRequest& request, const std::string& commit_user,
                                  int64_t identifier) const;
   /// `commit_user` is stable over restarts of one job.
-  std::unique_ptr<TableWriter> NewWriter(const std::string& commit_user) const;
-  /// Publishes as one or two snapshots (APPEND, COMPACT). Idempotent by (user, identifier, kind):
-  /// a repeat returns the snapshot that is there. Retries lost races; true conflicts:
-  /// Error(kConflict). Returns the id of the last snapshot of this commit; nullopt when there was
-  /// nothing to commit. A compaction that another writer's commit has made impossible is given up
-  /// when the rest can stand alone, and `report` says so.
+  std::unique_ptr<TableWriter> NewWriter(const std::string& commit_user,
+                                         const WriterOptions& options = {}) const;
+  /// For rows as snapshot `snapshot_id` has them.
+  std::unique_ptr<RowDeleter> NewRowDeleter(int64_t snapshot_id) const;
+  /// Publishes as one or two snapshots (APPEND or OVERWRITE, COMPACT). Idempotent by (user,
+  /// identifier, kind): a repeat returns the snapshot that is there. Retries lost races; true
+  /// conflicts: Error(kConflict). Returns the id of the last snapshot of this commit; nullopt when
+  /// there was nothing to commit. A compaction that another writer's commit has made impossible is
+  /// given up when the rest can stand alone, and `report` says so.
   std::optional<int64_t> Commit(const Committable& committable, const std::string& commit_user,
                                 int64_t identifier, CommitReport* report = nullptr) const;
 

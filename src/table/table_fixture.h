@@ -23,7 +23,7 @@ inline duckdb::DatabaseInstance& TestDatabase() {
 
 /// A disk, a clock and randomness.
 struct TestWorld {
-  explicit TestWorld(uint64_t seed = 1) : random(seed) {}
+  explicit TestWorld(uint64_t seed = 1) : random(seed) { disk.SetClock(clock); }
   TableContext Over(FileSystem& files) { return {files, clock, random, TestDatabase()}; }
   TableContext context() { return Over(disk); }
 

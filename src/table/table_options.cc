@@ -7,6 +7,7 @@
 #include "duckdb/common/string_util.hpp"
 #include "meta/options.h"
 #include "meta/stats_collector.h"
+#include "table/file_index_options.h"
 #include "table/merge_options.h"
 
 namespace millrace {
@@ -71,7 +72,6 @@ constexpr Meaning kMeanings[] = {
     {"data-file.thin-mode", "false", "use 'false'"},
     {"data-file.path-directory", nullptr, "leave it out: data lies in the table's folder"},
     {"data-file.external-paths", nullptr, "leave it out: data lies in the table's folder"},
-    {"deletion-vectors.enabled", "false", "leave it out: primary-key tables merge on read"},
     {"row-tracking.enabled", "false", "leave it out"},
     {"data-evolution.enabled", "false", "leave it out"},
     {"branch", "main", "only the main branch can be used"},
@@ -113,10 +113,16 @@ constexpr const char* kRead[] = {"aggregation.remove-record-on-delete",
                                  "compaction.size-ratio",
                                  "compaction.total-size-threshold",
                                  "data-file.prefix",
+                                 "deletion-vector.index-file.target-size",
+                                 "deletion-vectors.bitmap64",
+                                 "deletion-vectors.enabled",
                                  "dynamic-bucket.initial-buckets",
                                  "dynamic-bucket.max-buckets",
                                  "dynamic-bucket.target-row-num",
+                                 "dynamic-partition-overwrite",
                                  "fields.default-aggregate-function",
+                                 "file-index.in-manifest-threshold",
+                                 "file-index.read.enabled",
                                  "file.compression",
                                  "file.compression.per.level",
                                  "file.compression.zstd-level",
@@ -151,6 +157,7 @@ constexpr const char* kRead[] = {"aggregation.remove-record-on-delete",
                                  "scan.creation-time-millis",
                                  "scan.file-creation-time-millis",
                                  "scan.mode",
+                                 "overwrite-upgrade",
                                  "scan.snapshot-id",
                                  "scan.tag-name",
                                  "scan.timestamp",
@@ -165,6 +172,7 @@ constexpr const char* kRead[] = {"aggregation.remove-record-on-delete",
                                  "snapshot.time-retained",
                                  "source.split.open-file-cost",
                                  "source.split.target-size",
+                                 "streaming-read-overwrite",
                                  "target-file-size",
                                  "write-buffer-size",
                                  "write-only"};
@@ -220,6 +228,14 @@ std::optional<std::string> FindUnsupported(const TableSchema& schema, const Opti
            "buckets) or a fixed number of buckets";
   }
   if (bucket == "-1") return FindUnsupportedDynamic(schema);
+  return std::nullopt;
+}
+
+std::optional<std::string> FindUnwritable(const TableSchema& schema, const TableOptions& options) {
+  if (options.deletion_vectors && !schema.primary_keys.empty() && !options.write_only) {
+    return "option 'deletion-vectors.enabled' = 'true' of a table with a primary key is supported "
+           "for reading only; set 'write-only' = 'true' and let another engine compact it";
+  }
   return std::nullopt;
 }
 
@@ -296,6 +312,8 @@ TableOptions ParseTableOptions(const TableSchema& schema, const Options& options
     parsed.rowkind_field = ParseRowKindField(schema, options);
   }
   parsed.ignore_update_before = GetBool(options, "ignore-update-before", false);
+  parsed.streaming_read_overwrite = GetBool(options, "streaming-read-overwrite", false);
+  parsed.overwrite_upgrade = GetBool(options, "overwrite-upgrade", true);
   parsed.write_buffer_bytes =
       GetMemoryBytes(options, "write-buffer-size", parsed.write_buffer_bytes);
   parsed.target_file_bytes =
@@ -334,6 +352,14 @@ TableOptions ParseTableOptions(const TableSchema& schema, const Options& options
   parsed.manifest_full_bytes = GetMemoryBytes(options, "manifest.full-compaction-threshold-size",
                                               parsed.manifest_full_bytes);
   ParseDynamicBuckets(options, parsed);
+  parsed.file_indexes = ParseFileIndexes(schema, options);
+  parsed.file_index_in_manifest_bytes = GetMemoryBytes(options, "file-index.in-manifest-threshold",
+                                                       parsed.file_index_in_manifest_bytes);
+  parsed.file_index_read = GetBool(options, "file-index.read.enabled", true);
+  parsed.deletion_vectors = GetBool(options, "deletion-vectors.enabled", false);
+  parsed.deletion_vectors_64 = GetBool(options, "deletion-vectors.bitmap64", false);
+  parsed.deletion_vector_bytes = GetMemoryBytes(options, "deletion-vector.index-file.target-size",
+                                                parsed.deletion_vector_bytes);
   parsed.index_in_data_folder = GetBool(options, "index-file-in-data-file-dir", false);
   parsed.commit_max_retries = static_cast<int>(Number(options, "commit.max-retries", 10, 0));
   parsed.commit_min_wait_ms =

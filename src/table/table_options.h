@@ -26,6 +26,8 @@ struct TableOptions {
   bool sequence_descending = false;
   std::optional<idx_t> rowkind_field;
   bool ignore_update_before = false;
+  bool streaming_read_overwrite = false;
+  bool overwrite_upgrade = true;
   int64_t write_buffer_bytes = 256LL << 20;
   int64_t target_file_bytes = 128LL << 20;
   std::string data_prefix = "data-";
@@ -44,6 +46,12 @@ struct TableOptions {
   int64_t dynamic_target_rows = 2'000'000;
   int dynamic_initial_buckets = 1;
   int dynamic_max_buckets = -1;  // -1: as many as there can be.
+  bool deletion_vectors = false;
+  bool deletion_vectors_64 = false;           // Write version 2.
+  int64_t deletion_vector_bytes = 2LL << 20;  // Of an index file.
+  std::vector<FileIndexSpec> file_indexes;
+  int64_t file_index_in_manifest_bytes = 500;
+  bool file_index_read = true;
   int commit_max_retries = 10;
   int64_t commit_min_wait_ms = 10;
   int64_t commit_max_wait_ms = 10'000;
@@ -73,6 +81,9 @@ TableOptions ParseTableOptions(const TableSchema& schema, const Options& options
 /// letters of one that is read is a slip. `what`: "Table 'a.b.c'".
 /// Throws: Error(kNotFound) with the name meant.
 void RefuseMisspelled(const std::string& what, const Options& options);
+
+/// Why Millrace cannot write to this table though it can read it; nullopt: it can.
+std::optional<std::string> FindUnwritable(const TableSchema& schema, const TableOptions& options);
 
 /// Why Millrace can neither write nor scan this table, with what is possible instead; nullopt: it
 /// can.

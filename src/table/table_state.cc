@@ -24,6 +24,12 @@ void TableState::CheckSupported(const char* doing) const {
     Throw(ErrorCode::kUnsupported, "Cannot {} table {}: {}.", doing, folder, *unsupported);
 }
 
+void TableState::CheckWritable(const char* doing) const {
+  CheckSupported(doing);
+  if (unwritable)
+    Throw(ErrorCode::kUnsupported, "Cannot {} table {}: {}.", doing, folder, *unwritable);
+}
+
 std::string BucketName(const RowBytes& partition, int bucket) {
   return partition + "/" + std::to_string(bucket);
 }

@@ -1,6 +1,9 @@
 // table_state.h - what the parts of one opened table share: its stores, schema and options.
 #pragma once
 
+#include <atomic>
+
+#include "table/changelog_store.h"
 #include "table/consumer_store.h"
 #include "table/manifest_store.h"
 #include "table/schema_store.h"
@@ -20,7 +23,8 @@ struct TableState {
         schemas(context.files, this->folder),
         manifests(context.files, this->folder),
         tags(context.files, this->folder),
-        consumers(context.files, this->folder) {}
+        consumers(context.files, this->folder),
+        changelogs(context.files, this->folder) {}
 
   TableContext context;
   std::string folder;
@@ -28,12 +32,19 @@ struct TableState {
   Options options;  // Schema options with the dynamic ones over them.
   TableOptions parsed;
   std::optional<std::string> unsupported;  // Why it can neither be scanned nor written.
+  std::optional<std::string> unwritable;   // Why it can only be read.
   mutable SnapshotStore snapshots;
   SchemaStore schemas;
   ManifestStore manifests;
   mutable TagStore tags;
   mutable ConsumerStore consumers;
+  mutable ChangelogStore changelogs;
+  // When partitions are looked at again: whether they are over, whether they are done.
+  mutable std::atomic<int64_t> next_partition_expiry_ms{0};
+  mutable std::atomic<int64_t> next_partition_done_ms{0};
 
+  /// Rows are told apart by bucket; else all of a partition lie in bucket 0.
+  bool HasBuckets() const { return HasPrimaryKey() || parsed.bucket > 0; }
   bool HasPrimaryKey() const { return !schema.primary_keys.empty(); }
   /// <table>/<k>=<v>/bucket-<b>
   std::string BucketFolder(const RowBytes& partition, int bucket) const;
@@ -42,6 +53,7 @@ struct TableState {
   KeyValueLayout Layout() const;
   /// Throws: Error(kUnsupported) when this table needs what Millrace has not.
   void CheckSupported(const char* doing) const;
+  void CheckWritable(const char* doing) const;
 };
 
 /// One name for (partition, bucket) in maps.

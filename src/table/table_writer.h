@@ -8,8 +8,12 @@ namespace millrace {
 
 /// Of a primary-key table: write buffers by bucket under one budget, level-0 runs, compaction.
 std::unique_ptr<TableWriter> MakeKeyedWriter(std::shared_ptr<const TableState> table,
-                                             std::string user);
+                                             std::string user, const WriterOptions& options);
 /// Of an append-only table: rolling files by bucket.
-std::unique_ptr<TableWriter> MakeAppendWriter(std::shared_ptr<const TableState> table);
+std::unique_ptr<TableWriter> MakeAppendWriter(std::shared_ptr<const TableState> table,
+                                              const WriterOptions& options);
+/// Of an append-only table: deletion vectors. Error(kNotFound) when there is no such snapshot.
+std::unique_ptr<RowDeleter> MakeRowDeleter(std::shared_ptr<const TableState> table,
+                                           int64_t snapshot_id);
 
 }  // namespace millrace

@@ -4,8 +4,9 @@
 
 #include "base/error.h"
 #include "meta/binary_row.h"
-#include "table/index_store.h"
+#include "table/statistics.h"
 #include "table/verify_files.h"
+#include "table/verify_indexes.h"
 
 namespace millrace {
 
@@ -25,12 +26,16 @@ int64_t RowsOf(const std::vector<ManifestEntry>& entries) {
 class TableVerifier {
  public:
   TableVerifier(const TableState& table, bool full)
-      : table_(table), files_(table, full), order_(table.Layout().KeyTypes()) {}
+      : table_(table),
+        files_(table, full),
+        indexes_(table, files_, full),
+        order_(table.Layout().KeyTypes()) {}
 
   std::vector<Finding> Run() {
     CheckSchemas();
     CheckSnapshots();
     CheckTags();
+    CheckChangelogs();
     CheckConsumers();
     return std::move(findings_);
   }
@@ -48,6 +53,7 @@ class TableVerifier {
     if (findings_.size() == before || still_there()) return;
     findings_.resize(before);
     files_.Forget();
+    indexes_.Forget();
     last_live_.reset();
   }
 
@@ -152,7 +158,6 @@ class TableVerifier {
     CheckState(snapshot, *base, *delta, path, before.has_value());
     CheckCounts(snapshot, before, *delta, path);
     if (snapshot.changelog_manifest_list) CheckChangelog(snapshot, path);
-    CheckIndexes(snapshot);
   }
 
   void CheckState(const Snapshot& snapshot, const std::vector<ManifestEntry>& base,
@@ -192,6 +197,8 @@ class TableVerifier {
                       rows));
     }
     CheckBuckets(live, path);
+    CheckStatistics(snapshot);
+    indexes_.Check(snapshot, live, findings_);
   }
 
   void CheckCounts(const Snapshot& snapshot, const std::optional<Snapshot>& before,
@@ -292,22 +299,13 @@ class TableVerifier {
     }
   }
 
-  void CheckIndexes(const Snapshot& snapshot) {
-    if (!snapshot.index_manifest || !checked_.insert(*snapshot.index_manifest).second) return;
-    std::string manifest = table_.manifests.PathOf(*snapshot.index_manifest);
+  void CheckStatistics(const Snapshot& snapshot) {
+    if (!snapshot.statistics || !checked_.insert(*snapshot.statistics).second) return;
     try {
-      for (const IndexManifestEntry& entry : ReadIndexEntries(table_, snapshot)) {
-        std::string file = IndexFilePath(table_, entry);
-        files_.CheckFile(file, entry.file_size, findings_);
-        if (entry.index_type == kHashIndex && entry.row_count * 4 != entry.file_size) {
-          Say(Severity::kError, file,
-              fmt::format("has {} bytes for {} hashes of 4 bytes", entry.file_size,
-                          entry.row_count));
-        }
-      }
+      ReadStatistics(table_, *snapshot.statistics);
     } catch (const Error& error) {
       if (error.code() == ErrorCode::kIo) throw;
-      Say(Severity::kError, manifest, error.text());
+      Say(Severity::kError, StatisticsPath(table_, *snapshot.statistics), error.text());
     }
   }
 
@@ -428,10 +426,47 @@ class TableVerifier {
             auto delta = EntriesOf(snapshot.delta_manifest_list, snapshot.delta_manifest_list_size);
             if (!base || !delta) return;
             CheckState(snapshot, *base, *delta, path, false);
-            CheckIndexes(snapshot);
           },
           [&] { return table_.tags.Find(name) == tag; });
       DropOldManifests();
+    }
+  }
+
+  void CheckChangelogs() {
+    bool has_files =
+        table_.HasPrimaryKey() && table_.parsed.changelog_producer != ChangelogProducer::kNone;
+    for (int64_t id : table_.changelogs.Ids()) {
+      std::string path = table_.changelogs.PathOf(id);
+      std::optional<Snapshot> changelog;
+      try {
+        changelog = table_.changelogs.Find(id);
+      } catch (const Error& error) {
+        if (error.code() == ErrorCode::kIo) throw;
+        Say(Severity::kError, path, error.text());
+      }
+      if (!changelog) continue;
+      Guarded(
+          [&] {
+            if (changelog->id != id) {
+              Say(Severity::kError, path, fmt::format("says that it is {}", changelog->id));
+            }
+            if (changelog->changelog_manifest_list) {
+              CheckChangelog(*changelog, path);
+            } else if (!has_files && changelog->commit_kind == CommitKind::kAppend) {
+              CheckAppended(*changelog);
+            }
+          },
+          [&] { return table_.changelogs.Find(id) == changelog; });
+      DropOldManifests();
+    }
+  }
+
+  /// Of a table without changelog files the appended data files are the changelog.
+  void CheckAppended(const Snapshot& changelog) {
+    auto delta = EntriesOf(changelog.delta_manifest_list, changelog.delta_manifest_list_size);
+    if (!delta) return;
+    for (const ManifestEntry& entry : *delta) {
+      if (entry.kind == FileKind::kAdd) files_.CheckData(entry, findings_);
     }
   }
 
@@ -457,6 +492,7 @@ class TableVerifier {
 
   const TableState& table_;
   FileVerifier files_;
+  IndexVerifier indexes_;
   const KeyOrder order_;
   std::vector<Finding> findings_;
   std::set<std::string> checked_;  // Metadata files: each is judged once.

@@ -4,6 +4,7 @@
 #include "table/verify.h"
 
 #include "meta/binary_row.h"
+#include "meta/index_manifest.h"
 #include "table/snapshot_store.h"
 #include "table/table_fixture.h"
 
@@ -153,6 +154,58 @@ TEST_CASE("Metadata that does not tell the truth about a file is found") {
   auto table = SomeTable(world, true);
   Replace(world, *table, [](ManifestEntry&) {});  // The tool itself spoils nothing.
   CheckWhole(*table);
+}
+
+TEST_CASE("Index files that do not fit to the table are found") {
+  using Entries = std::vector<IndexManifestEntry>;
+  struct Lie {
+    const char* says;
+    bool vectors;  // Of a table with deletion vectors; else with dynamic buckets.
+    std::function<void(Entries&)> tell;
+  };
+  auto first_range = [](Entries& entries) -> DeletionVectorRange& {
+    return entries.at(0).deletion_vectors->at(0);
+  };
+  const std::vector<Lie> lies = {
+      {"is missing", true, [](Entries& e) { e[0].file_name = "index-none"; }},
+      {"bytes; its metadata says", true, [](Entries& e) { e[0].file_size++; }},
+      {"1 deletion vectors; its manifest says 5", true, [](Entries& e) { e[0].row_count = 5; }},
+      {"deletes rows of file data-none, which is not in the table", true,
+       [&](Entries& e) { first_range(e).data_file = "data-none"; }},
+      {"deletes 2 rows of file", true, [&](Entries& e) { first_range(e).cardinality = 3; }},
+      {"does not have", true, [&](Entries& e) { first_range(e).cardinality = 1000; }},
+      {"and so does", true,
+       [](Entries& e) { e[0].deletion_vectors->push_back(e[0].deletion_vectors->at(0)); }},
+      {"index-", true, [&](Entries& e) { first_range(e).offset += 3; }},
+      {"hashes of 4 bytes", false, [](Entries& e) { e[0].row_count++; }},
+      {"has the key hash", false,
+       [](Entries& e) {
+         e.push_back(e[0]);
+         e.back().bucket = 77;
+       }},
+  };
+  for (const Lie& lie : lies) {
+    CAPTURE(lie.says);
+    TestWorld world;
+    Options options = {{"bucket", "-1"}};
+    if (lie.vectors) options["deletion-vectors.enabled"] = "true";
+    auto table = SomeTable(world, !lie.vectors, options);
+    if (lie.vectors) {
+      auto deleter = table->NewRowDeleter(table->LatestSnapshot()->id);
+      Split split = table->PlanScan({}).at(0);
+      deleter->Delete(split, split.files.at(0), {1, 3});
+      Committable deletion;
+      deleter->PrepareCommit(deletion);
+      table->Commit(deletion, "deleter", 1);
+    }
+    CheckWhole(*table);
+    ManifestStore store(world.disk, table->folder());
+    std::string path = store.PathOf(*table->LatestSnapshot()->index_manifest);
+    Entries entries = IndexManifestFromAvro(world.disk.Read(path), path);
+    lie.tell(entries);
+    world.disk.Overwrite(path, IndexManifestToAvro(entries));
+    CHECK(Has(Findings(*Table::Open(world.context(), table->folder()), true), lie.says));
+  }
 }
 
 TEST_CASE("Value statistics of a wrong column are found") {

@@ -19,6 +19,8 @@ RunWriteOptions DataWriteOptions(const TableState& table, const std::string& fol
   TableSchema schema = table.schema;  // With hints: they may ask for other statistics.
   schema.options = table.options;
   write.stats = StatsModes(schema, level);
+  write.indexes = options.file_indexes;
+  write.index_in_manifest_bytes = options.file_index_in_manifest_bytes;
   return write;
 }
 
@@ -27,6 +29,7 @@ RunWriteOptions ChangelogWriteOptions(const TableState& table, const std::string
   const TableOptions& options = table.parsed;
   RunWriteOptions write = DataWriteOptions(table, folder, level);
   write.prefix = options.changelog_prefix;
+  write.indexes.clear();
   if (!options.changelog_compression.empty()) {
     write.parquet.compression = options.changelog_compression;
   }

@@ -109,6 +109,9 @@ class Bank:
         self.tables = folder + "/tables.sql"
         with open(self.tables, "w", encoding="utf-8") as file:
             file.write(tables)
+        self.on_disk = folder + "/on_disk.sql"
+        with open(self.on_disk, "w", encoding="utf-8") as file:
+            file.write("SET 'memory.state-limit' = '0 kb';\n")
         last = folder + "/last.sql"
         with open(last, "w", encoding="utf-8") as file:
             file.write(f"SELECT '{LAST_WORD}' AS word;\n")
@@ -119,7 +122,9 @@ class Bank:
             self.scripts += ["-f", path]
 
     def args(self, *more):
-        return ["--data", self.folder + "/jobs", *more, *self.scripts]
+        """In half of the lives all operator state is on disk."""
+        state = ["-f", self.on_disk] if self.rng.random() < 0.5 else []
+        return ["--data", self.folder + "/jobs", *more, *state, *self.scripts]
 
     def query(self, sql):
         """Rows of a batch query over the lake and the bank's own tables."""
@@ -154,12 +159,21 @@ class Bank:
             check(int(wanted) > 0, f"{name}: nothing to compare")
             check(missing == surplus == "0", f"{name}: {there} rows, {wanted} wanted, {missing} missing, {surplus} too many")
         states = self.query("SELECT transaction_id, kind, amount FROM bank_transactions")
+        self.verify_tables()
         self.verify_files(states)
         self.verify_changelog(states)
         self.verify_lines(lines, states)
         results = [line for line in lines if "PASS" in line or "FAIL" in line]
         check(len(results) >= 3 and not any("FAIL" in line for line in results), "\n".join(results))
         return int(env["BANK_TRANSACTIONS"])
+
+    def verify_tables(self):
+        """VERIFY finds nothing wrong with any table of the warehouse."""
+        tables = sorted(os.path.basename(path) for path in glob.glob(self.folder + "/warehouse/bank.db/*"))
+        check(len(tables) >= 9, f"the warehouse holds only {tables}")
+        for table in tables:
+            found = self.query(f"VERIFY TABLE `{table}` FULL")
+            check(not found, f"VERIFY TABLE {table}:\n" + "\n".join(" ".join(row) for row in found))
 
     def verify_files(self, transactions):
         """The exported files hold each transaction once. Hidden ones are not published."""
@@ -220,6 +234,8 @@ def case_kill(folder, rng, kills):
                 break
             check(code == -signal.SIGKILL, f"life {lives} of {bank.folder}: exit code {code}\n{life.errors[-3000:]}")
             check(lives < 20 + 2 * kills, "it never ends")
+        left = glob.glob(bank.folder + "/jobs/tmp/*") + glob.glob(bank.folder + "/jobs/tmp/.*")
+        check(not left, f"temporary files are left: {left}")
         rows = bank.verify(lines)
         told.append(f"{lives} lives, {rows} transactions")
         shutil.rmtree(bank.folder)

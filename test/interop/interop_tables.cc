@@ -146,6 +146,34 @@ std::vector<std::pair<RowKind, int64_t>> Rows(RowKind kind, int64_t from, int64_
   return rows;
 }
 
+/// Deletes the rows whose id is 3 more than a multiple of `step`, by their position.
+void DeleteRows(const Table& table, int64_t step, int64_t identifier, Model& model) {
+  int64_t at = table.LatestSnapshot()->id;
+  ScanOptions options;
+  options.snapshot_id = at;
+  options.columns = {0};
+  options.positions = true;
+  auto deleter = table.NewRowDeleter(at);
+  DataChunk chunk;
+  chunk.Initialize(duckdb::Allocator::DefaultAllocator(),
+                   {LogicalType::BIGINT, LogicalType::INTEGER, LogicalType::BIGINT});
+  for (const Split& split : table.PlanScan(options)) {
+    auto reader = table.ReadSplit(split, options);
+    for (chunk.Reset(); reader->Next(chunk); chunk.Reset()) {
+      for (idx_t i = 0; i < chunk.size(); i++) {
+        int64_t id = chunk.GetValue(0, i).GetValue<int64_t>();
+        if (id % step != 3) continue;
+        auto file = static_cast<size_t>(chunk.GetValue(1, i).GetValue<int32_t>());
+        deleter->Delete(split, split.files.at(file), {chunk.GetValue(2, i).GetValue<int64_t>()});
+        model.erase(id);
+      }
+    }
+  }
+  Committable committable;
+  deleter->PrepareCommit(committable);
+  table.Commit(committable, "interop", identifier);
+}
+
 struct Recipe {
   std::string name;
   std::vector<std::string> key;
@@ -184,6 +212,9 @@ void WriteTable(World& world, const std::string& warehouse, const Recipe& recipe
   } else {
     WriteRows(*writer, Rows(RowKind::kInsert, 700, 900, 1), 4, model);
     commit();
+    if (recipe.options.contains("deletion-vectors.enabled")) {
+      for (int64_t step : {7, 10}) DeleteRows(*table, step, ++identifier, model);
+    }
   }
   Json expected = Json::array();
   for (auto [i, salt] : model) {
@@ -264,6 +295,19 @@ int Run(const std::string& command, const std::string& place) {
          {{"bucket", "-1"}, {"dynamic-bucket.target-row-num", "90"}},
          false},
         {"append_any", {}, false, {}, false},
+        {"append_deleted", {}, true, {{"deletion-vectors.enabled", "true"}}, false},
+        {"append_deleted_two",
+         {},
+         false,
+         {{"bucket", "2"}, {"bucket-key", "code"}, {"deletion-vectors.enabled", "true"}},
+         false},
+        {"append_indexed",
+         {},
+         false,
+         {{"file-index.bloom-filter.columns", "id,code,c_ts6"},
+          {"file-index.bloom-filter.id.items", "100"},
+          {"file-index.bitmap.columns", "c_date,c_char,c_ltz3"}},
+         false},
         {"append_part", {}, true, {{"bucket", "2"}, {"bucket-key", "id"}}, false},
     };
     for (const Recipe& recipe : recipes) WriteTable(world, place, recipe);

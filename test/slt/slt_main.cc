@@ -76,10 +76,12 @@ int main(int argc, char** argv) {
     std::string argument = argv[i];
     if (argument == "--data" && i + 1 < argc) {
       options.data_folder = fs::absolute(argv[++i]).string();
+    } else if (argument == "--set" && i + 1 < argc) {
+      options.settings.push_back(std::string("SET ") + argv[++i]);
     } else if (argument == "-v") {
       verbose = true;
     } else if (argument[0] == '-') {
-      std::cout << "slt_runner [-v] [--data FOLDER] FILE|FOLDER ...\n";
+      std::cout << "slt_runner [-v] [--data FOLDER] [--set \"'KEY' = 'VALUE'\"] FILE|FOLDER ...\n";
       return argument == "--help" ? 0 : 2;
     } else {
       for (auto& file : FilesOf(argument)) files.push_back(file);

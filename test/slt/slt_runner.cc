@@ -6,6 +6,7 @@
 #include <regex>
 
 #include "base/error.h"
+#include "table_check.h"
 
 namespace millrace {
 
@@ -144,7 +145,17 @@ SltOutcome SltRunner::Run() {
       outcome.failure = path_ + ": closing the session: " + ErrorFrom(exception).text();
     }
   }
+  if (outcome.failure.empty() && !damaged_) CheckTables(outcome);
   return outcome;
+}
+
+void SltRunner::CheckTables(SltOutcome& outcome) {
+  try {
+    std::string wrong = FindWrongTables(folder_);
+    if (!wrong.empty()) outcome.failure = path_ + ": VERIFY finds at its end\n" + wrong;
+  } catch (const std::exception& exception) {
+    outcome.failure = path_ + ": VERIFY at its end: " + ErrorFrom(exception).text();
+  }
 }
 
 void SltRunner::OpenSession() {
@@ -156,6 +167,7 @@ void SltRunner::OpenSession() {
   options.out = &printed_;
   options.script = path_;
   session_ = options_.make_session(*connectors_, options);
+  for (const std::string& setting : options_.settings) Execute(setting);
   Execute("SET 'execution.runtime-mode' = 'batch'");
   Execute("SET 'sql-client.execution.result-mode' = 'changelog'");
 }
@@ -279,6 +291,10 @@ std::vector<TextRow> SltRunner::QueryRows(const std::string& sql, std::string& t
                                           bool& is_query) {
   StatementResult result = Execute(sql);
   is_query = result.kind == ResultKind::kQuery;
+  if (!result.rows && result.rows_changed) {
+    types = "I";
+    return {{std::to_string(*result.rows_changed)}};
+  }
   if (!result.rows) Throw(ErrorCode::kInvalid, "the statement gives no rows");
   types = TypeLetters(result.rows->Types());
   std::vector<ChangeRow> changes;
@@ -498,6 +514,7 @@ void SltRunner::RunOnFiles(const Record& record) {
     std::vector<std::string> files = MatchingFiles(path.substr(blank + 1));
     if (files.empty()) Fail(record, "no file matches");
     for (auto& file : files) Damage(path.substr(0, blank), file);
+    damaged_ = true;
   } else if (record.kind == RecordKind::kRemember) {
     remembered_[path] = ReadFolder(path);
   } else {

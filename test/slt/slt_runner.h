@@ -20,6 +20,7 @@ struct SltOptions {
   std::string scratch_folder;  // Each file gets a folder below it: ${TMP}.
   SessionFactory make_session;
   std::function<void(ConnectorRegistry&)> register_connectors;
+  std::vector<std::string> settings = {};  // Statements that open every session.
 };
 
 struct SltOutcome {
@@ -49,6 +50,7 @@ class SltRunner {
   };
 
   void OpenSession();
+  void CheckTables(SltOutcome& outcome);
   void RunRecord(const Record& record);
   StatementResult Execute(const std::string& sql);
   void ExecuteAll(const std::string& sql, bool remember);
@@ -93,6 +95,7 @@ class SltRunner {
   };
   std::vector<Remembered> to_replay_;  // What a restart executes again.
   int checks_ = 0;
+  bool damaged_ = false;  // On purpose.
   mutable std::mutex mutex_;
   std::string where_;
 };

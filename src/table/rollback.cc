@@ -1,0 +1,52 @@
+#include "table/rollback.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace millrace {
+
+namespace {
+
+std::vector<int64_t> IdsAfter(std::vector<int64_t> ids, int64_t id) {
+  std::erase_if(ids, [&](int64_t other) { return other <= id; });
+  return ids;
+}
+
+}  // namespace
+
+void RollbackTo(const TableState& table, const Snapshot& target) {
+  std::vector<int64_t> before = table.snapshots.Ids();
+  int64_t latest = before.empty() ? target.id : before.back();
+  if (!table.snapshots.Find(target.id)) {
+    // First there must be a state to go back to.
+    table.snapshots.Restore(target);
+  }
+  table.snapshots.WriteLatestHint(target.id);
+  // From the newest down: whatever fails here leaves an unbroken history.
+  std::vector<int64_t> lost = IdsAfter(before, target.id);
+  for (auto id = lost.rbegin(); id != lost.rend(); ++id) table.snapshots.Remove(*id);
+  if (before.empty() || before.front() > target.id) table.snapshots.WriteEarliestHint(target.id);
+  std::vector<int64_t> changelogs = table.changelogs.Ids();
+  std::vector<int64_t> lost_changelogs = IdsAfter(changelogs, target.id);
+  if (!lost_changelogs.empty()) {
+    bool all = lost_changelogs.size() == changelogs.size();
+    table.changelogs.WriteLatestHint(all ? -1 : lost_changelogs.front() - 1);
+    for (auto id = lost_changelogs.rbegin(); id != lost_changelogs.rend(); ++id) {
+      table.changelogs.Remove(*id);
+    }
+  }
+  for (const NamedTag& tag : table.tags.All()) {
+    if (tag.tag.snapshot.id > target.id) table.tags.Remove(tag.name);
+  }
+  std::vector<int64_t> left = IdsAfter(table.snapshots.Ids(), target.id);
+  if (left.empty()) return;
+  std::optional<Snapshot> other = table.snapshots.Find(left.front());
+  Throw(
+      ErrorCode::kConflict,
+      "Rolling back table {} to snapshot {}: '{}' committed snapshot {} meanwhile, on top of those "
+      "up to {} that have gone; stop its writers and roll back again",
+      table.folder, target.id, other ? other->commit_user : "?", left.front(), latest);
+}
+
+}  // namespace millrace
