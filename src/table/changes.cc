@@ -7,6 +7,7 @@
 #include "lsm/merge_reader.h"
 #include "table/partition_expire.h"
 #include "table/scan_plan.h"
+#include "table/snapshot_search.h"
 
 namespace millrace {
 
@@ -98,6 +99,23 @@ std::vector<Split> OverwrittenSplits(const TableState& table, const Snapshot& sn
   return splits;
 }
 
+SnapshotChanges ChangesOf(const TableState& table, const Snapshot& snapshot) {
+  SnapshotChanges changes;
+  changes.snapshot_id = snapshot.id;
+  changes.time_ms = snapshot.time_ms;
+  changes.properties = snapshot.properties;
+  if (snapshot.commit_kind == CommitKind::kOverwrite) {
+    if (table.parsed.streaming_read_overwrite) {
+      changes.splits = OverwrittenSplits(table, snapshot);
+    } else {
+      changes.full = !table.HasPrimaryKey() || IsNoChange(snapshot);
+    }
+    return changes;
+  }
+  changes.splits = SplitsOf(table, EntriesOfChanges(table, snapshot, changes.full), FileKind::kAdd);
+  return changes;
+}
+
 /// The live rows of files that have left the table, as deletes.
 void ReadRemovedRows(const TableState& table, const Split& split, const std::vector<idx_t>& columns,
                      const ChangeReceiver& receive) {
@@ -140,35 +158,22 @@ ChangelogType StreamTypeOf(const TableState& table) {
 
 std::optional<SnapshotChanges> PlanSnapshotChanges(const TableState& table, int64_t id) {
   table.CheckSupported("follow");
-  std::optional<Snapshot> snapshot = table.snapshots.Find(id);
-  if (!snapshot) {
-    std::optional<int64_t> latest = table.snapshots.LatestId();
-    if (!latest || *latest < id) return std::nullopt;
-    snapshot = table.snapshots.Find(id);  // It may have come between the two looks.
-    if (!snapshot) snapshot = table.changelogs.Find(id);
-  }
-  if (!snapshot) {
-    Throw(ErrorCode::kNotFound,
-          "Cannot follow table {}: snapshot {} has expired, the oldest is {}. Start the "
-          "job afresh from a full snapshot, or keep more of them ('snapshot.time-retained', "
-          "'snapshot.num-retained.min').",
-          table.folder, id, table.snapshots.EarliestId().value_or(0));
-  }
-  SnapshotChanges changes;
-  changes.snapshot_id = id;
-  changes.time_ms = snapshot->time_ms;
-  changes.properties = snapshot->properties;
-  if (snapshot->commit_kind == CommitKind::kOverwrite) {
-    if (table.parsed.streaming_read_overwrite) {
-      changes.splits = OverwrittenSplits(table, *snapshot);
-    } else {
-      changes.full = !table.HasPrimaryKey() || IsNoChange(*snapshot);
-    }
-    return changes;
-  }
-  changes.splits =
-      SplitsOf(table, EntriesOfChanges(table, *snapshot, changes.full), FileKind::kAdd);
-  return changes;
+  std::optional<SnapshotChanges> changes;
+  auto plan_from = [&](const std::optional<Snapshot>& snapshot) {
+    return snapshot &&
+           LookUnlessExpired(table.snapshots, id, [&] { changes = ChangesOf(table, *snapshot); });
+  };
+  if (plan_from(table.snapshots.Find(id))) return changes;
+  std::optional<int64_t> latest = table.snapshots.LatestId();
+  if (!latest || *latest < id) return std::nullopt;
+  // It may have come between the two looks.
+  if (plan_from(table.snapshots.Find(id))) return changes;
+  if (auto changelog = table.changelogs.Find(id)) return ChangesOf(table, *changelog);
+  Throw(ErrorCode::kNotFound,
+        "Cannot follow table {}: snapshot {} has expired, the oldest is {}. Start the "
+        "job afresh from a full snapshot, or keep more of them ('snapshot.time-retained', "
+        "'snapshot.num-retained.min').",
+        table.folder, id, table.snapshots.EarliestId().value_or(0));
 }
 
 void ReadSplitChanges(const TableState& table, const Split& split,

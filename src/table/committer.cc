@@ -9,6 +9,7 @@
 #include "table/index_changes.h"
 #include "table/index_store.h"
 #include "table/rebase.h"
+#include "table/snapshot_search.h"
 #include "table/vector_merge.h"
 
 namespace millrace {
@@ -239,8 +240,7 @@ int64_t Committer::PublishPart(Part& part) {
       }
       if (auto id = TryPublish(part, latest)) return *id;
     } catch (const Error& error) {
-      // Others have gone on so far that the snapshot we started from is expired, or about to be:
-      // its files go before it does. A lost race too.
+      // Others have gone on so far that the snapshot we started from has expired. A lost race too.
       if (error.code() != ErrorCode::kCorrupt || !latest ||
           table_.snapshots.LatestId() == latest->id) {
         throw;
@@ -472,8 +472,14 @@ bool Committer::IsApplied(const Part& part, const Snapshot& latest, int64_t exce
     if (id == except_id) continue;
     std::optional<Snapshot> snapshot = table_.snapshots.Find(id);
     if (!snapshot) break;
-    if (!table_.manifests.EntriesOf(snapshot->delta_manifest_list, is_ours).empty()) return true;
-    if (has_our_index(*snapshot)) return true;
+    bool found = false;
+    if (!LookUnlessExpired(table_.snapshots, id, [&] {
+          found = !table_.manifests.EntriesOf(snapshot->delta_manifest_list, is_ours).empty() ||
+                  has_our_index(*snapshot);
+        })) {
+      break;
+    }
+    if (found) return true;
   }
   return false;
 }
@@ -572,7 +578,13 @@ std::string Committer::WhoRemoved(const ManifestEntry& entry, const Snapshot& la
   for (int64_t id = latest.id; id > 0; id--) {
     std::optional<Snapshot> snapshot = table_.snapshots.Find(id);
     if (!snapshot) break;
-    if (table_.manifests.EntriesOf(snapshot->delta_manifest_list, removes).empty()) continue;
+    bool removed = false;
+    if (!LookUnlessExpired(table_.snapshots, id, [&] {
+          removed = !table_.manifests.EntriesOf(snapshot->delta_manifest_list, removes).empty();
+        })) {
+      break;
+    }
+    if (!removed) continue;
     return fmt::format("file {} (level {}) was removed by {}", entry.file.file_name,
                        entry.file.level, Culprit(*snapshot));
   }

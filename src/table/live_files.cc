@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "table/snapshot_search.h"
 
 namespace millrace {
 
@@ -32,7 +33,12 @@ bool LiveFiles::Follow(const Snapshot& latest, const Observer& observer) {
   for (int64_t id = at_->id + 1; id <= latest.id; id++) {
     std::optional<Snapshot> next = id == latest.id ? latest : table_.snapshots.Find(id);
     if (!next) return false;
-    std::vector<ManifestEntry> delta = table_.manifests.EntriesOf(next->delta_manifest_list);
+    std::vector<ManifestEntry> delta;
+    if (!LookUnlessExpired(table_.snapshots, id, [&] {
+          delta = table_.manifests.EntriesOf(next->delta_manifest_list);
+        })) {
+      return false;
+    }
     // An upgrade deletes and adds one name: deletions first.
     for (const ManifestEntry& entry : delta) {
       if (entry.kind == FileKind::kDelete) Apply(entry);

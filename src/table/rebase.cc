@@ -11,6 +11,7 @@
 #include "meta/binary_row.h"
 #include "meta/options.h"
 #include "table/index_store.h"
+#include "table/snapshot_search.h"
 
 namespace millrace {
 
@@ -227,19 +228,24 @@ std::optional<std::string> FindForeignChange(const TableState& table,
   WrittenKeys keys(table, delta);
   for (int64_t id = read_snapshot + 1; id <= latest.id; id++) {
     std::optional<Snapshot> snapshot = table.snapshots.Find(id);
-    if (!snapshot) {
+    bool meets = false;
+    bool there =
+        snapshot && LookUnlessExpired(table.snapshots, id, [&] {
+          if (snapshot->commit_kind == CommitKind::kCompact) return;
+          std::vector<ManifestEntry> entries =
+              table.manifests.EntriesOf(snapshot->delta_manifest_list, keys.InTheseBuckets());
+          meets = std::any_of(entries.begin(), entries.end(),
+                              [&](const ManifestEntry& entry) { return keys.Meets(entry); });
+        });
+    if (!there) {
       return fmt::format(
           "the rows were read at snapshot {}, and what came after it has expired: snapshot {} "
           "cannot be compared",
           read_snapshot, id);
     }
-    if (snapshot->commit_kind == CommitKind::kCompact) continue;
-    for (const ManifestEntry& entry :
-         table.manifests.EntriesOf(snapshot->delta_manifest_list, keys.InTheseBuckets())) {
-      if (!keys.Meets(entry)) continue;
-      return fmt::format("rows that were read at snapshot {} have been changed since by {}",
-                         read_snapshot, Culprit(*snapshot));
-    }
+    if (!meets) continue;
+    return fmt::format("rows that were read at snapshot {} have been changed since by {}",
+                       read_snapshot, Culprit(*snapshot));
   }
   return std::nullopt;
 }

@@ -4,9 +4,23 @@
 // counts as one of the old. (SnapshotManager.java, TimeTravelUtil.java)
 #pragma once
 
+#include "base/error.h"
 #include "table/snapshot_store.h"
 
 namespace millrace {
+
+/// Calls `look`, which reads files of snapshot `id`. False when it failed because that snapshot has
+/// expired: it goes before its files do.
+template <typename Look>
+bool LookUnlessExpired(const SnapshotStore& snapshots, int64_t id, Look look) {
+  try {
+    look();
+    return true;
+  } catch (const Error&) {
+    if (snapshots.Find(id)) throw;
+    return false;
+  }
+}
 
 /// The newest snapshot committed at `time_ms` or before; nullopt when all are later.
 std::optional<Snapshot> SnapshotAtTime(const SnapshotStore& snapshots, int64_t time_ms);
