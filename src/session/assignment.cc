@@ -1,7 +1,7 @@
 #include "session/assignment.h"
 
 #include "base/error.h"
-#include "duckdb/common/string_util.hpp"
+#include "meta/duck_type_name.h"
 #include "meta/schema.h"
 
 namespace millrace {
@@ -27,15 +27,6 @@ bool FitsInto(const LogicalType& from, const LogicalType& to) {
   return family(from) == family(to);
 }
 
-namespace {
-
-// The alias of TIMESTAMP_LTZ(7-9) is a name of ours: no catalog knows it.
-std::string CastName(const LogicalType& type) {
-  return duckdb::StringUtil::Replace(type.ToString(), kTimestampLtzAlias, "TIMESTAMP_NS");
-}
-
-}  // namespace
-
 std::string AssignedText(const std::string& expression, const LogicalType& from,
                          const ColumnDefinition& column, const std::string& doing) {
   LogicalType type = column.type.ToDuck();
@@ -45,12 +36,12 @@ std::string AssignedText(const std::string& expression, const LogicalType& from,
           column.name, column.type.ToString(), from.ToString());
   }
   std::string text = expression;
-  if (from != type) text = "CAST(" + text + " AS " + CastName(type) + ")";
+  if (from != type) text = "CAST(" + text + " AS " + DuckTypeName(column.type) + ")";
   return column.default_value ? "COALESCE(" + text + ", " + AbsentText(column) + ")" : text;
 }
 
 std::string AbsentText(const ColumnDefinition& column) {
-  std::string type = CastName(column.type.ToDuck());
+  std::string type = DuckTypeName(column.type);
   if (!column.default_value) return "NULL::" + type;
   Value value = DefaultValueOf(column.type, *column.default_value);
   return "CAST(" + value.ToSQLString() + " AS " + type + ")";

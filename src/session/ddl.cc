@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "duckdb/main/prepared_statement.hpp"
+#include "meta/duck_type_name.h"
 #include "session/create_like.h"
 #include "session/sql_session.h"
 #include "sql/lexer.h"
@@ -63,7 +64,7 @@ void SqlSession::BindComputedColumns(TableDefinition& definition) {
     if (column.computed) {
       outer += (outer.empty() ? "" : ", ") + ("(" + *column.computed + ")");
     } else {
-      inner += (inner.empty() ? "" : ", ") + ("NULL::" + column.type.ToDuck().ToString()) + " AS " +
+      inner += (inner.empty() ? "" : ", ") + ("NULL::" + DuckTypeName(column.type)) + " AS " +
                QuoteName(column.name);
     }
   }

@@ -7,6 +7,7 @@
 #include "duckdb/main/client_config.hpp"
 #include "duckdb/main/prepared_statement.hpp"
 #include "duckdb/planner/logical_operator.hpp"
+#include "meta/duck_type_name.h"
 #include "session/assignment.h"
 #include "session/running_connection.h"
 #include "session/sql_session.h"
@@ -93,7 +94,7 @@ SqlSession::Target SqlSession::ResolveTarget(const Insert& insert) {
     std::string expression = AbsentText(to);
     auto fixed = insert.static_partition.find(to.name);
     if (fixed != insert.static_partition.end()) {
-      expression = "CAST(" + fixed->second + " AS " + type.ToString() + ")";
+      expression = "CAST(" + fixed->second + " AS " + DuckTypeName(to.type) + ")";
     } else if (from != goes_to.end()) {
       idx_t i = from - goes_to.begin();
       LogicalType given = types[i];

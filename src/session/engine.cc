@@ -81,10 +81,9 @@ TableContext Engine::table_context() {
 }
 
 void Engine::SetMemoryLimit(std::optional<int64_t> bytes) {
-  auto& buffers = duckdb::BufferManager::GetBufferManager(*database_->instance);
-  try {
-    buffers.SetMemoryLimit(static_cast<idx_t>(bytes.value_or(first_limit_bytes_)));
-  } catch (const duckdb::OutOfMemoryException&) {
+  auto result = attaching_->Query("SET GLOBAL memory_limit = '" +
+                                  std::to_string(bytes.value_or(first_limit_bytes_)) + "B'");
+  if (result->HasError()) {
     Throw(ErrorCode::kInvalid,
           "SET 'memory.limit': {} bytes are less than what is in use now; stop jobs, or set it "
           "before they start",

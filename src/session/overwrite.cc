@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "duckdb/main/query_result.hpp"
+#include "meta/duck_type_name.h"
 #include "meta/options.h"
 #include "session/sql_session.h"
 #include "stream/lake_source.h"
@@ -45,7 +46,7 @@ std::map<std::string, Value> SqlSession::PartitionValuesOf(const TableDefinition
     }
     const DataType& type = definition.columns[*definition.FindColumn(*key)].type;
     auto result =
-        NewConnection()->Query("SELECT CAST(" + text + " AS " + type.ToDuck().ToString() + ")");
+        NewConnection()->Query("SELECT CAST(" + text + " AS " + DuckTypeName(type) + ")");
     if (result->HasError() || result->RowCount() != 1) {
       Throw(ErrorCode::kInvalid, "{}: {} is no value of partition column '{}' ({})", doing, text,
             *key, type.ToString());

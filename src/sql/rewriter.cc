@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "meta/data_type.h"
+#include "meta/duck_type_name.h"
 
 namespace millrace {
 
@@ -358,7 +359,7 @@ std::string Rewriter::CastTo(const std::string& value, const std::string& type_t
     }
     return fmt::format("{}({} AS {})", cast, value, type_text);
   }
-  std::string duck = type.ToDuck().ToString();
+  std::string duck = DuckTypeName(type);
   switch (type.root) {
     case TypeRoot::kTinyInt:
     case TypeRoot::kSmallInt:

@@ -100,6 +100,7 @@ std::vector<Split> OverwrittenSplits(const TableState& table, const Snapshot& sn
 }
 
 SnapshotChanges ChangesOf(const TableState& table, const Snapshot& snapshot) {
+  RefuseLostChangelog(table, snapshot);
   SnapshotChanges changes;
   changes.snapshot_id = snapshot.id;
   changes.time_ms = snapshot.time_ms;
@@ -135,6 +136,14 @@ void ReadRemovedRows(const TableState& table, const Split& split, const std::vec
 }
 
 }  // namespace
+
+void RefuseLostChangelog(const TableState& table, const Snapshot& snapshot) {
+  if (!snapshot.properties.contains(kChangelogGoneProperty)) return;
+  Throw(ErrorCode::kNotFound,
+        "Cannot follow table {} through snapshot {}: a rollback brought it back from a tag, its "
+        "changelog had expired. Start the job afresh from a full snapshot.",
+        table.folder, snapshot.id);
+}
 
 std::optional<Snapshot> LastWrite(const TableState& table, std::optional<Snapshot> snapshot) {
   while (snapshot && IsNoChange(*snapshot)) {

@@ -15,6 +15,12 @@ namespace millrace {
 /// it.
 inline constexpr const char* kInputFullProperty = "millrace.input.full";
 
+/// A snapshot property: a rollback brought the snapshot back after its changelog had expired.
+inline constexpr const char* kChangelogGoneProperty = "millrace.changelog.gone";
+
+/// Throws: Error(kNotFound) when what `snapshot` changed can no longer be told.
+void RefuseLostChangelog(const TableState& table, const Snapshot& snapshot);
+
 /// The newest snapshot up to `snapshot` that changed rows: no compaction, no expiry of partitions;
 /// nullopt when it has expired.
 std::optional<Snapshot> LastWrite(const TableState& table, std::optional<Snapshot> snapshot);

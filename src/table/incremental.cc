@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "table/changes.h"
 #include "table/index_store.h"
 
 namespace millrace {
@@ -30,6 +31,7 @@ std::vector<ManifestEntry> ChangesOf(const TableState& table, const Snapshot& sn
     if (snapshot.commit_kind != CommitKind::kAppend) return {};
     return table.manifests.EntriesOf(snapshot.delta_manifest_list);
   }
+  RefuseLostChangelog(table, snapshot);
   if (snapshot.commit_kind == CommitKind::kOverwrite || !snapshot.changelog_manifest_list)
     return {};
   return table.manifests.EntriesOf(*snapshot.changelog_manifest_list);

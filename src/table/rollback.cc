@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "table/changes.h"
 
 namespace millrace {
 
@@ -19,8 +20,16 @@ void RollbackTo(const TableState& table, const Snapshot& target) {
   std::vector<int64_t> before = table.snapshots.Ids();
   int64_t latest = before.empty() ? target.id : before.back();
   if (!table.snapshots.Find(target.id)) {
-    // First there must be a state to go back to.
-    table.snapshots.Restore(target);
+    // First there must be a state to go back to. Tags do not keep changelogs.
+    Snapshot restored = target;
+    if (restored.changelog_manifest_list &&
+        !table.context.files.Exists(table.manifests.PathOf(*restored.changelog_manifest_list))) {
+      restored.changelog_manifest_list.reset();
+      restored.changelog_manifest_list_size.reset();
+      restored.changelog_record_count.reset();
+      restored.properties[kChangelogGoneProperty] = "true";
+    }
+    table.snapshots.Restore(restored);
   }
   table.snapshots.WriteLatestHint(target.id);
   // From the newest down: whatever fails here leaves an unbroken history.

@@ -1,6 +1,7 @@
 #include "table/row_checker.h"
 
 #include "base/error.h"
+#include "meta/duck_type_name.h"
 #include "duckdb/common/types/hugeint.hpp"
 
 namespace millrace {
@@ -36,11 +37,12 @@ void RowChecker::Check(DataChunk& rows) const {
 
 void RowChecker::CheckColumn(const DataField& field, Vector& column, idx_t count) const {
   const DataType& type = field.type;
-  if (column.GetType() != type.ToDuck()) {
+  const LogicalType& given = column.GetType();
+  if (given != type.ToDuck() && given.ToString() != DuckTypeName(type)) {
     Throw(
         ErrorCode::kInvalid,
         "Cannot write to table {}: column '{}' is {}, but the rows have {} there; cast them first.",
-        table_, field.name, type.ToString(), column.GetType().ToString());
+        table_, field.name, type.ToString(), given.ToString());
   }
   UnifiedVectorFormat format;
   column.ToUnifiedFormat(count, format);

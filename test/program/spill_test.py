@@ -127,8 +127,8 @@ def full_disk(place):
     for part in ("stopped at step", "temporary file in", place.folder + "/data/tmp", "File too large", "memory limit"):
         check(part in errors, f"the message lacks '{part}': {errors}")
     check(not place.temporary_files(), "a temporary file is left behind")
-    code, out, errors = place.run(["script", "job"])
-    check(code == 0, f"it does not go on: {out}{errors}")
+    code, out, more = place.run(["script", "job"])
+    check(code == 0, f"it does not go on: {out}{more}")
     place.compare()
     return errors.strip().splitlines()[0][:200]
 

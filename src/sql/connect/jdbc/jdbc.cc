@@ -100,11 +100,6 @@ std::string QuotedText(const std::string& text) {
   return quoted + "'";
 }
 
-std::string DuckTypeName(const DataType& type) {
-  if (type.root == TypeRoot::kTimestampLtz && type.length > 6) return "TIMESTAMP_NS";
-  return type.ToDuck().ToString();
-}
-
 void RegisterJdbcConnector(ConnectorRegistry& registry) {
   registry.Register(std::make_unique<JdbcConnector>());
 }

@@ -12,6 +12,7 @@
 #include "duckdb/main/connection.hpp"
 #include "duckdb/main/database.hpp"
 #include "duckdb/main/materialized_query_result.hpp"
+#include "meta/duck_type_name.h"
 #include "sql/connect/jdbc/database_lease.h"
 #include "sql/connect/jdbc/jdbc_table.h"
 

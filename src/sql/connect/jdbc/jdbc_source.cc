@@ -3,6 +3,7 @@
 #include "duckdb/main/database.hpp"
 #include "duckdb/main/query_result.hpp"
 #include "format/codec/text_values.h"
+#include "meta/duck_type_name.h"
 #include "sql/connect/jdbc/database_lease.h"
 #include "sql/connect/jdbc/jdbc_table.h"
 

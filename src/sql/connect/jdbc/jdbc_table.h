@@ -23,8 +23,6 @@ struct JdbcTable {
 
 std::string QuotedName(const std::string& name);
 std::string QuotedText(const std::string& text);
-/// The type as DuckDB's SQL has it.
-std::string DuckTypeName(const DataType& type);
 
 std::unique_ptr<Sink> MakeJdbcSink(Environment& environment, const TableDefinition& definition,
                                    const std::string& job);
