@@ -1,5 +1,7 @@
 #include "stream/change_fold.h"
 
+#include <numeric>
+
 #include "base/error.h"
 #include "stream/packed_rows.h"
 
@@ -15,7 +17,9 @@ duckdb::vector<LogicalType> Pick(const duckdb::vector<LogicalType>& types,
 }
 
 std::vector<idx_t> KeyOrAll(std::vector<idx_t> key, idx_t columns) {
-  for (idx_t c = 0; key.empty() && c < columns; c++) key.push_back(c);
+  if (!key.empty()) return key;
+  key.resize(columns);
+  std::iota(key.begin(), key.end(), 0);
   return key;
 }
 

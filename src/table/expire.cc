@@ -162,6 +162,7 @@ class SnapshotExpiry {
       }
     }
     if (decoupled_ && !produces_) KeepAppended();
+    (void)table_.tags.All();  // One that cannot be read may need any of it.
     return true;
   }
 

@@ -37,9 +37,8 @@ void IndexVerifier::Check(const Snapshot& snapshot, const std::vector<ManifestEn
     std::map<std::string, std::string> told_by;  // Data file -> index file.
     for (const IndexManifestEntry& entry : entries) {
       std::string file = files_.Short(IndexFilePath(table_, entry));
-      size_t before = findings.size();
       CheckEntry(entry, findings);
-      if (!entry.deletion_vectors || findings.size() > before) continue;
+      if (!entry.deletion_vectors) continue;
       for (const DeletionVectorRange& range : *entry.deletion_vectors) {
         auto [first, is_new] = told_by.try_emplace(range.data_file, file);
         if (is_new) continue;
