@@ -122,8 +122,8 @@ class Bank:
             self.scripts += ["-f", path]
 
     def args(self, *more):
-        """In half of the lives all operator state is on disk."""
-        state = ["-f", self.on_disk] if self.rng.random() < 0.5 else []
+        """In half of the lives all operator state is on disk; the script remains the same one."""
+        state = ["--init", self.on_disk] if self.rng.random() < 0.5 else []
         return ["--data", self.folder + "/jobs", *more, *state, *self.scripts]
 
     def query(self, sql):

@@ -34,7 +34,7 @@ class World:
     def ours(self, sql):
         """Rows of the last statement, as our program answers."""
         script = (f"CREATE CATALOG lake WITH ('type' = 'paimon', 'warehouse' = '{self.warehouse}'); USE CATALOG lake; "
-                  f"SET 'table.local-time-zone' = 'UTC'; {sql}")
+                  f"SET 'table.local-time-zone' = 'UTC'; SET 'execution.runtime-mode' = 'batch'; {sql}")
         done = subprocess.run([self.program, "--data", os.path.join(self.folder, "data"), "--format", "json", "-e", script],
                               capture_output=True, text=True, check=False)
         if done.returncode != 0:
