@@ -102,6 +102,8 @@ TEST_CASE("Dense statistics leave out what has none") {
   chunk.Initialize(duckdb::Allocator::DefaultAllocator(), ducks);
   chunk.SetValue(0, 0, Value::INTEGER(5));
   chunk.SetValue(1, 0, Value::LIST(LogicalType::INTEGER, {Value::INTEGER(1)}));
+  chunk.SetValue(2, 0, Value::BLOB("x"));
+  chunk.SetValue(3, 0, Value("y"));
   chunk.SetCardinality(1);
   StatsCollector collector(types, std::vector<ColumnStatsMode>(4));
   collector.Add(chunk, 0);
