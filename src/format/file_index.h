@@ -52,6 +52,7 @@ struct IndexAnswer {
 class FileIndexReader {
  public:
   explicit FileIndexReader(IndexBytes bytes);
+  bool Has(const std::string& column) const { return columns_.contains(column); }
   /// `type` is the column's in the file, `constants` are of its DuckDB type.
   IndexAnswer Ask(const std::string& column, const DataType& type,
                   const std::vector<Value>& constants) const;

@@ -61,11 +61,16 @@ std::shared_ptr<const Table> Table::Open(TableContext context, const std::string
           folder, folder);
   }
   auto state = std::make_shared<State>();
-  std::shared_ptr<TableState> table = LoadState(context, folder, *schema, dynamic);
-  if (auto travelled = SchemaTravelledTo(*table)) {
-    table = LoadState(context, folder, *travelled, dynamic);
+  try {
+    std::shared_ptr<TableState> table = LoadState(context, folder, *schema, dynamic);
+    if (auto travelled = SchemaTravelledTo(*table)) {
+      table = LoadState(context, folder, *travelled, dynamic);
+    }
+    state->table = std::move(table);
+  } catch (const Error& error) {
+    if (error.text().find(folder) != std::string::npos) throw;
+    Throw(error.code(), "Cannot open table {}: {}", folder, error.text());
   }
-  state->table = std::move(table);
   return std::shared_ptr<const Table>(new Table(std::move(state)));
 }
 

@@ -157,7 +157,13 @@ class TableVerifier {
     }
     CheckState(snapshot, *base, *delta, path, before.has_value());
     CheckCounts(snapshot, before, *delta, path);
-    if (snapshot.changelog_manifest_list) CheckChangelog(snapshot, path);
+    if (snapshot.changelog_manifest_list) {
+      CheckChangelog(snapshot, path);
+    } else if (snapshot.changelog_record_count.value_or(0) != 0) {
+      Say(Severity::kError, path,
+          fmt::format("says that its changelog has {} rows, and names none",
+                      *snapshot.changelog_record_count));
+    }
   }
 
   void CheckState(const Snapshot& snapshot, const std::vector<ManifestEntry>& base,

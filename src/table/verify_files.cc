@@ -7,6 +7,7 @@
 #include "lsm/sort_key.h"
 #include "meta/binary_row.h"
 #include "meta/options.h"
+#include "table/verify_file_index.h"
 
 namespace millrace {
 
@@ -264,6 +265,7 @@ FileVerifier::Content FileVerifier::ReadContent(const ManifestEntry& entry,
   DataChunk chunk;
   chunk.Initialize(duckdb::Allocator::DefaultAllocator(), reader.Types());
   RowChecks checks(schema, entry, keyed, changelog);
+  FileIndexChecks indexes(table_, path.substr(0, path.rfind('/')), entry.file, schema);
   StatsCollector values(TypesOf(schema.fields), -1);
   Content content;
   std::vector<DataType> key_types;
@@ -277,6 +279,7 @@ FileVerifier::Content FileVerifier::ReadContent(const ManifestEntry& entry,
   for (chunk.Reset(); reader.Next(chunk); chunk.Reset()) {
     if (chunk.size() == 0) continue;
     checks.Look(chunk, content.problems);
+    indexes.Look(chunk, checks.first_field());
     values.Add(chunk, checks.first_field());
     for (idx_t i = 0; i < key.size(); i++) {
       keys.AddColumn(i, chunk.data[checks.first_field() + key[i]], chunk.size());
@@ -285,6 +288,7 @@ FileVerifier::Content FileVerifier::ReadContent(const ManifestEntry& entry,
     content.last_key = key_of(chunk.size() - 1);
     content.rows += static_cast<int64_t>(chunk.size());
   }
+  for (const std::string& problem : indexes.problems()) content.problems.push_back(problem);
   content.deletes = checks.deletes();
   content.min_sequence = checks.min_sequence();
   content.max_sequence = checks.max_sequence();
