@@ -30,7 +30,11 @@ bench-store:  ## Measure the store beside Paimon Java and plain Parquet (ROWS=50
 	@cmake --build build -j $(JOBS) --target store_bench store_bench_java
 	@python3 bench/store/run.py --rows $(or $(ROWS),5000000) --reps $(or $(REPS),3) --buckets $(or $(BUCKETS),1) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
 
-soak: build  ## Kill pipelines for a quarter of an hour (KILLS=200, SEED=...)
+soak:  ## Random operations on tables, then kill pipelines for a quarter of an hour (OPERATIONS=20000, KILLS=200, SEED=...)
+	@tools/install.sh test
+	@cmake --preset release -DMILLRACE_TESTS=ON > build.log.tmp 2>&1 || { cat build.log.tmp; rm -f build.log.tmp; exit 1; }; rm -f build.log.tmp
+	@cmake --build build -j $(JOBS) --target millrace table_test
+	@MILLRACE_OPERATIONS=$(or $(OPERATIONS),20000) build/bin/table_test -tc="Random operations*"
 	@MILLRACE=$(CURDIR)/build/millrace python3 test/crash/crash_test.py --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED))
 
 asan tsan:  ## Build and run the unit tests under a sanitizer

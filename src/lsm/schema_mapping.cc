@@ -117,7 +117,8 @@ SchemaMapping::SchemaMapping(const std::vector<DataField>& file_fields,
     FileColumn column = wanted[i];
     auto field = std::find_if(file_fields.begin(), file_fields.end(),
                               [&](const DataField& f) { return f.id == column.field_id; });
-    bool system = column.name == "_SEQUENCE_NUMBER" || column.name == "_VALUE_KIND";
+    bool system = column.name == "_SEQUENCE_NUMBER" || column.name == "_VALUE_KIND" ||
+                  column.name == RowPositionColumn().name;
     same_values_.push_back(system);
     if (!system && field == file_fields.end()) {
       column.name = kAbsentName;
