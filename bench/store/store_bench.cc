@@ -104,7 +104,8 @@ std::shared_ptr<const Table> Bench::Open(const std::string& name, Options dynami
 void Bench::Write(const Table& table, const Keys& keys, const WriteOptions& options) {
   int writers_wanted = table.HasPrimaryKey() ? buckets_ : 1;
   std::vector<std::unique_ptr<TableWriter>> writers;
-  for (int i = 0; i < writers_wanted; i++) writers.push_back(table.NewWriter("bench"));
+  std::string user = random_.Uuid();  // Under one name the identifiers would have to go on.
+  for (int i = 0; i < writers_wanted; i++) writers.push_back(table.NewWriter(user));
   int64_t identifier = 0;
   for (int64_t low = options.first; low < options.end; low += commit_rows_) {
     int64_t high = std::min(low + commit_rows_, options.end);
@@ -141,7 +142,7 @@ void Bench::Write(const Table& table, const Keys& keys, const WriteOptions& opti
       std::move(prepared[i].buckets.begin(), prepared[i].buckets.end(),
                 std::back_inserter(prepared[0].buckets));
     }
-    table.Commit(prepared[0], "bench", ++identifier);
+    table.Commit(prepared[0], user, ++identifier);
   }
 }
 

@@ -38,6 +38,7 @@ template struct Expose<ColumnWritersTag, &duckdb::ParquetWriter::column_writers>
 constexpr int kElementIdBase = 536870911;  // SpecialFields.java: ids inside ARRAY and MAP.
 constexpr int kElementIdStep = 1024;
 constexpr int64_t kRowGroupBytesMax = 128 << 20;
+constexpr int64_t kDictionaryRetry = 8;
 constexpr idx_t kColumnsPerPass = 8;  // Walking the buffer for several columns at once is cheaper.
 
 bool IsMillis(const DataType& type) {
@@ -138,6 +139,9 @@ struct ParquetFileWriter::State {
   std::unique_ptr<duckdb::ColumnDataCollection> buffer;
   duckdb::ColumnDataAppendState append_state;
   std::vector<uint32_t> checksums;  // Of all column chunks so far.
+  std::vector<size_t> chunk_of;     // Per column: its first chunk in a row group.
+  std::vector<bool> plain;          // Columns that had no dictionary in the last row group.
+  int64_t row_groups = 0;
 
   // A full row group is encoded on another thread while the next one fills. Until it is joined the
   // writer and the file belong to that thread.
@@ -184,8 +188,12 @@ struct ParquetFileWriter::State {
         1 << 20, false, 0.01, options.zstd_level, duckdb::ParquetVersion::V1,
         duckdb::GeoParquetVersion::NONE);
     auto& column_writers = (*writer).*Member(ColumnWritersTag());
+    plain.resize(columns.size());
+    size_t chunks = 0;
     for (idx_t i = 0; i < columns.size(); i++) {
       ReplaceLeafWriters(column_writers[i], columns[i].type);
+      chunk_of.push_back(chunks);
+      ForEachLeaf(*column_writers[i], columns[i].type, [&](const auto&, const auto&) { chunks++; });
       if (!columns[i].type.nullable && !storage_types[i].IsNested()) {
         column_writers[i]->MarkRepetitionRequired();
       }
@@ -288,7 +296,18 @@ struct ParquetFileWriter::State {
       EncodeColumns(rows, first, count, prepared);
     }
     writer->FlushRowGroup(prepared);
+    row_groups++;
+    const auto& chunks = ((*writer).*Member(MetadataTag())).row_groups.back().columns;
+    for (idx_t i = 0; i < columns.size(); i++) {
+      plain[i] = !storage_types[i].IsNested() &&
+                 !chunks[chunk_of[i]].meta_data.__isset.dictionary_page_offset;
+    }
     ChecksumRowGroup();
+  }
+
+  /// Looking for one costs a hash table: after a row group in vain only every eighth tries again.
+  bool MayHaveDictionary(idx_t column) const {
+    return !columns[column].unique && !(plain[column] && row_groups % kDictionaryRetry != 0);
   }
 
   /// Adds up the chunks of the row group just written, then lets its bytes go.
@@ -316,7 +335,7 @@ struct ParquetFileWriter::State {
     for (idx_t i = 0; i < count; i++) {
       ids.push_back(first + i);
       states.push_back(all[first + i]->InitializeWriteState(prepared.row_group));
-      analyze.push_back(all[first + i]->HasAnalyze() && !columns[first + i].unique);
+      analyze.push_back(all[first + i]->HasAnalyze() && MayHaveDictionary(first + i));
     }
     for (DataChunk& chunk : rows.Chunks(ids)) {
       for (idx_t i = 0; i < count; i++) {

@@ -69,7 +69,7 @@ public final class Peer {
     StringBuilder text = new StringBuilder();
     for (Throwable each = failure; each != null; each = each.getCause()) {
       text.append(each).append(" at ");
-      for (int i = 0; i < Math.min(6, each.getStackTrace().length); i++) {
+      for (int i = 0; i < Math.min(25, each.getStackTrace().length); i++) {
         text.append(each.getStackTrace()[i]).append("; ");
       }
     }

@@ -50,6 +50,7 @@ final class Tables {
     options.set("cache-enabled", "false"); // Another program writes the same tables.
     this.catalog = CatalogFactory.createCatalog(CatalogContext.create(options));
     this.scratch = scratch;
+    new java.io.File(scratch).mkdirs();
     catalog.createDatabase("db", true);
   }
 
