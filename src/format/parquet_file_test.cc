@@ -16,8 +16,9 @@ namespace millrace {
 namespace {
 
 duckdb::DatabaseInstance& Database() {
-  static duckdb::DuckDB database(nullptr);
-  return *database.instance;
+  // Never destroyed: at exit the engine's thread locals are gone before it.
+  static auto* database = new duckdb::DuckDB(nullptr);
+  return *database->instance;
 }
 
 using Rows = std::vector<std::vector<Value>>;

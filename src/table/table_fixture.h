@@ -17,8 +17,9 @@
 namespace millrace {
 
 inline duckdb::DatabaseInstance& TestDatabase() {
-  static duckdb::DuckDB database(nullptr);
-  return *database.instance;
+  // Never destroyed: at exit the engine's thread locals are gone before it.
+  static auto* database = new duckdb::DuckDB(nullptr);
+  return *database->instance;
 }
 
 /// A disk, a clock and randomness.
