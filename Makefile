@@ -1,5 +1,5 @@
 # The commands of the house. Each installs what it needs first; a second run with nothing changed takes seconds.
-.PHONY: help build test demo bench bench-store soak format clean install asan tsan
+.PHONY: help build test test-interop demo bench bench-store soak format clean install asan tsan
 JOBS ?= $(shell nproc)
 
 help:  ## Show this list
@@ -17,6 +17,12 @@ test:  ## Build and run every test
 	@cmake --preset release -DMILLRACE_TESTS=ON > build.log.tmp 2>&1 || { cat build.log.tmp; rm -f build.log.tmp; exit 1; }; rm -f build.log.tmp
 	@cmake --build build -j $(JOBS)
 	@ctest --test-dir build --output-on-failure -j $(JOBS)
+
+test-interop:  ## Write and read one warehouse with Flink and Spark in turns (ENGINE=flink|spark)
+	@tools/install.sh engines
+	@cmake --preset release -DMILLRACE_TESTS=ON > build.log.tmp 2>&1 || { cat build.log.tmp; rm -f build.log.tmp; exit 1; }; rm -f build.log.tmp
+	@cmake --build build -j $(JOBS) --target millrace
+	@python3 test/interop/engines/engines.py build/millrace "$${MILLRACE_CACHE:-$$HOME/.cache/millrace}" $(if $(ENGINE),--engine $(ENGINE))
 
 demo: build  ## Run the bank: books flow in, reports stay up to date
 	@examples/bank/run.sh

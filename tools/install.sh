@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need: Debian packages, DuckDB's library and headers, a Python venv.
-#   tools/install.sh [build|test]     'test' adds what only the tests and the comparing benchmarks use
+#   tools/install.sh [build|test|engines]     'test' adds what only the tests and the comparing benchmarks use, 'engines'
+#                                             Flink and Spark besides
 # DuckDB and the tests' venv and jars go to ${MILLRACE_CACHE:-~/.cache/millrace}, shared by all checkouts; nothing is fetched twice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,7 +15,7 @@ case $(uname -m) in
 esac
 
 packages=(g++ cmake ninja-build ccache nlohmann-json3-dev libcli11-dev libzstd-dev libfmt-dev libedit-dev libsimdjson-dev libxxhash-dev libroaring-dev npm python3-pip python3-venv)
-[ "$what" = test ] && packages+=(doctest-dev expect openjdk-17-jdk-headless maven)
+[ "$what" != build ] && packages+=(doctest-dev expect openjdk-17-jdk-headless maven)
 missing=()
 for p in "${packages[@]}"; do
   case $p in  # Tools that are often there without the Debian package.
@@ -55,7 +56,7 @@ if [ ! -e "$duckdb/.done" ] && [ -z "${DUCKDB_DIR:-}" ]; then
   touch "$duckdb/.done"
 fi
 
-if [ "$what" = test ]; then
+if [ "$what" != build ]; then
   venv=$cache/venv
   if [ ! -e "$venv/.pypaimon-2.1.0" ]; then
     python3 -m venv "$venv"
@@ -66,5 +67,21 @@ if [ "$what" = test ]; then
   if [ ! -e "$jars/.done" ]; then
     mvn -q -B -f test/interop/java/pom.xml dependency:copy-dependencies -DoutputDirectory="$jars"
     touch "$jars/.done"
+  fi
+fi
+
+if [ "$what" = engines ]; then
+  flink=$cache/flink-1.20.3  # Versions: the pom.
+  if [ ! -e "$flink/.done" ]; then
+    mvn -q -B -f test/interop/engines/pom.xml dependency:copy-dependencies -DoutputDirectory="$flink"
+    touch "$flink/.done"
+  fi
+  spark=$cache/spark-3.5
+  if [ ! -e "$spark/.done" ]; then
+    python3 -m venv "$spark"
+    "$spark/bin/python" -m pip install -q --disable-pip-version-check pyspark==3.5.6
+    mvn -q -B dependency:copy -Dartifact=org.apache.paimon:paimon-spark-3.5:0.9.0 -DoutputDirectory="$spark" -Dmdep.stripVersion=true
+    mv "$spark/paimon-spark-3.5.jar" "$spark/paimon-spark.jar"
+    touch "$spark/.done"
   fi
 fi
