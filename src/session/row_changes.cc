@@ -15,6 +15,7 @@
 #include "session/statement_reads.h"
 #include "stream/lake_source.h"
 #include "table/table_options.h"
+#include "table/table_state.h"
 
 namespace millrace {
 
@@ -69,9 +70,7 @@ class RowChanger {
   }
 
   Committable Prepare(const StatementReads& reads) {
-    Committable committable = table_.HasPrimaryKey()
-                                  ? writer_->PrepareCommit()
-                                  : RewriteMarkedFiles(table_, reads.units(), marks_, *writer_);
+    Committable committable = PrepareMarked(reads);
     committable.read_snapshot = reads.snapshot();
     return committable;
   }
@@ -79,6 +78,14 @@ class RowChanger {
   const ChangedRows& changed() const { return changed_; }
 
  private:
+  Committable PrepareMarked(const StatementReads& reads) {
+    if (table_.HasPrimaryKey()) return writer_->PrepareCommit();
+    if (table_.state().parsed.deletion_vectors) {
+      return DeleteMarkedRows(table_, reads.snapshot().value_or(0), reads.units(), marks_,
+                              *writer_);
+    }
+    return RewriteMarkedFiles(table_, reads.units(), marks_, *writer_);
+  }
   void Count(RowAction action) {
     changed_.inserted += action == RowAction::kInsert;
     changed_.updated += action == RowAction::kUpdate;

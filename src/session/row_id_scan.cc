@@ -8,6 +8,7 @@
 #include "duckdb/main/client_context.hpp"
 #include "session/statement_reads.h"
 #include "stream/lake_source.h"
+#include "table/table_state.h"
 
 namespace millrace {
 
@@ -17,9 +18,14 @@ namespace {
 class RowIdReader : public BatchReader {
  public:
   /// `id_columns`: where the output wants the id; its other columns are those of `reader`.
+  /// `positions`: the last column that `reader` gives is the row's position in its file; else rows
+  /// are counted.
   RowIdReader(std::unique_ptr<SplitReader> reader, const duckdb::vector<LogicalType>& types,
-              std::vector<bool> id_columns, idx_t unit)
-      : reader_(std::move(reader)), id_columns_(std::move(id_columns)), unit_(unit) {
+              std::vector<bool> id_columns, idx_t unit, bool positions)
+      : reader_(std::move(reader)),
+        id_columns_(std::move(id_columns)),
+        unit_(unit),
+        positions_(positions) {
     if (types.empty()) {
       rows_.InitializeEmpty({});
     } else {
@@ -36,7 +42,7 @@ class RowIdReader : public BatchReader {
       if (i < id_columns_.size() && !id_columns_[i]) {
         chunk.data[i].Reference(rows_.data[next++]);
       } else {
-        chunk.data[i].Sequence(RowIdOf(unit_, position_), 1, rows_.size());
+        MakeIds(chunk.data[i]);
       }
     }
     chunk.SetCardinality(rows_.size());
@@ -45,9 +51,25 @@ class RowIdReader : public BatchReader {
   }
 
  private:
+  void MakeIds(Vector& ids) {
+    if (!positions_) {
+      ids.Sequence(RowIdOf(unit_, position_), 1, rows_.size());
+      return;
+    }
+    UnifiedVectorFormat format;
+    rows_.data.back().ToUnifiedFormat(rows_.size(), format);
+    const auto* positions = UnifiedVectorFormat::GetData<int64_t>(format);
+    ids.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
+    auto* made = duckdb::FlatVector::GetData<int64_t>(ids);
+    for (idx_t i = 0; i < rows_.size(); i++) {
+      made[i] = RowIdOf(unit_, positions[format.sel->get_index(i)]);
+    }
+  }
+
   std::unique_ptr<SplitReader> reader_;
   const std::vector<bool> id_columns_;
   const idx_t unit_;
+  const bool positions_;
   int64_t position_ = 0;
   DataChunk rows_;
 };
@@ -70,9 +92,11 @@ class RowIdScan : public BatchScan {
       options_.snapshot_id = snapshot;
       units_ = table_->PlanScan(options_);
       if (!table_->HasPrimaryKey()) {
-        RefuseVectors();
+        options_.positions = table_->state().parsed.deletion_vectors;
+        if (!options_.positions) RefuseVectors();
         units_ = SplitByFile(std::move(units_));
-        options_.predicates.clear();  // Rows of files are counted: none may be skipped.
+        // Rows of files are counted: none may be skipped.
+        if (!options_.positions) options_.predicates.clear();
       }
     }
     reads.Start(table_->schema().id, snapshot, units_);
@@ -83,8 +107,8 @@ class RowIdScan : public BatchScan {
     for (const Split& unit : units_) {
       if (unit.deletions.empty()) continue;
       Throw(ErrorCode::kUnsupported,
-            "Changing rows of table {}: it has deletion vectors, and files that have one cannot be "
-            "rewritten yet; INSERT OVERWRITE it from itself first",
+            "Changing rows of table {}: it has deletion vectors, and 'deletion-vectors.enabled' is "
+            "off; set it to 'true' again, or INSERT OVERWRITE the table from itself first",
             table_->folder());
     }
   }
@@ -98,8 +122,12 @@ class RowIdScan : public BatchScan {
     for (idx_t column : options_.columns) {
       types.push_back(table_->schema().fields[column].type.ToDuck());
     }
+    if (options_.positions) {
+      types.push_back(LogicalType(LogicalTypeId::INTEGER));
+      types.push_back(LogicalType(LogicalTypeId::BIGINT));
+    }
     return std::make_unique<RowIdReader>(table_->ReadSplit(units_[unit], options_), types,
-                                         id_columns_, unit);
+                                         id_columns_, unit, options_.positions);
   }
 
  private:

@@ -91,4 +91,22 @@ Committable RewriteMarkedFiles(const Table& table, const std::vector<Split>& uni
   return committable;
 }
 
+Committable DeleteMarkedRows(const Table& table, int64_t snapshot_id,
+                             const std::vector<Split>& units, const RowMarks& marks,
+                             TableWriter& writer) {
+  Committable committable = writer.PrepareCommit();
+  if (marks.units().empty()) return committable;
+  std::unique_ptr<RowDeleter> deleter = table.NewRowDeleter(snapshot_id);
+  for (const auto& [unit, marked] : marks.units()) {
+    MILLRACE_CHECK(unit < units.size() && units[unit].files.size() == 1);
+    std::vector<int64_t> positions;
+    for (idx_t i = 0; i < marked.size(); i++) {
+      if (marked[i]) positions.push_back(static_cast<int64_t>(i));
+    }
+    deleter->Delete(units[unit], units[unit].files[0], positions);
+  }
+  deleter->PrepareCommit(committable);
+  return committable;
+}
+
 }  // namespace millrace

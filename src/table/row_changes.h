@@ -3,7 +3,8 @@
 //
 // A scan numbers its units (of a table without key: single files) and the rows in each; a statement
 // marks the rows that leave. Tables with a key take deletes and updates as rows; of the others
-// every touched file is written anew without the marked rows (copy on write).
+// every touched file is written anew without the marked rows (copy on write), or the marked rows go
+// into deletion vectors.
 #pragma once
 
 #include "table/table.h"
@@ -37,5 +38,11 @@ std::vector<Split> SplitByFile(std::vector<Split> splits);
 /// Throws: Error(kNotFound, kCorrupt) when a file has gone or is damaged.
 Committable RewriteMarkedFiles(const Table& table, const std::vector<Split>& units,
                                const RowMarks& marks, TableWriter& writer);
+
+/// The same for a table with 'deletion-vectors.enabled': the files stay, marked rows go into
+/// deletion vectors. Positions are those in the files as they lie (ScanOptions::positions).
+Committable DeleteMarkedRows(const Table& table, int64_t snapshot_id,
+                             const std::vector<Split>& units, const RowMarks& marks,
+                             TableWriter& writer);
 
 }  // namespace millrace
