@@ -345,9 +345,16 @@ class SchemaEntry : public duckdb::SchemaCatalogEntry {
 
 class LakeCatalog : public duckdb::Catalog {
  public:
+  /// `owns_store`: the store goes with the catalog.
   LakeCatalog(duckdb::AttachedDatabase& db, std::shared_ptr<CatalogServices> services,
-              std::shared_ptr<CatalogStore> store)
-      : duckdb::Catalog(db), services_(std::move(services)), store_(std::move(store)) {}
+              std::shared_ptr<CatalogStore> store, bool owns_store = false)
+      : duckdb::Catalog(db),
+        services_(std::move(services)),
+        store_(std::move(store)),
+        owns_store_(owns_store) {}
+  ~LakeCatalog() override {
+    if (owns_store_) services_->stores.erase(store_->Name());
+  }
 
   void Initialize(bool) override {}
   std::string GetCatalogType() override { return "millrace"; }
@@ -413,6 +420,7 @@ class LakeCatalog : public duckdb::Catalog {
 
   const std::shared_ptr<CatalogServices> services_;
   const std::shared_ptr<CatalogStore> store_;
+  const bool owns_store_;
   std::mutex mutex_;
   std::map<std::string, std::unique_ptr<SchemaEntry>> schemas_;
 };
@@ -433,6 +441,21 @@ duckdb::unique_ptr<duckdb::Catalog> Attach(
   return duckdb::make_uniq<LakeCatalog>(db, services, store->second);
 }
 
+/// A warehouse by its folder: a catalog as CREATE CATALOG makes it, until DETACH.
+duckdb::unique_ptr<duckdb::Catalog> AttachWarehouse(
+    duckdb::optional_ptr<duckdb::StorageExtensionInfo> storage_info, duckdb::ClientContext&,
+    duckdb::AttachedDatabase& db, const std::string& name, duckdb::AttachInfo& info,
+    duckdb::AttachOptions&) {
+  auto& services = dynamic_cast<ExtensionInfo&>(*storage_info).services;
+  if (services->stores.contains(name)) {
+    Throw(ErrorCode::kExists, "Attaching '{}' as '{}': there is a catalog of that name", info.path,
+          name);
+  }
+  auto store = services->open_warehouse(name, info.path);
+  services->stores.emplace(name, store);
+  return duckdb::make_uniq<LakeCatalog>(db, services, store, true);
+}
+
 duckdb::unique_ptr<duckdb::TransactionManager> MakeTransactions(
     duckdb::optional_ptr<duckdb::StorageExtensionInfo>, duckdb::AttachedDatabase& db,
     duckdb::Catalog&) {
@@ -450,12 +473,16 @@ void RegisterMillraceCatalogs(duckdb::DatabaseInstance& database,
                               std::shared_ptr<CatalogServices> services) {
   auto info = duckdb::make_shared_ptr<ExtensionInfo>();
   info->services = std::move(services);
-  auto extension = duckdb::make_shared_ptr<duckdb::StorageExtension>();
-  extension->attach = Attach;
-  extension->create_transaction_manager = MakeTransactions;
-  extension->storage_info = std::move(info);
-  duckdb::StorageExtension::Register(duckdb::DBConfig::GetConfig(database), "millrace",
-                                     std::move(extension));
+  auto add = [&](const char* type, duckdb::attach_function_t attach) {
+    auto extension = duckdb::make_shared_ptr<duckdb::StorageExtension>();
+    extension->attach = attach;
+    extension->create_transaction_manager = MakeTransactions;
+    extension->storage_info = info;
+    duckdb::StorageExtension::Register(duckdb::DBConfig::GetConfig(database), type,
+                                       std::move(extension));
+  };
+  add("millrace", Attach);
+  add("paimon", AttachWarehouse);
 }
 
 void AttachStore(duckdb::Connection& connection, CatalogServices& services,

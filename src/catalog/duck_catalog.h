@@ -28,12 +28,16 @@ struct TemporaryObjects {
 /// Threads: one at a time with respect to `temporary`; binding happens under the session.
 struct CatalogServices {
   ScanOpenerFactory open_scan;
+  /// Opens the warehouse of an ATTACH; the session makes it. Throws: Error.
+  std::function<std::shared_ptr<CatalogStore>(const std::string& name, const std::string& folder)>
+      open_warehouse;
   TemporaryObjects temporary;
   std::string time_zone;  // Of the session, in which options tell times; "": UTC.
   std::map<std::string, std::shared_ptr<CatalogStore>> stores;
 };
 
-/// Makes `ATTACH '<name>' AS "<name>" (TYPE millrace)` work; once per database.
+/// Makes `ATTACH '<name>' AS "<name>" (TYPE millrace)` work, with which stores are attached, and
+/// the users' `ATTACH '<folder>' AS <name> (TYPE paimon)`; once per database.
 void RegisterMillraceCatalogs(duckdb::DatabaseInstance& database,
                               std::shared_ptr<CatalogServices> services);
 

@@ -6,8 +6,8 @@
 #include "duckdb/catalog/catalog_search_path.hpp"
 #include "duckdb/main/client_data.hpp"
 #include "duckdb/main/config.hpp"
-#include "session/time_zone.h"
 #include "duckdb/storage/buffer_manager.hpp"
+#include "session/time_zone.h"
 #include "sql/flink_functions.h"
 #include "stream/lake_sink.h"
 #include "stream/lake_source.h"
@@ -42,6 +42,14 @@ Engine::Engine(ConnectorRegistry& connectors, const SessionOptions& options)
   RegisterFlinkFunctions(*database_->instance);
   services_->open_scan = [this](std::shared_ptr<const TableDefinition> definition) {
     return MakeBatchScanOpener(*this, std::move(definition));
+  };
+  services_->open_warehouse = [this](const std::string& name, const std::string& folder) {
+    if (files_->List(folder).empty()) {
+      Throw(ErrorCode::kNotFound,
+            "Attaching '{}' as '{}': there is nothing; CREATE CATALOG makes a new warehouse",
+            folder, name);
+    }
+    return MakeLakeStore(table_context(), name, {{"type", "paimon"}, {"warehouse", folder}});
   };
   RegisterMillraceCatalogs(*database_->instance, services_);
   attaching_ = std::make_unique<duckdb::Connection>(*database_);
