@@ -57,12 +57,14 @@ std::vector<Script> ReadScripts(const CommandLine& line) {
   return scripts;
 }
 
-// Of all that a command runs, except for what prepares it.
-std::string IdentityOf(const std::vector<Script>& scripts, bool has_init) {
+// Of all that a command runs, except for what prepares it: one script with other definitions is
+// another one.
+std::string IdentityOf(const std::vector<Script>& scripts, const CommandLine& line) {
   std::string identity;
-  for (size_t i = has_init ? 1 : 0; i < scripts.size(); i++) {
+  for (size_t i = line.init_file.empty() ? 0 : 1; i < scripts.size(); i++) {
     identity += (identity.empty() ? "" : "\n") + scripts[i].identity;
   }
+  for (const auto& [name, value] : line.defined) identity += "\n" + name + "=" + value;
   return identity;
 }
 
@@ -104,7 +106,7 @@ int Run(const CommandLine& line) {
   options.fresh = line.fresh;
   options.memory_limit_bytes = line.memory_bytes;
   options.out = &program.output.stream();
-  if (!interactive) options.script = IdentityOf(scripts, !line.init_file.empty());
+  if (!interactive) options.script = IdentityOf(scripts, line);
   auto session = MakeSession(program.connectors, options);
   {
     std::lock_guard lock(program.mutex);

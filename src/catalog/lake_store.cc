@@ -59,7 +59,7 @@ class LakeStore : public CatalogStore {
     if (!cascade && !Tables(database).empty()) {
       Throw(ErrorCode::kInvalid, "Dropping database '{}': it is not empty; add CASCADE", database);
     }
-    context_.files.DeleteFolder(Folder(database));
+    DeleteWhole(Folder(database));
     context_.files.DeleteFolder(JoinPath(ViewsFolder(), database));
   }
 
@@ -118,7 +118,7 @@ class LakeStore : public CatalogStore {
       Throw(ErrorCode::kNotFound, "Dropping table '{}.{}.{}': there is none{}", name_, database,
             name, DidYouMean(name, Tables(database)));
     }
-    context_.files.DeleteFolder(folder);
+    DeleteWhole(folder);
   }
 
   void AlterTable(const std::string& database, const std::string& name,
@@ -208,6 +208,16 @@ class LakeStore : public CatalogStore {
   }
   std::string TableFolder(const std::string& database, const std::string& table) const {
     return LakeTableFolder(warehouse_, database, table);
+  }
+  /// At once: what a crash leaves of a table without its schema would be taken for a new table's.
+  void DeleteWhole(const std::string& folder) {
+    constexpr const char* kDropped = "dropped-";
+    std::string own = JoinPath(warehouse_, ".millrace");
+    context_.files.MakeFolder(own);
+    context_.files.Rename(folder, JoinPath(own, kDropped + context_.random.Uuid()));
+    for (const FileEntry& entry : context_.files.List(own)) {  // What a crash has left, too.
+      if (entry.name.starts_with(kDropped)) context_.files.DeleteFolder(JoinPath(own, entry.name));
+    }
   }
   std::string ViewsFolder() const { return JoinPath(warehouse_, ".millrace/views"); }
   std::string ViewPath(const std::string& database, const std::string& name) const {

@@ -43,7 +43,7 @@ class SplitBatchReader : public BatchReader {
 // The cut that all lake tables of one query are read at.
 class QueryCut : public duckdb::ClientContextState {
  public:
-  explicit QueryCut(FileSystem& files) : files_(files) { Renew(); }
+  QueryCut(FileSystem& files, Clock& clock) : files_(files), clock_(clock) { Renew(); }
   void QueryBegin(duckdb::ClientContext&) override { Renew(); }
   std::shared_ptr<GroupCut> Get() {
     std::lock_guard lock(mutex_);
@@ -53,10 +53,11 @@ class QueryCut : public duckdb::ClientContextState {
  private:
   void Renew() {
     std::lock_guard lock(mutex_);
-    cut_ = std::make_shared<GroupCut>(files_);
+    cut_ = std::make_shared<GroupCut>(files_, clock_);
   }
 
   FileSystem& files_;
+  Clock& clock_;
   std::mutex mutex_;
   std::shared_ptr<GroupCut> cut_;
 };
@@ -80,13 +81,19 @@ class LakeBatchScan : public BatchScan {
     int64_t newest = cut.Newest(table_);
     if (newest == 0) return;  // Nothing that may be read yet.
     options_.snapshot_id = newest;
-    try {
-      splits_ = table_->PlanScan(options_);
-    } catch (const Error&) {
-      // Expired under a slow query: the newest there is.
-      if (table_->FindSnapshot(newest)) throw;
-      options_.snapshot_id.reset();
-      splits_ = table_->PlanScan(options_);
+    while (true) {
+      try {
+        splits_ = table_->PlanScan(options_);
+        break;
+      } catch (const Error&) {
+        if (table_->FindSnapshot(*options_.snapshot_id)) throw;
+        // Expired since it was chosen. Where another table has been read by the same choice, the
+        // query must begin anew.
+        std::optional<int64_t> again = cut.NewestAgain(table_);
+        if (!again) throw;
+        if (*again == 0) return;
+        options_.snapshot_id = again;
+      }
     }
   }
   idx_t MaxThreads() const override { return std::max<idx_t>(1, splits_.size()); }
@@ -265,8 +272,8 @@ BatchScanOpener MakeBatchScanOpener(Engine& engine,
                                const BatchScanRequest& request) -> std::unique_ptr<BatchScan> {
     std::string connector = definition->Connector();
     if (connector.empty()) {
-      auto cut = context.registered_state->GetOrCreate<QueryCut>("millrace_cut",
-                                                                 engine.environment().files);
+      auto cut = context.registered_state->GetOrCreate<QueryCut>(
+          "millrace_cut", engine.environment().files, engine.environment().clock);
       if (definition->columns.back().name == kRowIdColumn) {
         return MakeRowIdScan(context, OpenLakeTable(engine.table_context(), *definition), request,
                              *cut->Get());

@@ -138,7 +138,10 @@ StatementResult SqlSession::CreateTableAs(const CreateTable& statement,
             definition.path.ToString());
     }
   } else {
+    bool is_new = !store.FindTable(definition.path.database, definition.path.name);
     store.CreateTable(definition, statement.if_not_exists);
+    // A table that is there stays as it is, unless this statement was killed while it filled it.
+    if (statement.as_query && !is_new && !IsHalfFilled(*NeedTable(definition.path))) return {};
   }
   if (!statement.as_query) return {};
   Insert insert;

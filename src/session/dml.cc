@@ -142,10 +142,19 @@ std::string SqlSession::JobId(const std::string& statement_text, const std::stri
   return "job-" + StableHash(fmt::format("{}\n{}\n{}", options_.script, number, statement_text));
 }
 
+bool SqlSession::IsHalfFilled(const TableDefinition& definition) {
+  JobTarget target = JobTargetOf(definition);
+  if (target.table.empty()) return false;
+  bool has_rows = Table::Open(engine_.table_context(), target.table)->LatestSnapshot().has_value();
+  return !has_rows || folders_.IsWritten(target);
+}
+
 JobTarget SqlSession::JobTargetOf(const TableDefinition& definition) {
   auto path = definition.options.find(kPathOption);
   if (!definition.Connector().empty() || path == definition.options.end()) return {};
-  return {path->second, LakeTableIdentity(engine_.environment().files, path->second)};
+  auto log = definition.options.find("log.system");
+  bool logged = log != definition.options.end() && log->second == "local";
+  return {path->second, LakeTableIdentity(engine_.environment().files, path->second), logged};
 }
 
 StatementResult SqlSession::Run(const Insert& statement) {
@@ -190,6 +199,7 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
   std::string name = settings_.Get("pipeline.name");
   job_options.id = JobId(job_options.statement, name);
   job_options.name = name.empty() ? fmt::format("insert-into_{}", fmt::join(names, "_")) : name;
+  job_options.targets = record.targets;
   record.statement = job_options.statement;
   record.named = !name.empty();
   record.user = job_options.id;

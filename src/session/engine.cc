@@ -17,6 +17,7 @@ namespace millrace {
 
 Engine::Engine(ConnectorRegistry& connectors, const SessionOptions& options)
     : connectors_(connectors),
+      fresh_(options.fresh),
       files_(MakeLocalFileSystem()),
       clock_(MakeSystemClock()),
       executor_(MakeThreadExecutor()),
@@ -141,6 +142,7 @@ std::unique_ptr<Sink> Engine::MakeSink(const TableDefinition& definition, const 
     options.group = group;
     options.batch = batch;
     options.overwrite = std::move(overwrite);
+    options.take_over = fresh_;
     TableDefinition target = definition;
     target.options = WithoutScanOptions(std::move(target.options));
     return MakeLakeSink(OpenLakeTable(table_context(), target), options);

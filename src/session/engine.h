@@ -57,6 +57,7 @@ class Engine {
 
  private:
   ConnectorRegistry& connectors_;
+  const bool fresh_;  // Start over: what others have left in a log is committed.
   std::unique_ptr<FileSystem> files_;
   std::unique_ptr<Clock> clock_;
   Random random_;

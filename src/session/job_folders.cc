@@ -137,6 +137,20 @@ std::unique_ptr<JobFolder> JobFolders::Open(const std::string& id, const JobReco
   }
 }
 
+bool JobFolders::IsWritten(const JobTarget& target) {
+  BeginScript();
+  for (const FileEntry& entry : environment_.files.List(folder_)) {
+    if (!entry.is_folder || entry.name.starts_with(".") || script_.empty()) continue;
+    JobFolder folder(environment_.files, Path(entry.name));
+    auto record = folder.Record();
+    if (!record || record->script != key_) continue;
+    for (const JobTarget& other : record->targets) {
+      if (other.identity == target.identity) return CanGoOn(folder, *record);
+    }
+  }
+  return false;
+}
+
 // Whether there is something to go on with: not when nothing has been shown yet, when it came to
 // its end in another run, or when its tables are gone.
 bool JobFolders::CanGoOn(const JobFolder& folder, const JobRecord& record) const {

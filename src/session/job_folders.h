@@ -31,6 +31,8 @@ class JobFolders {
   /// Throws: Error(kConflict) when another process runs the job or the script; Error(kInvalid) when
   /// the job's statement has changed or some of its tables were made anew.
   std::unique_ptr<JobFolder> Open(const std::string& id, const JobRecord& wanted);
+  /// Whether a job of this script that goes on writes this making of a table.
+  bool IsWritten(const JobTarget& target);
   /// Which run of the script this is. After Open.
   const std::string& run() const { return run_; }
   /// The script has ended: its next run is a new one. `finished`: the ids of its finished jobs,

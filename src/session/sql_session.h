@@ -146,6 +146,8 @@ class SqlSession : public Session {
   /// Makes a job what Cancel ends, also a Cancel that came before.
   void SetRunning(const std::shared_ptr<Job>& job);
   bool HasFinished(const std::string& job_id) const;
+  /// Whether a lake table has nothing yet, or a job of a script that goes on still fills it.
+  bool IsHalfFilled(const TableDefinition& definition);
   /// A lake table as a job knows it; nothing for a connector's.
   JobTarget JobTargetOf(const TableDefinition& definition);
   /// The script has ended, and with it the jobs that have come to their end.

@@ -138,7 +138,8 @@ Checkpoint FromJson(const std::string& text, const std::string& path) {
 nlohmann::json RecordToJson(const JobRecord& record) {
   nlohmann::json targets = nlohmann::json::array();
   for (const JobTarget& target : record.targets) {
-    targets.push_back({{"table", target.table}, {"identity", target.identity}});
+    targets.push_back(
+        {{"table", target.table}, {"identity", target.identity}, {"logged", target.logged}});
   }
   return {{"version", kFormatVersion}, {"user", record.user},
           {"script", record.script},   {"statement", record.statement},
@@ -157,7 +158,8 @@ JobRecord RecordFromJson(const std::string& text, const std::string& path) {
     record.named = json.at("named");
     record.batch = json.at("batch");
     for (const nlohmann::json& target : json.at("targets")) {
-      record.targets.push_back({target.at("table"), target.at("identity")});
+      record.targets.push_back(
+          {target.at("table"), target.at("identity"), target.value("logged", false)});
     }
     return record;
   } catch (const nlohmann::json::exception& error) {

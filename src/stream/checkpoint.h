@@ -30,6 +30,7 @@ using Cut = std::vector<std::string>;
 struct JobTarget {
   std::string table;     // The folder of a lake table; "" for a connector's.
   std::string identity;  // Which making of it (LakeTableIdentity).
+  bool logged = false;   // Steps are shown in its log.
   bool operator==(const JobTarget&) const = default;
 };
 

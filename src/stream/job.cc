@@ -196,6 +196,18 @@ void Job::StartFlows() {
     journaled_ = journaled_ || pipelines_[p].sink->ShowsSteps();
   }
   journaled_ = journaled_ && folder_ != nullptr;
+  TellMembers();
+}
+
+// Before the first of them has anything of this job: readers of several wait for all.
+void Job::TellMembers() const {
+  GroupMembers members;
+  for (const JobTarget& target : options_.targets) {
+    if (!target.table.empty()) members[target.table] = target.logged;
+  }
+  if (members.size() > 1) {
+    PublishGroupMembers(environment_.files, options_.commit_user, members);
+  }
 }
 
 void Job::Run() {
@@ -332,6 +344,7 @@ void Job::Restore() {
     // Once more only when it may be needed: readers may have taken published files away since.
     if (!folder_->IsCommitted(checkpoint->id)) CommitPrepared(*checkpoint);
   }
+  RefuseTakenOver();
   std::vector<JournalStep> journal = folder_->Journal(checkpoint_id_);
   if (!journal.empty() && postponed_) StartFlows();
   for (const JournalStep& step : journal) {
@@ -341,6 +354,18 @@ void Job::Restore() {
     }
     ReadStep(&step.cut);
     FinishStep(true);
+  }
+}
+
+// Steps after the checkpoint that are in a table already would come there twice.
+void Job::RefuseTakenOver() {
+  for (Pipeline& pipeline : pipelines_) {
+    auto committed = pipeline.sink->CommittedStep();
+    if (!committed || *committed <= step_) continue;
+    Throw(ErrorCode::kConflict,
+          "Resuming job '{}': another job has taken its steps up to {} over from the log of '{}' "
+          "(--fresh), and its checkpoint knows those up to {}; start over with --fresh",
+          options_.name, *committed, pipeline.target, step_);
   }
 }
 

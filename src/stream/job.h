@@ -31,7 +31,8 @@ struct JobOptions {
   std::string commit_user;  // Of the sinks: stable over restarts, new after a fresh start.
   std::string statement;    // As written.
   std::string run;          // Of the script: kept with the last checkpoint of bounded inputs.
-  bool bounded = false;     // Read what is there now and end.
+  std::vector<JobTarget> targets;  // One per pipeline; none when nothing is kept.
+  bool bounded = false;            // Read what is there now and end.
   int64_t checkpoint_interval_ms = 1000;
   idx_t step_rows = 100'000;  // Aim of a step over all sources.
 };
@@ -89,6 +90,8 @@ class Job {
   /// Reads all sources (to `until` when replaying); what they told together.
   SourceStatus ReadStep(const Cut* until);
   void FinishStep(bool replay);
+  void TellMembers() const;
+  void RefuseTakenOver();
   void TakeCheckpoint(bool finished);
   void CommitPrepared(const Checkpoint& checkpoint);
   /// Nobody will ask again for what lies before `cut`.

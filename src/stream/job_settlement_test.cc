@@ -26,7 +26,8 @@ struct HalfDone {
     for (const auto& table : {a, b}) {
       sinks.push_back(
           MakeLakeSink(table, {.user = SinkUser(record.user, sinks.size()), .group = record.user}));
-      record.targets.push_back({table->folder(), LakeTableIdentity(world.disk, table->folder())});
+      record.targets.push_back(
+          {table->folder(), LakeTableIdentity(world.disk, table->folder()), false});
     }
     folder.WriteRecord(record);
   }
@@ -56,7 +57,7 @@ struct HalfDone {
   }
   /// How many rows of each a reader of both sees.
   std::pair<idx_t, idx_t> Seen() {
-    GroupCut cut(world.disk);
+    GroupCut cut(world.disk, world.clock);
     return {RowsAt(*a, cut.Newest(a)), RowsAt(*b, cut.Newest(b))};
   }
   static idx_t RowsAt(const Table& table, int64_t snapshot) {
@@ -103,7 +104,7 @@ TEST_CASE("A table that is gone, or made anew, holds up no reader of the other")
       if (made_anew) (first_goes ? job.a : job.b) = job.Make(first_goes ? "a" : "b");
       job.Settle(Settlement::kForGood);
       const auto& kept = first_goes ? job.b : job.a;
-      GroupCut cut(job.world.disk);
+      GroupCut cut(job.world.disk, job.world.clock);
       CHECK(HalfDone::RowsAt(*kept, cut.Newest(kept)) == 2);
       if (made_anew) {
         const auto& other = first_goes ? job.a : job.b;

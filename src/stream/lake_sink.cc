@@ -1,25 +1,27 @@
 #include "stream/lake_sink.h"
 
+#include <numeric>
+#include <set>
+
 #include "base/error.h"
+#include "stream/lake_source.h"
+#include "stream/log_redo.h"
 #include "table/changes.h"
 #include "table/commit_group.h"
-#include "table/log/table_log.h"
 
 namespace millrace {
 
 namespace {
 
+constexpr int64_t kOnlyStep = 1;  // Of an INSERT in batch mode.
+
 class LakeSink : public Sink {
  public:
   LakeSink(std::shared_ptr<const Table> table, const LakeSinkOptions& options)
-      : table_(std::move(table)), options_(options) {
-    auto log = table_->options().find("log.system");
-    if (log != table_->options().end() && log->second == "local") {
-      std::vector<DataType> types;
-      for (const DataField& field : table_->schema().fields) types.push_back(field.type);
-      log_ =
-          std::make_unique<LogWriter>(table_->context().files, table_->folder(), std::move(types));
-    }
+      : table_(std::move(table)),
+        options_(options),
+        identity_(LakeTableIdentity(table_->context().files, table_->folder())) {
+    if (HasLog(*table_)) TakeLog();
     writer_ = table_->NewWriter(options_.user, {.overwrite = options_.overwrite.has_value()});
   }
 
@@ -32,25 +34,31 @@ class LakeSink : public Sink {
   void SetInputType(ChangelogType type) override { full_ = type == ChangelogType::kFull; }
 
   void Write(ChangeChunk& chunk) override {
-    if (log_) log_->Add(chunk);
+    if (log_ && !options_.batch) log_->Add(chunk);
     writer_->Write(chunk);
     empty_ = false;
   }
 
   void EndStep(int64_t step) override {
-    if (log_) log_->EndStep(options_.user, step, table_->context().clock.NowMs());
+    if (log_ && !options_.batch) {
+      log_->EndStep({options_.user, step, table_->context().clock.NowMs(), false, full_});
+    }
   }
 
   std::optional<int64_t> LastStep() override {
     return log_ ? log_->LastStep(options_.user) : std::nullopt;
   }
+  std::optional<int64_t> CommittedStep() override {
+    return log_ ? log_->CommittedStep(options_.user) : std::nullopt;
+  }
 
   std::string Prepare(int64_t checkpoint) override {
     prepared_ = checkpoint;
-    if (empty_ && !log_ && !options_.overwrite) return "";
+    if (empty_ && (!log_ || options_.batch) && !options_.overwrite) return "";
     Committable committable =
         options_.batch ? writer_->PrepareCommit() : writer_->PrepareStreamCommit();
-    if (log_) committable.log_offsets[0] = log_->EndOffset();
+    if (log_) committable.properties[kUnloggedProperty] = "";
+    if (log_ && !options_.batch) committable.log_offsets[0] = log_->EndOffset();
     if (full_) committable.properties[kInputFullProperty] = options_.user;
     if (!options_.batch) {
       committable.properties[kGroupProperty] = fmt::format("{}/{}", options_.group, checkpoint);
@@ -62,30 +70,90 @@ class LakeSink : public Sink {
 
   std::optional<Published> Commit(int64_t checkpoint, const std::string& prepared) override {
     if (prepared.empty()) return std::nullopt;
-    if (checkpoint != prepared_) {
-      // A repeat, perhaps long after: the snapshots that could tell may have expired, the group
-      // tells as well.
-      if (auto done = PublishedInGroup(checkpoint)) return done;
+    Committable committable = Committable::FromJson(prepared);
+    if (LakeTableIdentity(table_->context().files, table_->folder()) != identity_) {
+      Throw(
+          ErrorCode::kConflict,
+          "Cannot commit to table {}: it was dropped, or made anew, while it was written; run the "
+          "script again.",
+          table_->folder());
     }
+    if (checkpoint != prepared_) {
+      if (auto done = DoneBefore(checkpoint, committable)) return done;
+    }
+    if (log_ && options_.batch) Show(committable);
     int64_t identifier = options_.batch ? kBatchCommitIdentifier : checkpoint;
-    auto id = table_->Commit(Committable::FromJson(prepared), options_.user, identifier);
+    auto id = table_->Commit(committable, options_.user, identifier);
     if (!id) return std::nullopt;
     return Published{table_->folder(), *id};
   }
 
  private:
-  std::optional<Published> PublishedInGroup(int64_t checkpoint) const {
-    if (options_.batch) return std::nullopt;
+  void TakeLog() {
+    log_ = OpenLog(*table_);
+    auto left_behind = [&](const LogBatch& batch) { return batch.job != options_.user; };
+    for (const LogBatch& batch : log_->Tail()) {
+      if (!left_behind(batch) || batch.rows == 0 || batch.whole_job || options_.take_over) continue;
+      Throw(
+          ErrorCode::kConflict,
+          "Writing table {}: job '{}' has shown steps up to {} in its log that are not in its "
+          "files yet. Run that job's script again, so that it goes on; or run yours with --fresh, "
+          "which commits them.",
+          table_->folder(), batch.job, batch.step);
+    }
+    if (!RedoLog(*table_, *log_, left_behind, {})) return;
+    std::set<std::string> ended;  // Readers that follow them in several logs do not wait.
+    for (const LogBatch& batch : log_->Tail()) {
+      if (left_behind(batch) && !batch.whole_job) ended.insert(batch.job);
+    }
+    log_.reset();
+    log_ = OpenLog(*table_);
+    for (const std::string& job : ended) {
+      log_->EndStep({job, kLastLogStep, table_->context().clock.NowMs()});
+    }
+  }
+
+  /// A repeat, perhaps long after: the snapshots that could tell may have expired, or others have
+  /// committed it from the log.
+  std::optional<Published> DoneBefore(int64_t checkpoint, const Committable& committable) const {
+    auto latest = table_->LatestSnapshot();
+    if (!latest) return std::nullopt;
+    if (options_.batch) {
+      bool done = log_ && log_->CommittedStep(options_.user);
+      return done ? std::optional(Published{table_->folder(), latest->id}) : std::nullopt;
+    }
     auto group =
         LatestCommitGroup(table_->context().files, WarehouseOf(table_->folder()), options_.group);
-    if (!group || group->checkpoint < checkpoint) return std::nullopt;
-    auto member = group->snapshots.find(table_->folder());
-    if (member == group->snapshots.end()) return std::nullopt;
-    return Published{table_->folder(), member->second};
+    if (group && group->checkpoint >= checkpoint) {
+      auto member = group->snapshots.find(table_->folder());
+      if (member != group->snapshots.end()) return Published{table_->folder(), member->second};
+    }
+    auto offset = committable.log_offsets.find(0);
+    if (offset == committable.log_offsets.end()) return std::nullopt;
+    if (LogOffsetAt(*table_, latest) < offset->second) return std::nullopt;
+    return Published{table_->folder(), latest->id};
+  }
+
+  /// Brings the prepared rows into the log, once.
+  void Show(Committable& committable) {
+    if (!log_->LastStep(options_.user)) {
+      std::vector<idx_t> columns(table_->schema().fields.size());
+      std::iota(columns.begin(), columns.end(), idx_t(0));
+      for (const BucketChange& bucket : committable.buckets) {
+        Split split;
+        split.partition = bucket.partition;
+        split.bucket = bucket.bucket;
+        split.files = bucket.changelog_files.empty() ? bucket.new_files : bucket.changelog_files;
+        table_->ReadChanges(split, columns, [&](ChangeChunk& chunk) { log_->Add(chunk); });
+      }
+      log_->EndStep({options_.user, kOnlyStep, table_->context().clock.NowMs(), true, full_});
+    }
+    committable.log_offsets[0] = log_->EndOffset();
   }
 
   const std::shared_ptr<const Table> table_;
   const LakeSinkOptions options_;
+  const std::string identity_;  // Of the making that was opened.
   std::unique_ptr<LogWriter> log_;
   std::unique_ptr<TableWriter> writer_;
   bool full_ = false;

@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "base/error.h"
 #include "meta/options.h"
 #include "stream/change_view.h"
+#include "stream/log_follower.h"
+#include "stream/log_redo.h"
 #include "table/change_reader.h"
+#include "table/changes.h"
 #include "table/group_cut.h"
-#include "table/log/table_log.h"
+#include "table/group_steps.h"
 #include "table/scan_start.h"
 
 namespace millrace {
@@ -30,12 +32,24 @@ struct LakeInput {
   std::vector<idx_t> columns;
   std::unique_ptr<ChangeView> view;  // Of `t$audit_log`, `t$binlog`.
   TablePosition position;
-  std::unique_ptr<LogReader> log;
+  FollowedTable followed;            // Of a table that is followed by its snapshots.
+  std::unique_ptr<LogFollower> log;  // Of one that is followed by its log.
+  int64_t logged_to = 0;             // Up to this snapshot all is read, or came through the log.
   bool has_log = false;
   bool relied_on_full = false;
+  std::string full_writer;  // Whose changes are relied on, of a log.
   ScanStart start;
   std::string consumer;  // "": none.
   std::string identity;  // Of this making of the table.
+
+  std::string Warehouse() const { return WarehouseOf(table->folder()); }
+  bool Started() const { return position.snapshot != kNotStarted; }
+  void StandAt(const TablePosition& to) {
+    position = to;
+    followed.position = to.snapshot;
+    // A start at a snapshot that is yet to come.
+    followed.is_future = start.kind == ScanStart::Kind::kChanges && start.next == to.snapshot + 1;
+  }
 };
 
 std::string Option(const Table& table, const std::string& key) {
@@ -43,9 +57,27 @@ std::string Option(const Table& table, const std::string& key) {
   return found == table.options().end() ? "" : found->second;
 }
 
-// Warehouse and job -> the last checkpoint of the job that a step may read; nullopt: none is
-// complete.
-using Caps = std::map<std::string, std::optional<int64_t>>;
+// Who promises that the table's changelog is full; "" for nobody.
+std::string FullWriterOf(const Table& table) {
+  auto snapshot = LastWrite(table.state(), table.LatestSnapshot());
+  if (!snapshot) return "";
+  auto writer = snapshot->properties.find(kInputFullProperty);
+  return writer == snapshot->properties.end() ? "" : writer->second;
+}
+
+[[noreturn]] void RefuseOtherWriter(const LakeInput& input, const std::string& what) {
+  Throw(ErrorCode::kInvalid,
+        "Following table '{}': {} was made by another writer, whose changes do not carry the old "
+        "values of rows; start over with --fresh to follow both",
+        input.table->folder(), what);
+}
+
+[[noreturn]] void RefuseAnother(const LakeInput& input) {
+  Throw(ErrorCode::kInvalid,
+        "Following table '{}': it was dropped and made anew, or others are read now; start over "
+        "with --fresh",
+        input.table->folder());
+}
 
 class LakeSource : public Source {
  public:
@@ -60,11 +92,14 @@ class LakeSource : public Source {
       input.start = ResolveScanStart(input.table->state(), !bounded_);
       if (!bounded_) StartFromConsumer(input);
       input.identity = LakeTableIdentity(context_.files, input.table->folder());
-      input.has_log = !bounded_ && Option(*input.table, "log.system") == "local" &&
+      input.has_log = !bounded_ && HasLog(*input.table) &&
                       input.start.kind == ScanStart::Kind::kNewest && input.consumer.empty();
+      input.followed.table = input.table;
+      input.followed.bounded_watermark = input.start.bounded_watermark;
       inputs_.push_back(std::move(input));
       (void)Changelog(inputs_.size() - 1);  // Tables that cannot be followed are refused at once.
     }
+    LeaveLogs();
   }
 
   ChangelogType Changelog(idx_t index) const override {
@@ -79,14 +114,16 @@ class LakeSource : public Source {
            });
   }
   void RelyOn(idx_t index, ChangelogType type) override {
-    inputs_[index].relied_on_full = type == ChangelogType::kFull;
+    LakeInput& input = inputs_[index];
+    input.relied_on_full = type == ChangelogType::kFull;
+    if (input.relied_on_full && input.has_log) input.full_writer = FullWriterOf(*input.table);
   }
   bool AwaitsFirstData() const override {
     if (bounded_) return false;
-    GroupCut cut(context_.files);
+    GroupCut cut(context_.files, context_.clock);
     for (const LakeInput& input : inputs_) {
-      if (input.position.snapshot != kNotStarted || input.has_log ||
-          input.start.kind != ScanStart::Kind::kNewest || FirstSnapshot(input, cut) > 0) {
+      if (input.Started() || input.has_log || input.start.kind != ScanStart::Kind::kNewest ||
+          FirstSnapshot(input, cut) > 0) {
         return false;
       }
     }
@@ -139,8 +176,19 @@ class LakeSource : public Source {
   void Seek(const std::string& position) override {
     std::vector<TablePosition> positions = Parse(position);
     for (idx_t i = 0; i < inputs_.size(); i++) {
-      inputs_[i].position = positions[i];
-      inputs_[i].log.reset();
+      LakeInput& input = inputs_[i];
+      input.StandAt(positions[i]);
+      input.followed.ahead.clear();
+      input.log.reset();
+      input.logged_to = 0;
+      if (!input.Started()) continue;
+      input.has_log = positions[i].log_offset >= 0;
+      if (input.has_log && !HasLog(*input.table)) {
+        Throw(ErrorCode::kInvalid,
+              "Following table '{}': it was followed by its log, and has none now; set "
+              "'log.system' = 'local' again, or start over with --fresh",
+              input.table->folder());
+      }
     }
   }
 
@@ -153,12 +201,7 @@ class LakeSource : public Source {
     }
     std::vector<TablePosition> positions;
     for (idx_t i = 0; i < inputs_.size(); i++) {
-      if (json[i].at("table").get<std::string>() != inputs_[i].identity) {
-        Throw(ErrorCode::kInvalid,
-              "Resuming a lake source: table '{}' was dropped and made anew (or others are read "
-              "now); start over with --fresh",
-              inputs_[i].table->folder());
-      }
+      if (json[i].at("table").get<std::string>() != inputs_[i].identity) RefuseAnother(inputs_[i]);
       positions.push_back(
           {json[i].at("snapshot").get<int64_t>(), json[i].at("log").get<int64_t>()});
     }
@@ -192,33 +235,70 @@ class LakeSource : public Source {
   // Whether 'scan.bounded.watermark' ends the reading of every table here.
   bool AtBound() const {
     return std::all_of(inputs_.begin(), inputs_.end(), [](const LakeInput& input) {
-      if (!input.start.bounded_watermark || input.position.snapshot == kNotStarted) return false;
-      return IsPastBound(input, input.table->FindSnapshot(input.position.snapshot)) ||
-             IsPastBound(input, input.table->FindSnapshot(input.position.snapshot + 1));
+      if (!input.start.bounded_watermark || !input.Started()) return false;
+      auto here = input.table->FindSnapshot(input.position.snapshot);
+      auto next = input.table->FindSnapshot(input.position.snapshot + 1);
+      return (here && input.followed.IsPastBound(*here)) ||
+             (next && input.followed.IsPastBound(*next));
     });
   }
-  static bool IsPastBound(const LakeInput& input, const std::optional<Snapshot>& snapshot) {
-    return snapshot && input.start.bounded_watermark && snapshot->watermark &&
-           *snapshot->watermark > *input.start.bounded_watermark;
+
+  // What a job shows in one table at each step and in another at each checkpoint cannot be read in
+  // step: then by checkpoints both.
+  void LeaveLogs() {
+    auto must_leave = [&](const LakeInput& input) {
+      for (const std::string& job : GroupJobs(context_.files, input.Warehouse())) {
+        const GroupMembers& members = MembersOf(input, job);
+        if (!members.contains(input.table->folder())) continue;
+        if (HaveGroupsEnded(context_.files, input.Warehouse(), job)) continue;
+        for (const LakeInput& other : inputs_) {
+          if (members.contains(other.table->folder()) && !other.has_log) return true;
+        }
+      }
+      return false;
+    };
+    for (bool left = inputs_.size() > 1; left;) {
+      left = false;
+      for (LakeInput& input : inputs_) {
+        if (!input.has_log || !must_leave(input)) continue;
+        input.has_log = false;
+        left = true;
+      }
+    }
   }
 
-  // How far every table may be read now: on by about `max_rows`, snapshot by snapshot, except that
-  // snapshots of a commit group count only once the group is complete, and tables of one group stop
-  // at the same group.
+  // A job tells before it writes; what is there stays.
+  const GroupMembers& MembersOf(const LakeInput& input, const std::string& job) {
+    std::string warehouse = input.Warehouse();
+    GroupMembers& members = members_[warehouse + "\n" + job];
+    if (members.empty()) members = ReadGroupMembers(context_.files, warehouse, job);
+    return members;
+  }
+
+  // How far every table may be read now: on by about `max_rows`, to a cut.
   std::vector<TablePosition> Targets(idx_t max_rows) {
-    GroupCut cut(context_.files);  // For the first step, in which all tables start.
-    Caps caps;
-    ChooseGroups(max_rows, caps);
+    GroupCut cut(context_.files, context_.clock);  // For the first step, in which all tables start.
     std::vector<TablePosition> targets;
+    std::vector<FollowedTable*> by_snapshots;
     for (LakeInput& input : inputs_) {
       TablePosition target = input.position;
-      if (target.snapshot == kNotStarted) {
+      if (!input.Started()) {
         target.snapshot = FirstSnapshot(input, cut);
-        if (input.has_log) target.log_offset = LogOffsetOf(input, target.snapshot);
-      } else if (!input.has_log) {
-        target.snapshot = LastAdmitted(input, max_rows, caps);
+        if (input.has_log) {
+          target.log_offset = LogOffsetAt(*input.table, input.table->FindSnapshot(target.snapshot));
+        }
+      } else if (input.has_log) {
+        target.snapshot = UnloggedAhead(input);
+      } else {
+        by_snapshots.push_back(&input.followed);
       }
       targets.push_back(target);
+    }
+    if (!by_snapshots.empty()) {
+      std::vector<int64_t> chosen = ChooseStep(context_.files, by_snapshots, max_rows);
+      for (idx_t i = 0, next = 0; i < inputs_.size(); i++) {
+        if (inputs_[i].Started() && !inputs_[i].has_log) targets[i].snapshot = chosen[next++];
+      }
     }
     LogTargets(targets);
     return targets;
@@ -226,43 +306,36 @@ class LakeSource : public Source {
 
   // The log's batches carry (job, step); tables that one job writes stop at the same step.
   void LogTargets(std::vector<TablePosition>& targets) {
-    std::map<std::string, int64_t> last_step;  // Per job: the last step that all its tables have.
-    std::vector<std::vector<LogBatch>> batches(inputs_.size());
+    std::vector<const LogFollower*> logs;
+    std::vector<idx_t> input_of;
     for (idx_t i = 0; i < inputs_.size(); i++) {
       LakeInput& input = inputs_[i];
-      if (!input.has_log || input.position.log_offset < 0) continue;
-      std::unique_ptr<LogReader> ahead = OpenLog(input, input.position.log_offset);
-      std::map<std::string, int64_t> mine;
-      while (auto batch = ahead->Peek()) {
-        // Sinks of one job are told apart by what follows a point.
-        batch->job.resize(std::min(batch->job.size(), batch->job.find('.')));
-        mine[batch->job] = batch->step;
-        batches[i].push_back(*batch);
-        ahead->Read({}, [](ChangeChunk&) {});
-      }
-      for (const auto& [job, step] : mine) {
-        auto [slot, is_new] = last_step.try_emplace(job, step);
-        if (!is_new) slot->second = std::min(slot->second, step);
-      }
-      for (const std::string& job : input_jobs_[i]) {
-        if (!mine.count(job))
-          last_step[job] = std::min(last_step.try_emplace(job, -1).first->second, int64_t(-1));
-      }
-      for (const auto& [job, step] : mine) input_jobs_[i].insert(job);
+      if (!input.has_log || !input.Started()) continue;
+      OpenFollower(input);
+      input.log->Poll();
+      logs.push_back(input.log.get());
+      input_of.push_back(i);
     }
-    for (idx_t i = 0; i < inputs_.size(); i++) {
-      for (const LogBatch& batch : batches[i]) {
-        if (batch.step > last_step[batch.job]) break;
-        targets[i].log_offset = batch.next_offset;
+    auto writes = [&](const std::string& job, idx_t i) {
+      const LakeInput& input = inputs_[input_of[i]];
+      const GroupMembers& members = MembersOf(input, job);
+      for (const LakeInput& other : inputs_) {
+        if (other.has_log || !members.contains(other.table->folder())) continue;
+        Throw(ErrorCode::kInvalid,
+              "Following tables '{}' and '{}': a job has begun to write both, and shows its steps "
+              "in the log of the first alone; start over with --fresh, to follow both by their "
+              "checkpoints",
+              input.table->folder(), other.table->folder());
       }
-    }
+      return members.contains(input.table->folder());
+    };
+    std::vector<int64_t> offsets = AlignLogs(logs, writes);
+    for (idx_t i = 0; i < logs.size(); i++) targets[input_of[i]].log_offset = offsets[i];
   }
 
-  std::unique_ptr<LogReader> OpenLog(const LakeInput& input, int64_t offset) const {
-    std::vector<DataType> types;
-    for (const DataField& field : input.table->schema().fields) types.push_back(field.type);
-    return std::make_unique<LogReader>(context_.files, input.table->folder(), std::move(types),
-                                       offset);
+  void OpenFollower(LakeInput& input) const {
+    if (input.log) return;
+    input.log = std::make_unique<LogFollower>(*input.table, input.position.log_offset);
   }
 
   int64_t FirstSnapshot(const LakeInput& input, GroupCut& cut) const {
@@ -276,125 +349,83 @@ class LakeSource : public Source {
     }
   }
 
-  static idx_t RowsOf(const Snapshot& snapshot) {
-    if (snapshot.commit_kind == CommitKind::kCompact && !snapshot.changelog_record_count) return 0;
-    return static_cast<idx_t>(std::max<int64_t>(
-        0, snapshot.changelog_record_count.value_or(snapshot.delta_record_count)));
-  }
-
-  // A snapshot, or a changelog that outlived it.
-  static std::optional<Snapshot> FindChange(const LakeInput& input, int64_t id) {
-    if (auto snapshot = input.table->FindSnapshot(id)) return snapshot;
-    return input.table->state().changelogs.Find(id);
-  }
-
-  // For jobs that write several of the tables: the first group that makes the step large enough.
-  void ChooseGroups(idx_t max_rows, Caps& caps) const {
-    std::map<std::string, std::map<int64_t, idx_t>> rows;  // Per job: rows by checkpoint.
-    for (const LakeInput& input : inputs_) {
-      if (input.position.snapshot == kNotStarted || input.has_log) continue;
-      for (int64_t id = input.position.snapshot + 1; auto next = FindChange(input, id); id++) {
+  // What others have written into the files of a table alone does not come through its log: the
+  // next such snapshot, or the position when there is none.
+  int64_t UnloggedAhead(LakeInput& input) const {
+    int64_t& seen = input.logged_to;
+    seen = std::max(seen, input.position.snapshot);
+    while (auto next = FindChange(input.table->state(), seen + 1)) {
+      if (IsUnlogged(*next)) {
         auto group = GroupOf(*next);
-        if (!group) continue;
-        std::optional<int64_t> cap = CapOf(input, group->first, caps);
-        if (cap && group->second <= *cap)
-          rows[KeyOf(input, group->first)][group->second] += RowsOf(*next);
-      }
-    }
-    for (const auto& [key, checkpoints] : rows) {
-      idx_t total = 0;
-      for (const auto& [checkpoint, count] : checkpoints) {
-        total += count;
-        if (total < max_rows) continue;
-        caps[key] = checkpoint;
+        auto done = group ? LatestCommitGroup(context_.files, input.Warehouse(), group->first)
+                          : std::nullopt;
+        if (!group || (done && done->checkpoint >= group->second)) return seen + 1;
         break;
       }
+      seen++;
     }
-  }
-
-  int64_t LastAdmitted(const LakeInput& input, idx_t max_rows, const Caps& caps) const {
-    int64_t from = input.position.snapshot;
-    int64_t id = from;
-    idx_t rows = 0;  // Of snapshots that belong to no group.
-    while (auto next = FindChange(input, id + 1)) {
-      if (rows >= max_rows || !Admitted(input, *next, caps) || IsPastBound(input, next)) break;
-      if (!GroupOf(*next)) rows += RowsOf(*next);
-      id++;
+    auto latest = input.table->LatestSnapshot();
+    if (!latest ? seen > 0 : latest->id < seen) RefuseAnother(input);
+    if (!latest || latest->id == seen || FindChange(input.table->state(), seen + 1)) {
+      return input.position.snapshot;
     }
-    if (id == from) {  // Nothing new, or expired under us: PlanChanges tells which.
-      auto latest = input.table->LatestSnapshot();
-      if (latest && latest->id > from && !input.table->FindSnapshot(from + 1)) {
-        (void)input.table->PlanChanges(from + 1);
-      }
+    // Expired: the newest that came through the log knows of those before it.
+    for (int64_t id = latest->id; auto snapshot = input.table->FindSnapshot(id); id--) {
+      auto unlogged = snapshot->properties.find(kUnloggedProperty);
+      if (unlogged == snapshot->properties.end()) continue;
+      if (std::strtoll(unlogged->second.c_str(), nullptr, 10) > seen) break;
+      seen = id;
+      return input.position.snapshot;
     }
-    return id;
-  }
-
-  static std::string KeyOf(const LakeInput& input, const std::string& job) {
-    return WarehouseOf(input.table->folder()) + "\n" + job;
-  }
-
-  // Up to which checkpoint of `job` its tables may be read; unless chosen, the newest complete one.
-  std::optional<int64_t> CapOf(const LakeInput& input, const std::string& job, Caps& caps) const {
-    auto [slot, is_new] = caps.try_emplace(KeyOf(input, job));
-    if (is_new) {
-      auto group = LatestCommitGroup(context_.files, WarehouseOf(input.table->folder()), job);
-      if (group) slot->second = group->checkpoint;
-    }
-    return slot->second;
-  }
-
-  // A group that ChooseGroups has not seen waits for the next step: a table that has been looked at
-  // since may lack its part of it.
-  static bool Admitted(const LakeInput& input, const Snapshot& snapshot, const Caps& caps) {
-    auto group = GroupOf(snapshot);
-    if (!group) return true;
-    auto cap = caps.find(KeyOf(input, group->first));
-    return cap != caps.end() && cap->second && *cap->second >= group->second;
-  }
-
-  // The log position that the files of `snapshot` include: from the newest snapshot that tells one.
-  int64_t LogOffsetOf(const LakeInput& input, int64_t snapshot) const {
-    for (int64_t id = snapshot; id > 0; id--) {
-      auto found = input.table->FindSnapshot(id);
-      if (!found) break;
-      auto offset = found->log_offsets.find(0);
-      if (offset != found->log_offsets.end()) return offset->second;
-    }
-    return 0;
+    (void)input.table->PlanChanges(seen + 1);  // Says what has expired.
+    return input.position.snapshot;
   }
 
   void Advance(LakeInput& input, const TablePosition& target, const ChangeReceiver& receive) {
-    if (input.position.snapshot == kNotStarted) {
+    if (LakeTableIdentity(context_.files, input.table->folder()) != input.identity) {
+      RefuseAnother(input);
+    }
+    if (!input.Started()) {
       bool state_first = input.start.kind == ScanStart::Kind::kNewest ||
                          input.start.kind == ScanStart::Kind::kState;
       if (state_first && target.snapshot > 0) ReadFull(input, target.snapshot, receive);
-      if (input.has_log) input.position.log_offset = LogOffsetOf(input, target.snapshot);
-    } else {
-      for (int64_t id = input.position.snapshot + 1; id <= target.snapshot; id++) {
-        auto changes = input.table->PlanChanges(id);
-        if (!changes)
-          Throw(ErrorCode::kNotFound, "Following table '{}': snapshot {} is gone",
-                input.table->folder(), id);
-        event_time_ms_ = std::max(event_time_ms_, changes->time_ms);
-        if (input.relied_on_full && !changes->full) {
-          Throw(
-              ErrorCode::kInvalid,
-              "Following table '{}': snapshot {} was made by another writer, whose changes do not "
-              "carry the old values of rows; start over with --fresh to follow both",
-              input.table->folder(), id);
-        }
-        for (const Split& split : changes->splits) {
-          input.table->ReadChanges(split, input.columns, receive);
-        }
-      }
+      input.StandAt(target);
+      return;
+    }
+    int64_t first = input.has_log ? target.snapshot : input.position.snapshot + 1;
+    if (target.snapshot > input.position.snapshot) {
+      for (int64_t id = first; id <= target.snapshot; id++) ReadChanges(input, id, receive);
     }
     input.position.snapshot = target.snapshot;
-    while (input.has_log && input.position.log_offset < target.log_offset) {
-      if (!input.log) input.log = OpenLog(input, input.position.log_offset);
-      LogBatch batch = input.log->Read(input.columns, receive);
+    input.followed.MoveTo(target.snapshot);
+    if (!input.has_log) return;
+    OpenFollower(input);
+    auto check = [&](const LogBatch& batch) {
       event_time_ms_ = std::max(event_time_ms_, batch.time_ms);
-      input.position.log_offset = input.log->Offset();
+      if (!input.relied_on_full || batch.rows == 0) return;
+      if (batch.full && batch.job == input.full_writer) return;
+      RefuseOtherWriter(input, fmt::format("step {} of '{}' in its log", batch.step, batch.job));
+    };
+    input.log->ReadTo(target.log_offset, input.columns, receive, check);
+    input.position.log_offset = input.log->offset();
+    if (input.position.log_offset != target.log_offset) {
+      Throw(ErrorCode::kCorrupt, "Following table '{}': its log has {} bytes, and had {} before",
+            input.table->folder(), input.position.log_offset, target.log_offset);
+    }
+  }
+
+  void ReadChanges(const LakeInput& input, int64_t id, const ChangeReceiver& receive) {
+    auto changes = input.table->PlanChanges(id);
+    if (!changes) {
+      Throw(ErrorCode::kNotFound, "Following table '{}': snapshot {} is gone",
+            input.table->folder(), id);
+    }
+    event_time_ms_ = std::max(event_time_ms_, changes->time_ms);
+    if (input.relied_on_full && !changes->full) {
+      RefuseOtherWriter(input, fmt::format("snapshot {}", id));
+    }
+    for (const Split& split : changes->splits) {
+      input.table->ReadChanges(split, input.columns, receive);
     }
   }
 
@@ -428,7 +459,7 @@ class LakeSource : public Source {
   const TableContext context_;
   const bool bounded_;
   std::vector<LakeInput> inputs_;
-  std::map<idx_t, std::set<std::string>> input_jobs_;
+  std::map<std::string, GroupMembers> members_;  // By warehouse and job.
   int64_t event_time_ms_ = 0;
 };
 

@@ -38,6 +38,8 @@ class Sink {
   virtual std::optional<Published> Commit(int64_t checkpoint, const std::string& prepared) = 0;
   /// The last step whose output is already visible, if the sink can tell (logs, databases).
   virtual std::optional<int64_t> LastStep() { return std::nullopt; }
+  /// The last step that the target has for good, when the sink was made; if it can tell (logs).
+  virtual std::optional<int64_t> CommittedStep() { return std::nullopt; }
 };
 
 }  // namespace millrace

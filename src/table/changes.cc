@@ -13,13 +13,6 @@ namespace millrace {
 
 namespace {
 
-/// Rows that expire are forgotten, not deleted: whoever follows the table keeps what they led to.
-bool IsNoChange(const Snapshot& snapshot) {
-  return snapshot.commit_kind == CommitKind::kCompact ||
-         snapshot.commit_kind == CommitKind::kAnalyze ||
-         snapshot.properties.contains(kPartitionsExpired);
-}
-
 bool HasFullInput(const Snapshot& snapshot) {
   return snapshot.properties.contains(kInputFullProperty);
 }
@@ -145,6 +138,12 @@ void RefuseLostChangelog(const TableState& table, const Snapshot& snapshot) {
         table.folder, snapshot.id);
 }
 
+bool IsNoChange(const Snapshot& snapshot) {
+  return snapshot.commit_kind == CommitKind::kCompact ||
+         snapshot.commit_kind == CommitKind::kAnalyze ||
+         snapshot.properties.contains(kPartitionsExpired);
+}
+
 std::optional<Snapshot> LastWrite(const TableState& table, std::optional<Snapshot> snapshot) {
   while (snapshot && IsNoChange(*snapshot)) {
     snapshot = table.snapshots.Find(snapshot->id - 1);
@@ -163,6 +162,11 @@ ChangelogType StreamTypeOf(const TableState& table) {
   // While the table is empty nobody has promised anything yet.
   std::optional<Snapshot> write = LastWrite(table, table.snapshots.Latest());
   return write && HasFullInput(*write) ? ChangelogType::kFull : ChangelogType::kUpsert;
+}
+
+std::optional<Snapshot> FindChange(const TableState& table, int64_t id) {
+  if (auto snapshot = table.snapshots.Find(id)) return snapshot;
+  return table.changelogs.Find(id);
 }
 
 std::optional<SnapshotChanges> PlanSnapshotChanges(const TableState& table, int64_t id) {

@@ -21,12 +21,24 @@ inline constexpr const char* kChangelogGoneProperty = "millrace.changelog.gone";
 /// Throws: Error(kNotFound) when what `snapshot` changed can no longer be told.
 void RefuseLostChangelog(const TableState& table, const Snapshot& snapshot);
 
+/// A snapshot property: its rows came through the table's log. Its value is the newest snapshot
+/// below it of which that is not true; 0: none. A committable asks for it, the committer fills it
+/// in.
+inline constexpr const char* kUnloggedProperty = "millrace.unlogged";
+
+/// Whether what `snapshot` did is nothing to who follows the table: compactions, statistics, rows
+/// that expired (they are forgotten, not deleted: followers keep what they led to).
+bool IsNoChange(const Snapshot& snapshot);
+
 /// The newest snapshot up to `snapshot` that changed rows: no compaction, no expiry of partitions;
 /// nullopt when it has expired.
 std::optional<Snapshot> LastWrite(const TableState& table, std::optional<Snapshot> snapshot);
 
 /// The row kinds that a streaming read of this table can be trusted with.
 ChangelogType StreamTypeOf(const TableState& table);
+
+/// A snapshot, or the changelog that outlived it; nullopt when it is not there, or has expired.
+std::optional<Snapshot> FindChange(const TableState& table, int64_t id);
 
 /// nullopt when the snapshot does not exist yet. Throws: Error(kNotFound) when it has expired.
 std::optional<SnapshotChanges> PlanSnapshotChanges(const TableState& table, int64_t id);

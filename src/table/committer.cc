@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "table/changes.h"
+#include "table/commit_group.h"
 #include "table/hash_index_merge.h"
 #include "table/index_changes.h"
 #include "table/index_store.h"
@@ -360,7 +361,16 @@ Snapshot Committer::MakeSnapshot(const Part& part, const std::optional<Snapshot>
   if (next.properties.contains(kInputFullProperty) && !IsFullSoFar(latest)) {
     next.properties.erase(kInputFullProperty);
   }
+  auto unlogged = next.properties.find(kUnloggedProperty);
+  if (unlogged != next.properties.end()) unlogged->second = std::to_string(NewestUnlogged(latest));
+  SetGroupClock(table_.snapshots, latest, next);
   next.log_offsets = part.committable.log_offsets;
+  if (latest) {  // Whoever writes no log leaves it where it is.
+    for (const auto& [bucket, offset] : latest->log_offsets) {
+      int64_t& known = next.log_offsets.try_emplace(bucket, offset).first->second;
+      known = std::max(known, offset);
+    }
+  }
   if (!latest) return next;
   next.time_ms =
       std::max(next.time_ms, latest->time_ms);  // Time travel needs an ascending history.
@@ -381,6 +391,17 @@ bool Committer::IsFullSoFar(std::optional<Snapshot> latest) const {
   if (!write) return false;
   auto writer = write->properties.find(kInputFullProperty);
   return writer != write->properties.end() && writer->second == user_;
+}
+
+/// The newest snapshot up to `latest` whose rows did not come through the log; 0 for none.
+int64_t Committer::NewestUnlogged(std::optional<Snapshot> latest) const {
+  if (!latest) return 0;
+  int64_t newest = latest->id;
+  std::optional<Snapshot> write = LastWrite(table_, std::move(latest));
+  if (!write) return newest;  // Expired: nobody can tell.
+  auto logged = write->properties.find(kUnloggedProperty);
+  return logged == write->properties.end() ? write->id
+                                           : std::strtoll(logged->second.c_str(), nullptr, 10);
 }
 
 /// Looks for this part among the snapshots after those searched before, newest first: a repeat

@@ -36,6 +36,7 @@ class Committer {
   void RefuseMissingFiles(const Part& part) const;
   std::optional<std::string> FindMissingFile(const Part& part) const;
   bool IsFullSoFar(std::optional<Snapshot> latest) const;
+  int64_t NewestUnlogged(std::optional<Snapshot> latest) const;
   void DeleteInVain(const Part& compact) const;
   bool IsApplied(const Part& part, const Snapshot& latest, int64_t except_id) const;
   std::optional<std::string> FindConflict(Part& part, const std::optional<Snapshot>& latest) const;

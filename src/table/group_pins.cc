@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "table/commit_group.h"
-#include "table/group_cut.h"
+#include "table/snapshot_search.h"
 
 namespace millrace {
 
@@ -26,26 +26,25 @@ int64_t PublishedMs(const TableState& table, const std::string& job) {
   return newest;
 }
 
-/// Whether one of the snapshots that readers look at belongs to a later group of the job, which is
-/// not complete.
+/// Whether the table has a later group of the job, which is not complete.
 bool IsHalfCommitted(const TableState& table, const CommitGroup& group) {
-  std::optional<int64_t> latest = table.snapshots.LatestId();
-  for (int64_t id = latest.value_or(0); id > 0 && id > *latest - GroupCut::kLookBack; id--) {
-    std::optional<Snapshot> snapshot = table.snapshots.Find(id);
-    if (!snapshot) break;
-    auto member = GroupOf(*snapshot);
-    if (member && member->first == group.job && member->second > group.checkpoint) return true;
-  }
-  return false;
+  if (HaveGroupsEnded(table.context.files, WarehouseOf(table.folder), group.job)) return false;
+  std::optional<Snapshot> latest = table.snapshots.Latest();
+  if (!latest) return false;
+  GroupClock clock = GroupClockOf(table.snapshots, *latest);
+  auto member = clock.find(group.job);
+  return member != clock.end() && member->second > group.checkpoint;
 }
 
-/// Whether every table that the group names has gone past it, or is gone itself.
+/// Whether every table that the group names has gone past it, or is gone itself, and no clock names
+/// the job any more: readers would look for its groups.
 bool IsPassed(const TableState& table, const CommitGroup& group) {
   for (const auto& [folder, id] : group.snapshots) {
     SnapshotStore snapshots(table.context.files, folder);
-    std::optional<int64_t> earliest = snapshots.EarliestId();
-    if (earliest && *earliest <= id) return false;
-    for (int64_t later = earliest.value_or(1); auto snapshot = snapshots.Find(later); later++) {
+    std::optional<Snapshot> earliest = EarliestSnapshot(snapshots);
+    if (!earliest) continue;
+    if (earliest->id <= id || GroupClockOf(snapshots, *earliest).contains(group.job)) return false;
+    for (int64_t later = earliest->id + 1; auto snapshot = snapshots.Find(later); later++) {
       auto member = GroupOf(*snapshot);
       if (member && member->first == group.job) return false;
     }

@@ -2,8 +2,9 @@
 //
 // A reader of several tables of a job may have to go back to the newest complete group: while the
 // next one is half committed, and as long as a query may take that has looked at one table already.
-// A job that has committed nothing for long pins nothing, and its groups are forgotten once no
-// table has snapshots of it any more. (group_cut.h says how readers choose.)
+// A job that has committed nothing for long pins nothing, unless it was killed within its commits
+// and has not been settled; its groups are forgotten once no table has snapshots of it, nor a clock
+// that names it, any more. (group_cut.h says how readers choose.)
 #pragma once
 
 #include "table/table_state.h"

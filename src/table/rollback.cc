@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "meta/options.h"
 #include "table/changes.h"
 
 namespace millrace {
@@ -17,6 +18,13 @@ std::vector<int64_t> IdsAfter(std::vector<int64_t> ids, int64_t id) {
 }  // namespace
 
 void RollbackTo(const TableState& table, const Snapshot& target) {
+  if (GetString(table.options, "log.system", "") == "local") {
+    Throw(
+        ErrorCode::kUnsupported,
+        "Rolling back table {}: its readers follow its log ('log.system' = 'local'), which cannot "
+        "tell that rows have gone; CREATE a table AS SELECT of the older state instead",
+        table.folder);
+  }
   std::vector<int64_t> before = table.snapshots.Ids();
   int64_t latest = before.empty() ? target.id : before.back();
   if (!table.snapshots.Find(target.id)) {

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "meta/json_fields.h"
+#include "table/commit_group.h"
 
 namespace millrace {
 
@@ -56,7 +57,7 @@ Snapshot Following(const TableState& table, const Snapshot& latest, const std::s
   next.delta_record_count = 0;
   next.statistics = name;
   next.properties.clear();
-  next.log_offsets.clear();
+  SetGroupClock(table.snapshots, latest, next);
   return next;
 }
 

@@ -222,6 +222,11 @@ std::optional<std::string> FindUnsupported(const TableSchema& schema, const Opti
       return "option 'log.system' needs merge engine 'deduplicate' without 'sequence.field' and "
              "'rowkind.field': the log holds rows as they are written";
     }
+    std::string producer = LowerText(options, "changelog-producer", "none");
+    if (producer != "none" && producer != "input") {
+      return "option 'log.system' needs 'changelog-producer' = 'input' or 'none': the log holds "
+             "rows as they are written";
+    }
   }
   if (bucket == "-2") {
     return "option 'bucket' = '-2' (postponed buckets) is not supported yet; use '-1' (dynamic "

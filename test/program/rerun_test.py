@@ -214,8 +214,28 @@ def unwritable(world):
     world.holds(0, "a file as data folder")
 
 
+def created_as(world):
+    """CREATE TABLE IF NOT EXISTS ... AS fills the table once, also when it is killed before it has."""
+    made = "CREATE TABLE IF NOT EXISTS t AS SELECT 1 AS a UNION ALL SELECT 2; "
+    world.stop(made)
+    world.stop(made)
+    world.holds(2, "a table made of a query, stopped")
+    world.run(made, "script.sql")
+    world.run(made, "script.sql")
+    world.run(made, "other.sql")
+    world.holds(2, "a table made of a query, again")
+    stream = ("DROP TABLE t; CREATE TEMPORARY TABLE five (a INT) WITH ('connector'='datagen', 'number-of-rows'='5', 'fields.a.kind'='sequence', "
+              "'fields.a.start'='1', 'fields.a.end'='5'); SET 'execution.runtime-mode'='streaming'; SET 'table.dml-sync'='true'; "
+              "CREATE TABLE IF NOT EXISTS t AS SELECT a FROM five; ")
+    world.run(stream)
+    world.run(stream.replace("DROP TABLE t; ", ""))
+    world.holds(5, "a table made of a stream, again")
+    world.run("CREATE TABLE IF NOT EXISTS t (a INT); " + made, "made.sql")
+    world.holds(5, "a table that was there")
+
+
 with tempfile.TemporaryDirectory() as scratch:
-    for case in (ended_by_an_error, ended_well, stopped, edited, meetings, names, recreated, unwritable):
+    for case in (created_as, ended_by_an_error, ended_well, stopped, edited, meetings, names, recreated, unwritable):
         case(World(os.path.join(scratch, case.__name__)))
         print(f"{case.__name__}: ok", flush=True)
 print("PASS")

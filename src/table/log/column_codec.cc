@@ -1,6 +1,5 @@
 #include "table/log/column_codec.h"
 
-#include <array>
 #include <cstring>
 
 namespace millrace {
@@ -216,23 +215,6 @@ void EncodeColumn(Vector& vector, idx_t count, std::string& bytes) {
   return true;
 }
 
-constexpr auto MakeCrcTables() {
-  std::array<std::array<uint32_t, 256>, 8> tables{};
-  for (uint32_t i = 0; i < 256; i++) {
-    uint32_t crc = i;
-    for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0u);
-    tables[0][i] = crc;
-  }
-  for (uint32_t i = 0; i < 256; i++) {
-    for (size_t k = 1; k < 8; k++) {
-      tables[k][i] = tables[k - 1][i] >> 8 ^ tables[0][tables[k - 1][i] & 255];
-    }
-  }
-  return tables;
-}
-
-constexpr auto kCrcTables = MakeCrcTables();
-
 }  // namespace
 
 void EncodeBlock(ChangeChunk& chunk, std::string& bytes) {
@@ -276,23 +258,6 @@ bool DecodeBlock(std::string_view& bytes, const std::vector<idx_t>& columns, Cha
   }
   chunk.rows.SetCardinality(count);
   return true;
-}
-
-uint32_t Crc32(std::string_view bytes) {
-  uint32_t crc = ~0u;
-  while (bytes.size() >= 8) {
-    uint32_t low = 0, high = 0;
-    std::memcpy(&low, bytes.data(), 4);
-    std::memcpy(&high, bytes.data() + 4, 4);
-    low ^= crc;
-    crc = kCrcTables[7][low & 255] ^ kCrcTables[6][low >> 8 & 255] ^
-          kCrcTables[5][low >> 16 & 255] ^ kCrcTables[4][low >> 24] ^ kCrcTables[3][high & 255] ^
-          kCrcTables[2][high >> 8 & 255] ^ kCrcTables[1][high >> 16 & 255] ^
-          kCrcTables[0][high >> 24];
-    bytes.remove_prefix(8);
-  }
-  for (unsigned char byte : bytes) crc = crc >> 8 ^ kCrcTables[0][(crc ^ byte) & 255];
-  return ~crc;
 }
 
 }  // namespace millrace

@@ -23,7 +23,4 @@ void EncodeBlock(ChangeChunk& chunk, std::string& bytes);
 [[nodiscard]] bool DecodeBlock(std::string_view& bytes, const std::vector<idx_t>& columns,
                                ChangeChunk& chunk);
 
-/// CRC-32 (IEEE) of `bytes`.
-uint32_t Crc32(std::string_view bytes);
-
 }  // namespace millrace

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <set>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "io/file_lock.h"
 #include "table/log/column_codec.h"
@@ -14,29 +15,43 @@ namespace millrace {
 namespace {
 
 // A batch, little endian: the header, the job's name, the blocks of rows (column_codec.h), CRC-32
-// of all.
+// of all. The header has a CRC-32 of its own (over itself with that field 0, and the name), so that
+// a length can be believed before the rest is read.
 struct Header {
   uint32_t magic;
   uint16_t version;
   uint16_t job_bytes;
   uint32_t rows;
-  uint32_t reserved;
+  uint32_t flags;
   int64_t body_bytes;
   int64_t step;
   int64_t time_ms;
+  uint32_t reserved;
+  uint32_t header_crc;
 };
-static_assert(sizeof(Header) == 40);
+static_assert(sizeof(Header) == 48);
 
-constexpr uint32_t kMagic = 0x474C524D;  // "MRLG"
-constexpr uint16_t kVersion = 1;
+constexpr std::string_view kMagicText = "MRLG";
+constexpr uint32_t kMagic = 0x474C524D;
+constexpr uint16_t kVersion = 2;
+constexpr uint32_t kWholeJobFlag = 1;
+constexpr uint32_t kFullFlag = 2;
+constexpr int64_t kHeaderBytes = sizeof(Header);
 constexpr int64_t kCrcBytes = 4;
+constexpr int64_t kSearchBytes = 1 << 20;
 
 std::string LogPath(const std::string& table_folder) {
   return JoinPath(table_folder, "log/log-0");
 }
 
 int64_t BatchBytes(const Header& header) {
-  return static_cast<int64_t>(sizeof(Header)) + header.job_bytes + header.body_bytes + kCrcBytes;
+  return kHeaderBytes + header.job_bytes + header.body_bytes + kCrcBytes;
+}
+
+uint32_t HeaderCrc(Header header, std::string_view job) {
+  header.header_crc = 0;
+  std::string covered(reinterpret_cast<const char*>(&header), sizeof(header));
+  return Crc32(covered.append(job));
 }
 
 /// What lies at an offset of the file.
@@ -48,56 +63,127 @@ struct Found {
   int64_t body_bytes = 0;
 };
 
-/// Looks at the batch at `offset`. Torn: the file ends inside it, or it is the last one and its CRC
-/// is wrong. Without `whole` only the header is read, but for the last batch.
-Found Look(RandomAccessFile& file, const std::string& path, int64_t offset, bool whole) {
-  Found found;
-  int64_t left = file.Size() - offset;
-  if (left == 0) return found;
-  found.state = Found::State::kTorn;
-  Header header;
-  if (left < static_cast<int64_t>(sizeof(header))) return found;
-  file.ReadAt(offset, &header, sizeof(header));
-  if (header.magic == 0 && header.body_bytes == 0)
-    return found;  // Grown by a crash, never written.
-  if (header.magic != kMagic || header.body_bytes < 0) {
-    Throw(ErrorCode::kCorrupt, "Cannot read the log {}: there is no batch at offset {}.", path,
-          offset);
-  }
-  if (header.version != kVersion) {
-    Throw(ErrorCode::kUnsupported,
-          "Cannot read the log {}: the batch at offset {} has version {}, this "
-          "program knows {}. Use the version of millrace that wrote it.",
-          path, offset, header.version, kVersion);
-  }
-  if (header.body_bytes > left || BatchBytes(header) > left) return found;
-  int64_t size = BatchBytes(header);
-  bool is_last = size == left;
-  found.batch = {std::string(header.job_bytes, '\0'), header.step, header.time_ms, header.rows,
-                 offset + size};
-  if (whole || is_last) {
-    found.bytes.resize(static_cast<size_t>(size));
-    file.ReadAt(offset, found.bytes.data(), size);
-    std::string_view covered(found.bytes.data(), static_cast<size_t>(size - kCrcBytes));
-    uint32_t crc = 0;
-    std::memcpy(&crc, found.bytes.data() + size - kCrcBytes, sizeof(crc));
-    if (crc != Crc32(covered)) {
-      if (is_last) return found;
+/// A file of batches, looked at by offset.
+class LogFile {
+ public:
+  LogFile(RandomAccessFile& file, const std::string& path) : file_(file), path_(path) {}
+
+  /// Looks at the batch at `offset`. Torn: the file ends inside it, or nothing can be made of what
+  /// lies there, and no whole batch follows. Without `whole` the rows are not read, but for the
+  /// last batch.
+  Found Look(int64_t offset, bool whole) const {
+    Found found;
+    int64_t left = file_.Size() - offset;
+    if (left == 0) return found;
+    if (left < 0) {
       Throw(ErrorCode::kCorrupt,
-            "Cannot read the log {}: the batch at offset {} is damaged (its checksum "
-            "is wrong).",
-            path, offset);
+            "Cannot read the log {}: it ends at offset {}, and had more than {} bytes before. "
+            "Restore it, or DROP and CREATE the table.",
+            path_, file_.Size(), offset);
     }
-    std::memcpy(found.batch.job.data(), found.bytes.data() + sizeof(header), header.job_bytes);
-  } else {
-    file.ReadAt(offset + static_cast<int64_t>(sizeof(header)), found.batch.job.data(),
-                header.job_bytes);
+    found.state = Found::State::kTorn;
+    std::optional<Header> header = ReadHeader(offset, found.batch.job);
+    if (!header) {
+      RefuseDamage(offset, "there is no batch");
+      return found;
+    }
+    int64_t size = BatchBytes(*header);
+    if (size > left) return found;
+    bool is_last = size == left;
+    if (whole || is_last) {
+      found.bytes = ReadBatch(offset, size);
+      if (found.bytes.empty()) {
+        if (!is_last) RefuseDamage(offset, "the batch is damaged", true);
+        return found;
+      }
+    }
+    found.batch.step = header->step;
+    found.batch.time_ms = header->time_ms;
+    found.batch.rows = header->rows;
+    found.batch.whole_job = (header->flags & kWholeJobFlag) != 0;
+    found.batch.full = (header->flags & kFullFlag) != 0;
+    found.batch.next_offset = offset + size;
+    found.state = Found::State::kWhole;
+    found.body_at = kHeaderBytes + header->job_bytes;
+    found.body_bytes = header->body_bytes;
+    return found;
   }
-  found.state = Found::State::kWhole;
-  found.body_at = static_cast<int64_t>(sizeof(header)) + header.job_bytes;
-  found.body_bytes = header.body_bytes;
-  return found;
-}
+
+ private:
+  /// nullopt when it is not whole, or not one.
+  std::optional<Header> ReadHeader(int64_t offset, std::string& job) const {
+    int64_t left = file_.Size() - offset;
+    Header header;
+    if (left < kHeaderBytes) return std::nullopt;
+    file_.ReadAt(offset, &header, kHeaderBytes);
+    if (header.magic != kMagic || left < kHeaderBytes + header.job_bytes) return std::nullopt;
+    job.resize(header.job_bytes);
+    file_.ReadAt(offset + kHeaderBytes, job.data(), header.job_bytes);
+    if (header.header_crc == HeaderCrc(header, job) && header.version == kVersion &&
+        header.body_bytes >= 0 && header.body_bytes < INT64_MAX / 2) {
+      return header;
+    }
+    if (header.version != kVersion) {
+      RefuseDamage(offset, "there is no batch");
+      Throw(ErrorCode::kUnsupported,
+            "Cannot read the log {}: the batch at offset {} has version {}, this program knows {}. "
+            "Use the version of millrace that wrote it.",
+            path_, offset, header.version, kVersion);
+    }
+    return std::nullopt;
+  }
+
+  /// Empty when its checksum is wrong.
+  std::string ReadBatch(int64_t offset, int64_t size) const {
+    std::string bytes(static_cast<size_t>(size), '\0');
+    file_.ReadAt(offset, bytes.data(), size);
+    std::string_view covered(bytes.data(), static_cast<size_t>(size - kCrcBytes));
+    uint32_t crc = 0;
+    std::memcpy(&crc, bytes.data() + size - kCrcBytes, sizeof(crc));
+    return crc == Crc32(covered) ? bytes : "";
+  }
+
+  void RefuseDamage(int64_t offset, const char* what, bool certain = false) const {
+    int64_t next = certain ? 0 : FindWhole(offset + 1);
+    if (next < 0) return;
+    std::string follows =
+        certain ? "its checksum is wrong" : fmt::format("a whole batch follows at {}", next);
+    Throw(ErrorCode::kCorrupt, "Cannot read the log {}: {} at offset {} ({}).", path_, what, offset,
+          follows);
+  }
+
+  /// The first whole batch from `offset` on; -1 when there is none.
+  int64_t FindWhole(int64_t offset) const {
+    std::string block;
+    for (int64_t at = offset; at < file_.Size(); at += kSearchBytes) {
+      // Blocks overlap, so that no beginning lies in two.
+      int64_t overlap = static_cast<int64_t>(kMagicText.size()) - 1;
+      block.resize(static_cast<size_t>(std::min(kSearchBytes + overlap, file_.Size() - at)));
+      file_.ReadAt(at, block.data(), static_cast<int64_t>(block.size()));
+      for (size_t hit = 0; (hit = block.find(kMagicText, hit)) != std::string::npos; hit++) {
+        int64_t candidate = at + static_cast<int64_t>(hit);
+        if (IsWhole(candidate)) return candidate;
+      }
+    }
+    return -1;
+  }
+
+  bool IsWhole(int64_t offset) const {
+    Header header;
+    int64_t left = file_.Size() - offset;
+    if (left < kHeaderBytes) return false;
+    file_.ReadAt(offset, &header, kHeaderBytes);
+    if (header.body_bytes < 0 || header.body_bytes > left || BatchBytes(header) > left)
+      return false;
+    std::string job(header.job_bytes, '\0');
+    file_.ReadAt(offset + kHeaderBytes, job.data(), header.job_bytes);
+    return header.header_crc == HeaderCrc(header, job) &&
+           !ReadBatch(offset, BatchBytes(header)).empty();
+  }
+
+  RandomAccessFile& file_;
+  const std::string& path_;
+};
 
 /// The lease on a log: a lock file where the log lies on a disk of this machine, else (a file
 /// system of a test) a name that this process holds.
@@ -152,18 +238,33 @@ struct LogWriter::State {
   State(FileSystem& files, const std::string& table_folder)
       : files(files), path(LogPath(table_folder)), lease(files, path) {}
 
-  void Recover() {
+  void Recover(int64_t committed) {
     if (files.Exists(path)) {
       std::unique_ptr<RandomAccessFile> log = files.OpenForRead(path);
-      for (;;) {
-        Found found = Look(*log, path, end_offset, false);
-        if (found.state == Found::State::kTorn) files.Truncate(path, end_offset);
+      bool torn = false;
+      while (true) {
+        Found found = LogFile(*log, path).Look(end_offset, false);
+        torn = found.state == Found::State::kTorn;
         if (found.state != Found::State::kWhole) break;
-        last_steps[found.batch.job] = found.batch.step;
-        end_offset = found.batch.next_offset;
+        const LogBatch& batch = found.batch;
+        last_steps[batch.job] = batch.step;
+        end_offset = batch.next_offset;
+        if (end_offset > committed) tail.push_back(batch);
+        if (end_offset <= committed && batch.rows > 0) committed_steps[batch.job] = batch.step;
       }
+      RefuseLoss(committed);
+      if (torn) files.Truncate(path, end_offset);
     }
+    RefuseLoss(committed);
     file = files.OpenForAppend(path);
+  }
+
+  void RefuseLoss(int64_t committed) const {
+    if (end_offset >= committed) return;
+    Throw(ErrorCode::kCorrupt,
+          "Cannot write the log {}: it ends at offset {}, but the table's snapshots include it up "
+          "to {}. Restore it, or DROP and CREATE the table.",
+          path, end_offset, committed);
   }
 
   FileSystem& files;
@@ -171,7 +272,8 @@ struct LogWriter::State {
   Lease lease;
   duckdb::vector<LogicalType> types;
   std::unique_ptr<WritableFile> file;
-  std::map<std::string, int64_t> last_steps;
+  std::map<std::string, int64_t> last_steps, committed_steps;
+  std::vector<LogBatch> tail;
   int64_t end_offset = 0;
   std::string body;
   int64_t rows = 0;
@@ -179,10 +281,10 @@ struct LogWriter::State {
 };
 
 LogWriter::LogWriter(FileSystem& files, const std::string& table_folder,
-                     std::vector<DataType> types)
+                     std::vector<DataType> types, int64_t committed)
     : state_(std::make_unique<State>(files, table_folder)) {
   state_->types = DuckTypesOf(types);
-  state_->Recover();
+  state_->Recover(committed);
 }
 
 LogWriter::~LogWriter() = default;
@@ -190,6 +292,15 @@ LogWriter::~LogWriter() = default;
 std::optional<int64_t> LogWriter::LastStep(const std::string& job) const {
   auto found = state_->last_steps.find(job);
   return found == state_->last_steps.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::optional<int64_t> LogWriter::CommittedStep(const std::string& job) const {
+  auto found = state_->committed_steps.find(job);
+  return found == state_->committed_steps.end() ? std::nullopt : std::optional(found->second);
+}
+
+const std::vector<LogBatch>& LogWriter::Tail() const {
+  return state_->tail;
 }
 
 int64_t LogWriter::EndOffset() const {
@@ -203,29 +314,30 @@ void LogWriter::Add(ChangeChunk& chunk) {
   state_->rows += static_cast<int64_t>(chunk.size());
 }
 
-int64_t LogWriter::EndStep(const std::string& job, int64_t step, int64_t time_ms, bool even_empty) {
+int64_t LogWriter::EndStep(const LogStep& step) {
   State& state = *state_;
   std::string body = std::exchange(state.body, {});
   int64_t rows = std::exchange(state.rows, 0);
-  if (auto last = LastStep(job); last && step <= *last) return state.end_offset;
-  if (rows == 0 && !even_empty) return state.end_offset;
-  MILLRACE_CHECK(job.size() < 65536 && rows < UINT32_MAX);
+  if (auto last = LastStep(step.job); last && step.step <= *last) return state.end_offset;
+  MILLRACE_CHECK(step.job.size() < 65536 && rows < UINT32_MAX);
   if (state.broken) {
     state.file.reset();
     state.files.Truncate(state.path, state.end_offset);
     state.file = state.files.OpenForAppend(state.path);
     state.broken = false;
   }
-  Header header{kMagic,
-                kVersion,
-                static_cast<uint16_t>(job.size()),
-                static_cast<uint32_t>(rows),
-                0,
-                static_cast<int64_t>(body.size()),
-                step,
-                time_ms};
+  Header header{};
+  header.magic = kMagic;
+  header.version = kVersion;
+  header.job_bytes = static_cast<uint16_t>(step.job.size());
+  header.rows = static_cast<uint32_t>(rows);
+  header.flags = (step.whole_job ? kWholeJobFlag : 0) | (step.full ? kFullFlag : 0);
+  header.body_bytes = static_cast<int64_t>(body.size());
+  header.step = step.step;
+  header.time_ms = step.time_ms;
+  header.header_crc = HeaderCrc(header, step.job);
   std::string bytes(reinterpret_cast<const char*>(&header), sizeof(header));
-  bytes += job;
+  bytes += step.job;
   bytes += body;
   uint32_t crc = Crc32(bytes);
   bytes.append(reinterpret_cast<const char*>(&crc), sizeof(crc));
@@ -233,7 +345,7 @@ int64_t LogWriter::EndStep(const std::string& job, int64_t step, int64_t time_ms
   state.file->Append(bytes);
   state.file->Sync();
   state.broken = false;
-  state.last_steps[job] = step;
+  state.last_steps[step.job] = step.step;
   state.end_offset += static_cast<int64_t>(bytes.size());
   return state.end_offset;
 }
@@ -252,7 +364,7 @@ struct LogReader::State {
         fresh = true;
       }
       for (;;) {
-        Found next = Look(*file, path, offset, true);
+        Found next = LogFile(*file, path).Look(offset, true);
         if (next.state != Found::State::kWhole) break;
         auto last = last_steps.find(next.batch.job);
         if (last != last_steps.end() && next.batch.step <= last->second) {
@@ -311,7 +423,13 @@ LogBatch LogReader::Read(const std::vector<idx_t>& columns, const ChangeReceiver
     }
     receive(chunk);
   }
-  LogBatch batch = found.batch;
+  return Skip();
+}
+
+LogBatch LogReader::Skip() {
+  State& state = *state_;
+  MILLRACE_CHECK(state.Fill());
+  LogBatch batch = state.found->batch;
   state.last_steps[batch.job] = batch.step;
   state.offset = batch.next_offset;
   state.found.reset();

@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cstring>
 #include <filesystem>
 #include <random>
 
@@ -93,7 +94,7 @@ int64_t AppendStep(LogWriter& log, int64_t step) {
   chunk.rows.SetValue(0, 0, Value::BIGINT(step));
   chunk.rows.SetCardinality(1);
   log.Add(chunk);
-  return log.EndStep("job", step, step * 10);
+  return log.EndStep({"job", step, step * 10});
 }
 
 const std::vector<DataType> kOneColumn = {ParseDataType("BIGINT")};
@@ -128,7 +129,7 @@ TEST_CASE("rows of every type come back as they were added") {
         for (idx_t row = 0; row < chunk.size(); row++) steps.back().push_back(RowOf(chunk, row));
         log.Add(chunk);
       }
-      log.EndStep("job", step, 1000 + step);
+      log.EndStep({"job", step, 1000 + step});
     }
   }
   LogReader reader(files, "t", Types(), 0);
@@ -164,8 +165,7 @@ TEST_CASE("a step is written once, read once, and a follower sees it as soon as 
   CHECK(!follower.Peek());
   CHECK(AppendStep(log, 1) == end);  // A repeat.
   CHECK(!follower.Peek());
-  CHECK(log.EndStep("job", 2, 5, false) == end);
-  CHECK(log.EndStep("other", 1, 6) > end);
+  CHECK(log.EndStep({"other", 1, 6}) > end);
   CHECK(follower.Peek()->job == "other");
   CHECK(log.LastStep("job") == 1);
   CHECK(!log.LastStep("nobody"));
@@ -186,7 +186,9 @@ TEST_CASE("one writer at a time") {
     LogWriter first(*one, folder, kOneColumn);
     CHECK_THROWS_AS(LogWriter(*two, folder, kOneColumn), Error);
   }
-  { LogWriter second(*two, folder, kOneColumn); }
+  {
+    LogWriter second(*two, folder, kOneColumn);
+  }
   std::filesystem::remove_all(folder);
 }
 
@@ -217,29 +219,140 @@ TEST_CASE("a log cut at any byte loses its last step at most") {
   }
 }
 
-TEST_CASE("damage before the last batch is an error that names file and offset") {
-  MemoryFileSystem files;
-  int64_t first_end = 0;
-  {
-    LogWriter log(files, "t", kOneColumn);
-    first_end = AppendStep(log, 1);
-    AppendStep(log, 2);
-  }
-  std::string bytes = files.Read("t/log/log-0");
-  for (int64_t at = 50; at < first_end; at += 7) {
-    CAPTURE(at);
-    std::string damaged = bytes;
-    damaged[static_cast<size_t>(at)] = static_cast<char>(damaged[static_cast<size_t>(at)] ^ 1);
-    files.Overwrite("t/log/log-0", damaged);
+namespace {
+
+/// Reading and writing a log refuse it by name, and cut nothing.
+void CheckRefused(MemoryFileSystem& files, const std::string& bytes, const std::string& offset) {
+  files.Overwrite("t/log/log-0", bytes);
+  auto refused = [&](const std::function<void()>& action) {
     try {
-      ReadSteps(files);
-      FAIL("read a damaged log");
+      action();
     } catch (const Error& error) {
       CHECK(error.code() == ErrorCode::kCorrupt);
       CHECK(error.text().find("t/log/log-0") != std::string::npos);
-      CHECK(error.text().find("offset 0") != std::string::npos);
+      CHECK(error.text().find("offset " + offset) != std::string::npos);
+      return true;
     }
+    return false;
+  };
+  CHECK(refused([&] { ReadSteps(files); }));
+  // Rows are not read by a writer.
+  refused([&] {
+    LogWriter log(files, "t", kOneColumn);
+    CHECK(log.EndOffset() == static_cast<int64_t>(bytes.size()));
+  });
+  CHECK(files.Read("t/log/log-0") == bytes);
+}
+
+struct ThreeSteps {
+  MemoryFileSystem files;
+  int64_t ends[3];
+  std::string bytes;
+  ThreeSteps() {
+    LogWriter log(files, "t", kOneColumn);
+    for (int64_t step = 1; step <= 3; step++) ends[step - 1] = AppendStep(log, step);
+    bytes = files.Read("t/log/log-0");
   }
+};
+
+}  // namespace
+
+TEST_CASE("damage before the last batch is an error that names file and offset, and cuts nothing") {
+  ThreeSteps log;
+  for (int64_t at = 0; at < log.ends[1]; at++) {
+    CAPTURE(at);
+    std::string damaged = log.bytes;
+    damaged[static_cast<size_t>(at)] = static_cast<char>(damaged[static_cast<size_t>(at)] ^ 1);
+    CheckRefused(log.files, damaged, at < log.ends[0] ? "0" : std::to_string(log.ends[0]));
+  }
+}
+
+TEST_CASE("no length in the middle of a log makes the rest of it a torn tail") {
+  ThreeSteps log;
+  int64_t size = static_cast<int64_t>(log.bytes.size());
+  constexpr size_t kBodyBytesAt = 16;
+  for (int64_t length : {int64_t(0), int64_t(1), size, size - log.ends[0], size - 57, size - 56,
+                         size - 55, int64_t(1) << 40, INT64_MAX, int64_t(-1), INT64_MIN}) {
+    CAPTURE(length);
+    std::string damaged = log.bytes;
+    std::memcpy(damaged.data() + kBodyBytesAt, &length, sizeof(length));
+    CheckRefused(log.files, damaged, "0");
+    damaged = log.bytes;
+    std::memcpy(damaged.data() + log.ends[0] + kBodyBytesAt, &length, sizeof(length));
+    CheckRefused(log.files, damaged, std::to_string(log.ends[0]));
+  }
+  // A hole, as a disk leaves it; two of them.
+  std::string hole = log.bytes;
+  std::fill(hole.begin() + log.ends[0], hole.begin() + log.ends[1], '\0');
+  CheckRefused(log.files, hole, std::to_string(log.ends[0]));
+  std::fill(hole.begin(), hole.begin() + log.ends[0], '\0');
+  CheckRefused(log.files, hole, "0");
+}
+
+TEST_CASE("what no whole batch follows is torn, whatever it is") {
+  ThreeSteps log;
+  std::mt19937_64 random(7);
+  for (int i = 0; i < 200; i++) {
+    CAPTURE(i);
+    std::string tail(random() % 300, '\0');
+    if (i % 3 != 0) {
+      for (char& c : tail) c = static_cast<char>(random());
+    }
+    if (i % 3 == 2) {  // A batch with a hole in it, or without its end.
+      tail = log.bytes.substr(static_cast<size_t>(log.ends[1]));
+      constexpr size_t kVersionEnd = 6;  // Another version is refused, not cut.
+      tail[kVersionEnd + random() % (tail.size() - kVersionEnd)] ^= 4;
+      tail.resize(tail.size() - random() % 3);
+    }
+    log.files.Overwrite("t/log/log-0",
+                        log.bytes.substr(0, static_cast<size_t>(log.ends[1])) + tail);
+    CHECK(ReadSteps(log.files) == std::vector<int64_t>{1, 2});
+    LogWriter writer(log.files, "t", kOneColumn);
+    CHECK(writer.EndOffset() == log.ends[1]);
+    AppendStep(writer, 3);
+    CHECK(ReadSteps(log.files) == std::vector<int64_t>{1, 2, 3});
+  }
+}
+
+TEST_CASE("a log that has lost what snapshots include is refused, not gone on with") {
+  ThreeSteps log;
+  for (size_t size = 0; size < log.bytes.size(); size++) {
+    CAPTURE(size);
+    std::string cut = log.bytes.substr(0, size);
+    log.files.Overwrite("t/log/log-0", cut);
+    CHECK_THROWS_WITH_AS(LogWriter(log.files, "t", kOneColumn, log.ends[2]),
+                         doctest::Contains("t/log/log-0"), Error);
+    CHECK(log.files.Read("t/log/log-0") == cut);
+    bool has_two = static_cast<int64_t>(size) >= log.ends[1];
+    if (has_two) LogWriter(log.files, "t", kOneColumn, log.ends[1]);
+    if (!has_two) CHECK_THROWS_AS(LogWriter(log.files, "t", kOneColumn, log.ends[1]), Error);
+    CHECK_THROWS_AS(ReadSteps(log.files, log.ends[2]), Error);
+  }
+  log.files.Delete("t/log/log-0");
+  CHECK_THROWS_AS(LogWriter(log.files, "t", kOneColumn, log.ends[0]), Error);
+}
+
+TEST_CASE("a writer knows what is committed, and what is not") {
+  MemoryFileSystem files;
+  int64_t committed = 0;
+  {
+    LogWriter log(files, "t", kOneColumn);
+    AppendStep(log, 1);
+    AppendStep(log, 2);
+    committed = log.EndStep({"idle", 9, 0});
+    AppendStep(log, 3);
+    log.EndStep({"insert", 1, 0, true});
+  }
+  LogWriter log(files, "t", kOneColumn, committed);
+  CHECK(log.CommittedStep("job") == 2);
+  CHECK(!log.CommittedStep("idle"));  // It had no rows.
+  CHECK(!log.CommittedStep("insert"));
+  CHECK(log.LastStep("job") == 3);
+  REQUIRE(log.Tail().size() == 2);
+  CHECK((log.Tail()[0].job == "job" && log.Tail()[0].step == 3 && log.Tail()[0].rows == 1));
+  CHECK(!log.Tail()[0].whole_job);
+  CHECK((log.Tail()[1].job == "insert" && log.Tail()[1].whole_job));
+  CHECK(log.Tail()[1].next_offset == log.EndOffset());
 }
 
 TEST_CASE(
