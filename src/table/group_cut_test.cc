@@ -262,6 +262,20 @@ TEST_CASE("When what was before half a group has expired, its job is named") {
   CHECK(cut.Newest(writers.tables[1]) == 0);
 }
 
+TEST_CASE("A follower goes on over changelogs that have outlived their snapshots") {
+  ManyWriters writers(1, {{"snapshot.num-retained.min", "1"},
+                          {"snapshot.num-retained.max", "2"},
+                          {"changelog.num-retained.min", "10"},
+                          {"changelog.num-retained.max", "100"}});
+  for (int64_t i = 0; i < 6; i++) writers.Commit(0, "batch", i, "");
+  REQUIRE(!writers.tables[0]->FindSnapshot(3));
+  FollowedTable followed;
+  followed.table = writers.tables[0];
+  followed.position = 1;
+  CHECK(ChooseStep(writers.world.disk, {&followed}, 100) == std::vector<int64_t>{6});
+  CHECK(ChooseStep(writers.world.disk, {&followed}, 2) == std::vector<int64_t>{3});
+}
+
 TEST_CASE("A follower is told when its table is another one, or has expired under it") {
   ManyWriters writers(1, {{"snapshot.num-retained.min", "1"}, {"snapshot.num-retained.max", "2"}});
   FollowedTable followed;
@@ -272,6 +286,9 @@ TEST_CASE("A follower is told when its table is another one, or has expired unde
   followed.position = 5;
   CHECK_NOTHROW(followed.LookAhead());
   followed.position = 6;
+  followed.is_future = true;  // Where it was told to begin: it waits.
+  CHECK_NOTHROW(followed.LookAhead());
+  followed.is_future = false;
   CHECK_THROWS_WITH_AS(followed.LookAhead(), doctest::Contains("made anew"), Error);
 }
 

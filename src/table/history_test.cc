@@ -218,11 +218,33 @@ TEST_CASE("A commit group holds its snapshots while it is recent or half followe
   Committable half = writer->PrepareCommit();
   half.properties[kGroupProperty] = "job/3";
   h.table->Commit(half, "user", ++h.commits);
+  for (int i = 0; i < 30; i++) h.Commit();  // Of others, on top of it.
   h.world.clock.AdvanceMs(50 * 3'600'000);
-  for (int i = 0; i < 3; i++) {
-    ExpireSnapshots(h.table->state(), {.retain_max = 1, .retain_min = 1});
-  }
+  auto expire = [&] {
+    for (int i = 0; i < 3; i++) {
+      ExpireSnapshots(h.table->state(), {.retain_max = 1, .retain_min = 1});
+    }
+  };
+  expire();
   CHECK(h.table->EarliestSnapshotId() == pinned);  // Readers are to begin there.
+  EndCommitGroups(h.world.disk, "/w", "job");
+  expire();
+  CHECK(h.table->EarliestSnapshotId() == h.table->LatestSnapshot()->id);
+  CHECK(LatestCommitGroup(h.world.disk, "/w", "job").has_value());  // The clock names it still.
+}
+
+TEST_CASE("What came through a log cannot be rolled back") {
+  TestWorld world;
+  auto table = Table::Create(world.context(), kFolder,
+                             TestDefinition(false, false, {{"log.system", "local"}}));
+  for (int64_t i = 1; i <= 2; i++) {
+    auto writer = table->NewWriter("user");
+    WriteRows(*writer, {{RowKind::kInsert, i, "p", "v"}});
+    table->Commit(writer->PrepareCommit(), "user", i);
+  }
+  CHECK_THROWS_WITH_AS(RollbackTo(table->state(), *table->FindSnapshot(1)),
+                       doctest::Contains("follow its log"), Error);
+  CHECK(table->LatestSnapshot()->id == 2);
 }
 
 TEST_CASE("Changelogs outlive their snapshots when they are to, and streaming readers use them") {

@@ -335,6 +335,12 @@ TEST_CASE("options that would change the meaning are refused by name, also on fo
     }
     CHECK(!Table::Exists(world.disk, "w/d.db/t"));
   }
+  for (const char* producer : {"lookup", "full-compaction"}) {
+    Options logged = {{"log.system", "local"}, {"changelog-producer", producer}};
+    CHECK_THROWS_WITH_AS(
+        Table::Create(world.context(), "w/d.db/t", TestDefinition(true, false, logged)),
+        doctest::Contains("'changelog-producer' = 'input' or 'none'"), Error);
+  }
   auto table = Table::Create(world.context(), "w/d.db/t", TestDefinition(true, false));
   CHECK_THROWS_AS(Table::Create(world.context(), "w/d.db/t", TestDefinition(true, false)), Error);
   auto foreign = Table::Open(world.context(), "w/d.db/t", {{"file.format", "orc"}});
