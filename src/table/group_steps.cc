@@ -134,9 +134,16 @@ std::vector<int64_t> ChooseStep(FileSystem& files, const std::vector<FollowedTab
   auto moves = [](const std::vector<size_t>& taken) {
     return std::any_of(taken.begin(), taken.end(), [](size_t count) { return count > 0; });
   };
-  std::vector<size_t> taken = Fit(LimitRows(caps, tables, max_rows), tables, max_rows);
-  // Groups of two jobs in other orders may only pass together.
-  if (!moves(taken)) taken = Fit(caps, tables, max_rows);
+  idx_t rows_ahead = 0;
+  for (const FollowedTable* table : tables) {
+    for (const Snapshot& snapshot : table->ahead) rows_ahead += RowsOf(snapshot);
+  }
+  // Groups of two jobs in other orders may only pass together, with what lies between them.
+  std::vector<size_t> taken;
+  for (idx_t rows = std::max<idx_t>(1, max_rows);; rows *= 2) {
+    taken = Fit(LimitRows(caps, tables, rows), tables, rows);
+    if (moves(taken) || rows > rows_ahead) break;
+  }
   std::vector<int64_t> targets;
   for (size_t t = 0; t < tables.size(); t++) {
     targets.push_back(tables[t]->position + static_cast<int64_t>(taken[t]));
