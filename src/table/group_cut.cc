@@ -20,14 +20,25 @@ std::string KeyOf(const std::string& warehouse, const std::string& job) {
 
 struct GroupCut::Candidate {
   Candidate(FileSystem& files, const std::string& folder)
-      : snapshots(files, folder), warehouse(WarehouseOf(folder)) {}
+      : files(files), snapshots(files, folder), warehouse(WarehouseOf(folder)) {}
 
+  /// A long history of other programs is not searched where no job has told of its tables, which it
+  /// does before it writes.
+  GroupClock ClockOf(const Snapshot& snapshot) {
+    bool tells = snapshot.properties.contains(kGroupProperty) ||
+                 snapshot.properties.contains(kGroupClockProperty);
+    if (!tells && !has_groups) has_groups = !GroupJobs(files, warehouse).empty();
+    return tells || has_groups ? GroupClockOf(snapshots, snapshot) : GroupClock();
+  }
+
+  FileSystem& files;
   SnapshotStore snapshots;
   const std::string warehouse;
   int64_t latest = 0;
   std::optional<Snapshot> at;  // Not ahead of any group that is taken; nullopt: there is none.
   bool expired = false;        // ... any more.
-  std::string waits_for;       // A job whose group made it go down.
+  bool has_groups = false;
+  std::string waits_for;  // A job whose group made it go down.
 };
 
 int64_t GroupCut::Newest(const std::shared_ptr<const Table>& table) {
@@ -98,10 +109,10 @@ void GroupCut::AddTable(const std::string& first, Candidates& candidates, Groups
     if (chosen_.contains(folder)) continue;
     auto [slot, is_new] = candidates.try_emplace(folder, files_, folder);
     if (!is_new) continue;
-    const Candidate& candidate = slot->second;
+    Candidate& candidate = slot->second;
     auto latest = candidate.snapshots.Latest();
     if (!latest) continue;
-    for (const auto& [job, checkpoint] : GroupClockOf(candidate.snapshots, *latest)) {
+    for (const auto& [job, checkpoint] : candidate.ClockOf(*latest)) {
       auto [group, is_new_job] = groups.try_emplace(KeyOf(candidate.warehouse, job));
       if (!is_new_job) continue;
       group->second = NewestGroup(candidate.warehouse, job);
@@ -136,7 +147,7 @@ bool GroupCut::Descend(Candidate& candidate, const Groups& groups) const {
   bool moved = false;
   while (candidate.at) {
     bool admitted = true;
-    for (const auto& [job, checkpoint] : GroupClockOf(candidate.snapshots, *candidate.at)) {
+    for (const auto& [job, checkpoint] : candidate.ClockOf(*candidate.at)) {
       auto taken = groups.find(KeyOf(candidate.warehouse, job));
       if (taken != groups.end() && taken->second && taken->second->checkpoint >= checkpoint) {
         continue;

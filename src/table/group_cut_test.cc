@@ -110,6 +110,11 @@ struct ManyWriters {
                                      TestDefinition(false, false, options)));
     }
     clocks.resize(tables.size());
+    for (const Job& job : jobs) {
+      GroupMembers members;
+      for (size_t t : job.tables) members[tables[t]->folder()] = false;
+      PublishGroupMembers(world.disk, job.name, members);
+    }
   }
   void Commit(size_t t, const std::string& user, int64_t identifier, const std::string& group) {
     auto writer = tables[t]->NewWriter(user);
