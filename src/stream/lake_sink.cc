@@ -117,9 +117,8 @@ class LakeSink : public Sink {
   /// committed it from the log.
   std::optional<Published> DoneBefore(int64_t checkpoint, const Committable& committable) const {
     auto latest = table_->LatestSnapshot();
-    if (!latest) return std::nullopt;
     if (options_.batch) {
-      bool done = log_ && log_->CommittedStep(options_.user);
+      bool done = latest && log_ && log_->CommittedStep(options_.user);
       return done ? std::optional(Published{table_->folder(), latest->id}) : std::nullopt;
     }
     auto group =
@@ -129,7 +128,7 @@ class LakeSink : public Sink {
       if (member != group->snapshots.end()) return Published{table_->folder(), member->second};
     }
     auto offset = committable.log_offsets.find(0);
-    if (offset == committable.log_offsets.end()) return std::nullopt;
+    if (!latest || offset == committable.log_offsets.end()) return std::nullopt;
     if (LogOffsetAt(*table_, latest) < offset->second) return std::nullopt;
     return Published{table_->folder(), latest->id};
   }

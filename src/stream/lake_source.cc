@@ -282,6 +282,7 @@ class LakeSource : public Source {
     std::vector<FollowedTable*> by_snapshots;
     for (LakeInput& input : inputs_) {
       TablePosition target = input.position;
+      if (input.Started()) CheckIdentity(input);
       if (!input.Started()) {
         target.snapshot = FirstSnapshot(input, cut);
         if (input.has_log) {
@@ -333,6 +334,11 @@ class LakeSource : public Source {
     for (idx_t i = 0; i < logs.size(); i++) targets[input_of[i]].log_offset = offsets[i];
   }
 
+  void CheckIdentity(const LakeInput& input) const {
+    if (LakeTableIdentity(context_.files, input.table->folder()) == input.identity) return;
+    RefuseAnother(input);
+  }
+
   void OpenFollower(LakeInput& input) const {
     if (input.log) return;
     input.log = std::make_unique<LogFollower>(*input.table, input.position.log_offset);
@@ -382,9 +388,7 @@ class LakeSource : public Source {
   }
 
   void Advance(LakeInput& input, const TablePosition& target, const ChangeReceiver& receive) {
-    if (LakeTableIdentity(context_.files, input.table->folder()) != input.identity) {
-      RefuseAnother(input);
-    }
+    CheckIdentity(input);  // Once more: what is read now is what the target was chosen for.
     if (!input.Started()) {
       bool state_first = input.start.kind == ScanStart::Kind::kNewest ||
                          input.start.kind == ScanStart::Kind::kState;

@@ -1,6 +1,7 @@
 #include "table/group_pins.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include "base/error.h"
 #include "table/commit_group.h"
@@ -21,6 +22,7 @@ std::string GroupsFolder(const TableState& table) {
 int64_t PublishedMs(const TableState& table, const std::string& job) {
   int64_t newest = 0;
   for (const FileEntry& entry : table.context.files.List(JoinPath(GroupsFolder(table), job))) {
+    if (!std::isdigit(static_cast<unsigned char>(entry.name[0]))) continue;  // Members, the end.
     newest = std::max(newest, entry.modified_ms);
   }
   return newest;
