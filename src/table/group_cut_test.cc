@@ -103,6 +103,7 @@ struct ManyWriters {
   std::vector<Job> jobs = {
       {"p", {0, 1}, 1, 0, {}}, {"q", {1, 0}, 1, 0, {}}, {"r", {2, 1}, 1, 0, {}}};
   std::vector<std::map<int64_t, Clock>> clocks;  // Per table: by snapshot.
+  int64_t batches = 0;
 
   explicit ManyWriters(uint64_t seed, Options options = {}) : world(seed) {
     for (const char* name : {"a", "b", "c"}) {
@@ -153,7 +154,7 @@ struct ManyWriters {
   void ActAny(std::mt19937_64& random) {
     size_t who = random() % 8;
     if (who < 6) Act(jobs[who % 3]);
-    if (who == 6) Commit(random() % 3, "batch", static_cast<int64_t>(random() % 1000), "");
+    if (who == 6) Commit(random() % 3, "batch", ++batches, "");
     if (who == 7) ActForeign(random() % 3);
   }
   void FinishAll() {
