@@ -204,6 +204,8 @@ def case_two_at_once(folder, rng, _):
     bank = Bank(folder + "/bank", rng, 12_000, 1_500)
     first = Life(bank.args(), bank.env)
     told = 0
+    while not glob.glob(folder + "/bank/jobs/**/job.json", recursive=True) and first.process.poll() is None:
+        time.sleep(0.01)  # Until then nobody can tell which of the two is the first.
     for more in ([], ["--fresh"], []):
         time.sleep(rng.uniform(0.2, 0.4))
         if first.process.poll() is not None:
