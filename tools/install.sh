@@ -14,7 +14,7 @@ case $(uname -m) in
   *) echo "install: no DuckDB library for $(uname -m); set DUCKDB_DIR to a folder with include/ and libduckdb.so" >&2; exit 1 ;;
 esac
 
-packages=(g++ cmake ninja-build ccache nlohmann-json3-dev libcli11-dev libzstd-dev libfmt-dev libedit-dev libsimdjson-dev libxxhash-dev libroaring-dev npm python3-pip python3-venv)
+packages=(g++ cmake ninja-build ccache nlohmann-json3-dev libcli11-dev libzstd-dev libfmt-dev libedit-dev libsimdjson-dev libxxhash-dev libroaring-dev ca-certificates npm python3-pip python3-venv)
 [ "$what" != build ] && packages+=(doctest-dev expect openjdk-17-jdk-headless maven)
 missing=()
 for p in "${packages[@]}"; do
@@ -28,22 +28,35 @@ for p in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing+=("$p")
 done
 if [ ${#missing[@]} -gt 0 ]; then
-  sudo=; [ "$(id -u)" = 0 ] || sudo="sudo -n"
-  if ! { $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >/tmp/millrace-apt.$$ 2>&1; then
-    tail -n 5 /tmp/millrace-apt.$$ >&2; rm -f /tmp/millrace-apt.$$
-    echo "install: please install these Debian packages: ${missing[*]}" >&2
+  as_root=()
+  if [ "$(id -u)" != 0 ]; then
+    if sudo -n true 2>/dev/null; then as_root=(sudo -n)
+    elif command -v sudo >/dev/null && [ -t 0 ] && [ -t 2 ]; then as_root=(sudo)  # It asks for the password.
+    else as_root=(none); fi
+  fi
+  if [ "${as_root[*]}" = none ] || ! command -v apt-get >/dev/null; then
+    echo "install: these Debian packages are missing, and there is no right to install them here: ${missing[*]}" >&2
     exit 1
   fi
-  rm -f /tmp/millrace-apt.$$
+  echo "install: installing the Debian packages ${missing[*]}"
+  log=$(mktemp)
+  if ! { "${as_root[@]}" apt-get update -qq && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    echo "install: apt-get cannot install the missing packages ${missing[*]}: $(grep -m 1 '^E:' "$log" || tail -n 1 "$log")" >&2
+    rm -f "$log"; exit 1
+  fi
+  rm -f "$log"
 fi
 
 duckdb=${DUCKDB_DIR:-$cache/duckdb-$version-$arch}
 if [ ! -e "$duckdb/.done" ] && [ -z "${DUCKDB_DIR:-}" ]; then
   echo "install: fetching DuckDB $version into $duckdb"
   work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
-  (cd "$work" && npm pack --silent "@duckdb/node-bindings-linux-$arch@$version-r.1" >/dev/null && tar xzf duckdb-node-bindings-*.tgz)
+  fetched() { [ "$1" = 0 ] || { echo "install: cannot fetch $2; without a network set DUCKDB_DIR to a folder with include/ and libduckdb.so of $version" >&2; exit 1; }; }
+  status=0; (cd "$work" && npm pack --silent "@duckdb/node-bindings-linux-$arch@$version-r.1" >/dev/null && tar xzf duckdb-node-bindings-*.tgz) || status=$?
+  fetched $status "@duckdb/node-bindings-linux-$arch from the npm registry"
   # pip builds metadata for a source distribution, hence the build isolation it makes by itself.
-  (cd "$work" && python3 -m pip download -q --disable-pip-version-check --no-deps --no-binary duckdb "duckdb==$version" && tar xzf "duckdb-$version.tar.gz")
+  status=0; (cd "$work" && python3 -m pip download -q --disable-pip-version-check --no-deps --no-binary duckdb "duckdb==$version" && tar xzf "duckdb-$version.tar.gz") || status=$?
+  fetched $status "duckdb $version from PyPI"
   rm -rf "$duckdb"; mkdir -p "$duckdb/include/third_party"
   source="$work/duckdb-$version/external/duckdb"
   cp "$work/package/libduckdb.so" "$duckdb/"

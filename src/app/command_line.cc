@@ -6,6 +6,8 @@
 #include <charconv>
 #include <iostream>
 
+#include "base/error.h"
+
 namespace millrace {
 
 namespace {
@@ -19,6 +21,21 @@ Examples:
   echo "SHOW CATALOGS;" | millrace -f -
 
 Exit code: 0; 1 after the first error, whose place is on stderr; 130 after Ctrl-C.)";
+
+// An argument that is no option, or none of ours.
+std::string DescribeExtra(const CLI::App& app, const std::string& extra) {
+  if (!extra.starts_with("-")) {
+    return fmt::format("millrace: '{}' stands alone; to run a script: millrace -f {}\n", extra,
+                       extra);
+  }
+  std::vector<std::string> known;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  }
+  std::string name = extra.substr(0, extra.find('='));
+  return fmt::format("millrace: there is no option '{}'{}{}\n", name, DidYouMean(name, known),
+                     DidYouMean(name, known).empty() ? "; --help lists them" : "");
+}
 
 }  // namespace
 
@@ -75,6 +92,7 @@ std::optional<CommandLine> ParseCommandLine(int argc, char** argv, int& exit_cod
   app.add_option("--memory", memory, "Limit of all memory: 512MB, 4GB (80% of the machine's)")
       ->type_name("SIZE");
   app.set_version_flag("--version", std::string("millrace ") + MillraceVersion());
+  app.allow_extras();  // Told below, in words of ours.
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -82,6 +100,10 @@ std::optional<CommandLine> ParseCommandLine(int argc, char** argv, int& exit_cod
     return std::nullopt;
   }
   exit_code = 2;
+  for (const std::string& extra : app.remaining()) {
+    std::cerr << DescribeExtra(app, extra);
+    return std::nullopt;
+  }
   for (const std::string& definition : defined) {
     size_t equals = definition.find('=');
     if (equals == std::string::npos || equals == 0) {
@@ -92,7 +114,8 @@ std::optional<CommandLine> ParseCommandLine(int argc, char** argv, int& exit_cod
   }
   auto parsed = ParseOutputFormat(format);
   if (!parsed) {
-    std::cerr << "--format " << format << ": must be table, csv, json or markdown\n";
+    std::cerr << "--format " << format << ": must be table, csv, json or markdown"
+              << DidYouMean(format, {"table", "csv", "json", "markdown"}) << "\n";
     return std::nullopt;
   }
   line.format = *parsed;

@@ -5,8 +5,8 @@
 
 #include "app/display_width.h"
 #include "app/render.h"
-#include "app/text_column.h"
 #include "base/error.h"
+#include "format/codec/value_text.h"
 
 namespace millrace {
 
@@ -35,7 +35,7 @@ LiveTable::LiveTable(duckdb::vector<std::string> names, duckdb::vector<LogicalTy
 void LiveTable::Apply(ChangeChunk& chunk) {
   std::vector<TextColumn> columns(types_.size());
   for (idx_t i = 0; i < columns.size(); i++) {
-    RenderColumn(chunk.rows.data[i], chunk.size(), TextStyle::kTable, columns[i]);
+    RenderColumn(chunk.rows.data[i], chunk.size(), kTableText, columns[i]);
   }
   for (idx_t row = 0; row < chunk.size(); row++) {
     std::string key;

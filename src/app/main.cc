@@ -44,6 +44,7 @@ Script ReadScript(const std::string& path, const CommandLine& line) {
   if (file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
   std::string sql = text.str();
   if (sql.starts_with(kByteOrderMark)) sql.erase(0, strlen(kByteOrderMark));
+  CheckScriptText(sql, path);
   bool stays = std::filesystem::is_regular_file(path);  // Not <(a command).
   std::string identity = stays ? std::filesystem::absolute(path).lexically_normal().string() : sql;
   return {path, ReplaceVariables(sql, path, line.defined), identity};
@@ -53,7 +54,11 @@ std::vector<Script> ReadScripts(const CommandLine& line) {
   std::vector<Script> scripts;
   if (!line.init_file.empty()) scripts.push_back(ReadScript(line.init_file, line));
   for (const std::string& path : line.files) scripts.push_back(ReadScript(path, line));
-  for (const std::string& sql : line.statements) scripts.push_back({"-e", sql, sql});
+  for (size_t i = 0; i < line.statements.size(); i++) {
+    std::string name = line.statements.size() > 1 ? fmt::format("-e {}", i + 1) : "-e";
+    std::string sql = ReplaceVariables(line.statements[i], name, line.defined);
+    scripts.push_back({name, sql, sql});
+  }
   return scripts;
 }
 
@@ -106,6 +111,7 @@ int Run(const CommandLine& line) {
   options.fresh = line.fresh;
   options.memory_limit_bytes = line.memory_bytes;
   options.out = &program.output.stream();
+  options.live = interactive && line.format == OutputFormat::kTable && isatty(STDOUT_FILENO);
   if (!interactive) options.script = IdentityOf(scripts, line);
   auto session = MakeSession(program.connectors, options);
   {
@@ -126,7 +132,7 @@ int Run(const CommandLine& line) {
   if (interactive && good) {
     {
       std::lock_guard lock(program.mutex);
-      program.shell = std::make_unique<Shell>(*program.runner, program.output);
+      program.shell = std::make_unique<Shell>(*program.session, *program.runner, program.output);
     }
     program.shell->Run();
   }
@@ -136,6 +142,11 @@ int Run(const CommandLine& line) {
   std::lock_guard lock(program.mutex);
   program.shell.reset();
   program.runner.reset();
+  if (int failure = program.output.failure()) {
+    std::cerr << fmt::format("Writing the output: {}; what follows is missing\n",
+                             strerror(failure));
+    return kFailed;
+  }
   return program.signal_number ? kSignalled + program.signal_number : good ? 0 : kFailed;
 }
 

@@ -25,7 +25,8 @@ std::streamsize Output::xsputn(const char* text, std::streamsize length) {
       if (written >= 0) {
         done += written;
       } else if (errno != EINTR) {
-        closed_ = now_closed = true;  // EPIPE, or a full disk: no more output either way.
+        failure_ = errno == EPIPE ? 0 : errno;
+        closed_ = now_closed = true;
         break;
       }
     }

@@ -18,9 +18,13 @@ class Output : private std::streambuf {
   explicit Output(int descriptor) : descriptor_(descriptor), stream_(this) {}
 
   std::ostream& stream() { return stream_; }
-  /// The reader has closed its end (`| head`); whatever is written from then on is dropped.
+  /// The reader has closed its end (`| head`), or the disk is full: whatever is written from then
+  /// on is dropped.
   bool closed() const { return closed_; }
-  /// Called before each write, and once when the reader is gone. Set before threads start.
+  /// Why, if it was not the reader's wish: an errno; else 0.
+  int failure() const { return failure_; }
+  /// Called before each write, and once when nothing can be written any more. Set before threads
+  /// start.
   void OnWrite(std::function<void()> call) { on_write_ = std::move(call); }
   void OnClosed(std::function<void()> call) { on_closed_ = std::move(call); }
 
@@ -31,6 +35,7 @@ class Output : private std::streambuf {
   int descriptor_;
   std::mutex mutex_;
   std::atomic<bool> closed_ = false;
+  std::atomic<int> failure_ = 0;
   std::function<void()> on_write_, on_closed_;
   std::ostream stream_;
 };

@@ -4,8 +4,7 @@
 #include <ostream>
 
 #include "app/display_width.h"
-#include "app/text_column.h"
-#include "format/codec/json.h"
+#include "format/codec/value_text.h"
 
 namespace millrace {
 
@@ -21,8 +20,8 @@ struct TextChunk {
   idx_t rows = 0;
 };
 
-void RenderOps(const ChangeChunk& chunk, TextStyle style, TextColumn& out) {
-  const char* quote = style == TextStyle::kJson ? "\"" : "";
+void RenderOps(const ChangeChunk& chunk, const TextForm& form, TextColumn& out) {
+  const char* quote = form.nested == TextForm::Nested::kJson ? "\"" : "";
   out.bytes.clear();
   out.ends.clear();
   out.is_null.assign(chunk.size(), 0);
@@ -32,13 +31,13 @@ void RenderOps(const ChangeChunk& chunk, TextStyle style, TextColumn& out) {
   }
 }
 
-void RenderChunk(ChangeChunk& chunk, bool changelog, TextStyle style, TextChunk& out) {
+void RenderChunk(ChangeChunk& chunk, bool changelog, const TextForm& form, TextChunk& out) {
   idx_t first = changelog ? 1 : 0;
   out.rows = chunk.size();
   out.columns.resize(chunk.rows.ColumnCount() + first);
-  if (changelog) RenderOps(chunk, style, out.columns[0]);
+  if (changelog) RenderOps(chunk, form, out.columns[0]);
   for (idx_t column = 0; column < chunk.rows.ColumnCount(); column++) {
-    RenderColumn(chunk.rows.data[column], chunk.size(), style, out.columns[column + first]);
+    RenderColumn(chunk.rows.data[column], chunk.size(), form, out.columns[column + first]);
   }
 }
 
@@ -81,7 +80,7 @@ class CsvWriter : public ResultWriter {
   }
 
   void Write(ChangeChunk& chunk) override {
-    RenderChunk(chunk, changelog_, TextStyle::kPlain, texts_);
+    RenderChunk(chunk, changelog_, kPlainText, texts_);
     std::string& text = buffer_.text();
     for (idx_t row = 0; row < texts_.rows; row++) {
       for (idx_t column = 0; column < texts_.columns.size(); column++) {
@@ -129,7 +128,7 @@ class JsonWriter : public ResultWriter {
   }
 
   void Write(ChangeChunk& chunk) override {
-    RenderChunk(chunk, changelog_, TextStyle::kJson, texts_);
+    RenderChunk(chunk, changelog_, kJsonText, texts_);
     std::string& text = buffer_.text();
     for (idx_t row = 0; row < texts_.rows; row++) {
       for (idx_t column = 0; column < texts_.columns.size(); column++) {
@@ -193,12 +192,12 @@ class TableWriter : public ResultWriter {
 
   void Write(ChangeChunk& chunk) override {
     if (begun_) {
-      RenderChunk(chunk, changelog_, TextStyle::kTable, texts_);
+      RenderChunk(chunk, changelog_, kTableText, texts_);
       AppendRows(texts_);
       return;
     }
     held_.emplace_back();
-    RenderChunk(chunk, changelog_, TextStyle::kTable, held_.back());
+    RenderChunk(chunk, changelog_, kTableText, held_.back());
     held_rows_ += held_.back().rows;
     if (held_rows_ >= kSizingRows) BeginTable(/*complete=*/false);
   }

@@ -40,4 +40,9 @@ std::unique_ptr<ResultWriter> MakeResultWriter(const RenderOptions& options,
                                                const duckdb::vector<LogicalType>& types,
                                                bool changelog, std::ostream& out);
 
+/// Numbers stand at the right of their column.
+inline bool IsRightAligned(const LogicalType& type) {
+  return type.IsNumeric();
+}
+
 }  // namespace millrace

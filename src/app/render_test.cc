@@ -3,6 +3,7 @@
 // measured.
 #include "app/render.h"
 #include "format/codec/text_values.h"
+#include "format/codec/value_text.h"
 
 #include <doctest/doctest.h>
 
@@ -11,18 +12,17 @@
 #include <sstream>
 
 #include "app/display_width.h"
-#include "app/text_column.h"
 #include "duckdb/common/types/timestamp.hpp"
 
 namespace millrace {
 
 namespace {
 
-std::string TextOf(const Value& value, TextStyle style = TextStyle::kPlain) {
+std::string TextOf(const Value& value, const TextForm& form = kPlainText) {
   Vector vector(value.type(), kChunkRows);
   vector.SetValue(0, value);
   TextColumn text;
-  RenderColumn(vector, 1, style, text);
+  RenderColumn(vector, 1, form, text);
   return std::string(text.At(0));
 }
 
@@ -57,7 +57,7 @@ std::string DoubleText(double value) {
 
 TEST_CASE("Values print in Flink's text forms") {
   CHECK(TextOf(Value::BOOLEAN(true)) == "true");
-  CHECK(TextOf(Value::BOOLEAN(true), TextStyle::kTable) == "TRUE");
+  CHECK(TextOf(Value::BOOLEAN(true), kTableText) == "TRUE");
   CHECK(TextOf(Value::BIGINT(INT64_MIN)) == "-9223372036854775808");
   CHECK(TextOf(Value::DECIMAL(int64_t(-5), 18, 2)) == "-0.05");
   CHECK(TextOf(Value::DECIMAL(int64_t(123450), 18, 2)) == "1234.50");
@@ -75,8 +75,8 @@ TEST_CASE("Values print in Flink's text forms") {
   CHECK(TextOf(Value::INTERVAL(0, 1, 3'661'500'000)) == "+1 01:01:01.500");
   CHECK(TextOf(Value::BLOB_RAW("\x01\xff")) == "x'01ff'");
   CHECK(TextOf(Value(LogicalType::INTEGER)) == "");
-  CHECK(TextOf(Value(LogicalType::INTEGER), TextStyle::kTable) == "NULL");
-  CHECK(TextOf(Value("a\nb"), TextStyle::kTable) == "a\\nb");
+  CHECK(TextOf(Value(LogicalType::INTEGER), kTableText) == "NULL");
+  CHECK(TextOf(Value("a\nb"), kTableText) == "a\\nb");
 }
 
 TEST_CASE("Nested values print as Flink's rows, arrays and maps, and as JSON") {
@@ -87,9 +87,9 @@ TEST_CASE("Nested values print as Flink's rows, arrays and maps, and as JSON") {
   CHECK(TextOf(row) == "(1, x\"y)");
   CHECK(TextOf(list) == "[1, NULL]");
   CHECK(TextOf(map) == "{k=1, m=2}");
-  CHECK(TextOf(row, TextStyle::kJson) == R"({"a":1,"b":"x\"y"})");
-  CHECK(TextOf(list, TextStyle::kJson) == "[1,null]");
-  CHECK(TextOf(map, TextStyle::kJson) == R"({"k":1,"m":2})");
+  CHECK(TextOf(row, kJsonText) == R"({"a":1,"b":"x\"y"})");
+  CHECK(TextOf(list, kJsonText) == "[1,null]");
+  CHECK(TextOf(map, kJsonText) == R"({"k":1,"m":2})");
   Value nested = Value::LIST({row, row});
   CHECK(TextOf(nested) == "[(1, x\"y), (1, x\"y)]");
 }

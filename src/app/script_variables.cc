@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "utf8proc_wrapper.hpp"
 
 namespace millrace {
 
@@ -56,6 +57,19 @@ std::string ReplaceVariables(const std::string& text, const std::string& script,
   }
   result.append(text, at);
   return result;
+}
+
+void CheckScriptText(std::string_view text, const std::string& script) {
+  size_t bad = text.find('\0');
+  bool zero = bad != std::string_view::npos;
+  if (!zero && duckdb::Utf8Proc::Analyze(text.data(), text.size(), nullptr, &bad) !=
+                   duckdb::UnicodeType::INVALID) {
+    return;
+  }
+  auto line = 1 + std::count(text.begin(), text.begin() + static_cast<int64_t>(bad), '\n');
+  Throw(ErrorCode::kInvalid, "{}:{}: the script is not UTF-8 text: {}; save it as UTF-8", script,
+        line,
+        zero ? "it holds a zero byte, as UTF-16 does" : "a byte there belongs to no character");
 }
 
 }  // namespace millrace

@@ -1,4 +1,5 @@
-// script_variables.h - ${NAME} and ${NAME:-default} in scripts, from --define and the environment.
+// script_variables.h - a script's text before it is SQL: its encoding; ${NAME} and
+// ${NAME:-default}, from --define and the environment.
 #pragma once
 
 #include <map>
@@ -11,5 +12,9 @@ namespace millrace {
 /// name stays.
 std::string ReplaceVariables(const std::string& text, const std::string& script,
                              const std::map<std::string, std::string>& defined);
+
+/// Throws Error(kInvalid) with script and line when `text` is not UTF-8: read as SQL it would be
+/// told as a syntax error somewhere.
+void CheckScriptText(std::string_view text, const std::string& script);
 
 }  // namespace millrace

@@ -25,4 +25,18 @@ TEST_CASE("A missing variable is named with its line") {
   }
 }
 
+TEST_CASE("A script that is not UTF-8 is told so, with its line") {
+  auto text_of = [](std::string_view script) {
+    try {
+      CheckScriptText(script, "s.sql");
+    } catch (const Error& error) {
+      return error.text();
+    }
+    return std::string();
+  };
+  CHECK(text_of("SELECT 'é \xF0\x9F\x8E\x89';\n") == "");
+  CHECK(text_of("SELECT 1;\nSELECT '\xE9';").starts_with("s.sql:2: the script is not UTF-8"));
+  CHECK(text_of(std::string("S\0E\0", 4)).find("UTF-16") != std::string::npos);
+}
+
 }  // namespace millrace

@@ -6,10 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <clocale>
 #include <cstdlib>
 #include <cwchar>
 #include <iostream>
+
+#include "app/command_line.h"
 
 namespace millrace {
 
@@ -32,7 +35,27 @@ constexpr const char* kHelp = R"(Statements end with ';' and may take several li
   STOP JOB 'id';
 
   help;  clear;  quit;      Ctrl-C cancels a statement or clears the line, Ctrl-D leaves
+  Tab completes keywords and names; Ctrl-R searches the history
 )";
+
+// What Tab offers besides names.
+constexpr const char* kKeywords[] = {
+    "ADD",         "ALL",       "ALTER",      "ANALYZE",    "AND",        "ARRAY",     "AS",
+    "ASC",         "BEGIN",     "BETWEEN",    "BIGINT",     "BOOLEAN",    "BY",        "BYTES",
+    "CALL",        "CASCADE",   "CASE",       "CAST",       "CATALOG",    "CATALOGS",  "COLUMN",
+    "COLUMNS",     "COMMENT",   "COMPUTE",    "CONSTRAINT", "COUNT",      "CREATE",    "DATABASE",
+    "DATABASES",   "DATE",      "DECIMAL",    "DEFAULT",    "DELETE",     "DESC",      "DESCRIBE",
+    "DISTINCT",    "DOUBLE",    "DROP",       "ELSE",       "END",        "ENFORCED",  "EXCEPT",
+    "EXECUTE",     "EXISTS",    "EXPLAIN",    "FROM",       "FULL",       "FUNCTIONS", "GROUP",
+    "HAVING",      "IF",        "INNER",      "INSERT",     "INT",        "INTERSECT", "INTERVAL",
+    "INTO",        "IS",        "JOBS",       "JOIN",       "KEY",        "LEFT",      "LIKE",
+    "LIMIT",       "MAP",       "MATCHED",    "MERGE",      "MODIFY",     "NOT",       "NULL",
+    "ON",          "OPTIONS",   "ORDER",      "OUTER",      "OVER",       "OVERWRITE", "PARTITION",
+    "PARTITIONED", "PRIMARY",   "PROCEDURES", "RENAME",     "RESET",      "RIGHT",     "ROW",
+    "SELECT",      "SET",       "SHOW",       "STATEMENT",  "STATISTICS", "STOP",      "STRING",
+    "SUM",         "TABLE",     "TABLES",     "TEMPORARY",  "THEN",       "TIMESTAMP", "TRUNCATE",
+    "UNION",       "UPDATE",    "USE",        "USING",      "VALUES",     "VERIFY",    "VIEW",
+    "VIEWS",       "WATERMARK", "WHEN",       "WHERE",      "WITH"};
 
 std::string Trimmed(const std::string& text) {
   size_t begin = text.find_first_not_of(" \t\r\n");
@@ -45,6 +68,24 @@ std::string Lower(std::string text) {
   return text;
 }
 
+bool IsWordCharacter(char c) {
+  return isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-' || c == '$';
+}
+
+// What `word` may become: keywords in its case, names as they are.
+std::vector<std::string> Completions(const std::string& word, std::vector<std::string> names) {
+  std::string start = Lower(word);
+  for (const char* keyword : kKeywords) {
+    names.push_back(word == start ? Lower(keyword) : std::string(keyword));
+  }
+  std::erase_if(names, [&](const std::string& name) {
+    return name.size() < start.size() || Lower(name.substr(0, start.size())) != start;
+  });
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
 }  // namespace
 
 // libedit's handles. It reads through GetCharacter, which an interrupt can end: SIGINT itself is
@@ -55,13 +96,15 @@ struct Shell::Editor {
   HistEvent event{};
   int wake[2] = {-1, -1};
   bool interrupted = false;
-  bool continues = false;  // A statement has begun on a line before.
+  bool continues = false;                           // A statement has begun on a line before.
+  std::function<std::vector<std::string>()> names;  // For Tab.
   mbstate_t shift{};
 
   Editor();
   ~Editor();
   static const char* Prompt(EditLine* line);
   static int GetCharacter(EditLine* line, wchar_t* character);
+  static unsigned char Complete(EditLine* line, int);
   /// nullopt at the end of input; `interrupted` is set after Ctrl-C.
   std::optional<std::string> ReadLine();
   void Remember(const std::string& statement);
@@ -82,6 +125,8 @@ Shell::Editor::Editor() {
   el_set(line, EL_SIGNAL, 0);
   el_set(line, EL_HIST, ::history, history);
   el_set(line, EL_GETCFN, GetCharacter);
+  el_set(line, EL_ADDFN, "millrace-complete", "Completes a word", Complete);
+  el_set(line, EL_BIND, "^I", "millrace-complete", nullptr);
   el_set(line, EL_BIND, "^R", "em-inc-search-prev", nullptr);
   el_set(line, EL_BIND, "\\e[3~", "ed-delete-next-char", nullptr);
   el_set(line, EL_BIND, "\\e[H", "ed-move-to-beg", nullptr);
@@ -128,6 +173,37 @@ int Shell::Editor::GetCharacter(EditLine* line, wchar_t* character) {
   }
 }
 
+// Adds what all words that begin like this one have in common; shows them when that is nothing.
+unsigned char Shell::Editor::Complete(EditLine* line, int) {
+  Editor* self = nullptr;
+  el_get(line, EL_CLIENTDATA, &self);
+  const LineInfo* info = el_line(line);
+  const char* start = info->cursor;
+  while (start > info->buffer && IsWordCharacter(start[-1])) start--;
+  std::string word(start, info->cursor);
+  if (word.empty()) return CC_ERROR;
+  std::vector<std::string> matches = Completions(word, self->names());
+  if (matches.empty()) return CC_ERROR;
+  std::string common = matches[0].substr(word.size());
+  for (const std::string& match : matches) {
+    size_t same = 0;
+    while (same < common.size() && word.size() + same < match.size() &&
+           common[same] == match[word.size() + same]) {
+      same++;
+    }
+    common.resize(same);
+  }
+  if (matches.size() == 1) common += ' ';
+  if (!common.empty()) {
+    el_insertstr(line, common.c_str());
+    return CC_REFRESH;
+  }
+  std::string list;
+  for (const std::string& match : matches) list += "  " + match;
+  std::cout << "\n" + list + "\n" << std::flush;
+  return CC_REDISPLAY;
+}
+
 std::optional<std::string> Shell::Editor::ReadLine() {
   interrupted = false;
   int length = 0;
@@ -148,8 +224,10 @@ void Shell::Editor::Remember(const std::string& statement) {
   if (!one_line.empty()) ::history(history, &event, H_ENTER, one_line.c_str());
 }
 
-Shell::Shell(StatementRunner& runner, Output& output)
-    : runner_(runner), output_(output), editor_(std::make_unique<Editor>()) {}
+Shell::Shell(Session& session, StatementRunner& runner, Output& output)
+    : session_(session), runner_(runner), output_(output), editor_(std::make_unique<Editor>()) {
+  editor_->names = [this] { return session_.KnownNames(); };
+}
 
 Shell::~Shell() = default;
 
@@ -182,16 +260,24 @@ void Shell::Leave() {
 bool Shell::RunCommand(const std::string& text, bool& leave) {
   std::string word = Lower(Trimmed(text));
   while (!word.empty() && word.back() == ';') word = Trimmed(word.substr(0, word.size() - 1));
-  if (word == "quit" || word == "exit") {
+  if (word == "quit" || word == "exit" || word == "\\q") {
     leave = true;
-  } else if (word == "help") {
+  } else if (word == "help" || word == "\\?" || word == "?" || word == "\\h") {
     output_.stream() << kHelp;
   } else if (word == "clear") {
     output_.stream() << "\x1b[H\x1b[2J";
+  } else if (word.starts_with("\\")) {  // Of another shell's.
+    output_.stream() << "There is no command '" + word + "'; help; lists what there is\n";
   } else {
     return false;
   }
   return true;
+}
+
+void Shell::Greet() {
+  output_.stream() << fmt::format(
+      "Millrace {}, {} mode. Statements end with ';'. help; shows more, quit; leaves.\n",
+      MillraceVersion(), session_.Setting("execution.runtime-mode"));
 }
 
 void Shell::RunComplete(std::string& text) {
@@ -223,6 +309,7 @@ void Shell::RunComplete(std::string& text) {
 }
 
 void Shell::Run() {
+  Greet();
   std::string text;
   for (bool leave = false; !leave && !leaving_;) {
     editor_->continues = !text.empty();

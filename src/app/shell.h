@@ -12,7 +12,7 @@ namespace millrace {
 /// Threads: Run in one; Interrupt from any.
 class Shell {
  public:
-  explicit Shell(StatementRunner& runner, Output& output);
+  Shell(Session& session, StatementRunner& runner, Output& output);
   ~Shell();
   void Run();
   /// Ctrl-C: clears the line, or cancels the running statement.
@@ -25,10 +25,12 @@ class Shell {
 
  private:
   struct Editor;
+  void Greet();
   /// True when `line` was a command of the shell; sets `leave`.
   bool RunCommand(const std::string& line, bool& leave);
   void RunComplete(std::string& text);
 
+  Session& session_;
   StatementRunner& runner_;
   Output& output_;
   std::unique_ptr<Editor> editor_;

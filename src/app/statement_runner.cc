@@ -3,12 +3,10 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdio>
 #include <iostream>
 
-#include "app/display_width.h"
 #include "app/live_table.h"
-#include "app/text_column.h"
+#include "format/codec/value_text.h"
 
 namespace millrace {
 
@@ -18,110 +16,14 @@ using SteadyClock = std::chrono::steady_clock;
 
 constexpr int64_t kRedrawMs = 200;
 
-// Line `number` (from 1) of `script`, without its end.
-std::string_view LineOf(std::string_view script, int number) {
-  for (; number > 1; number--) {
-    size_t end = script.find('\n');
-    if (end == std::string_view::npos) return {};
-    script.remove_prefix(end + 1);
-  }
-  return script.substr(0, script.find('\n'));
-}
-
-// Takes "line L, column C[,:] " off the front of `text`.
-std::optional<SourcePosition> TakePosition(std::string& text) {
-  SourcePosition position;
-  int length = 0;
-  if (sscanf(text.c_str(), "line %d, column %d%n", &position.line, &position.column, &length) !=
-          2 ||
-      length == 0) {
-    return std::nullopt;
-  }
-  size_t rest = text.find_first_not_of(",: ", length);
-  text.erase(0, rest == std::string::npos ? text.size() : rest);
-  return position;
-}
-
-// DuckDB ends its texts with "\n\nLINE 2: ...the line...\n   ^". Takes that off and gives the place
-// of the word under its caret in `script`: the statement has been rewritten, but lines and words
-// stay.
-std::optional<SourcePosition> TakeEngineLine(std::string& text, std::string_view script,
-                                             SourcePosition statement) {
-  size_t mark = text.find("\n\nLINE ");
-  if (mark == std::string::npos) return std::nullopt;
-  std::string tail = text.substr(mark + 2);
-  text.erase(mark);
-  int number = 0, prefix = 0;
-  size_t line_end = tail.find('\n');
-  if (sscanf(tail.c_str(), "LINE %d: %n", &number, &prefix) != 1 || prefix == 0 ||
-      line_end == std::string::npos) {
-    return std::nullopt;
-  }
-  size_t caret = tail.find('^', line_end);
-  if (caret == std::string::npos) return std::nullopt;
-  caret -= line_end + 1;
-  if (caret >= line_end) return std::nullopt;
-  size_t end = caret;
-  while (end < line_end && (isalnum(static_cast<unsigned char>(tail[end])) || tail[end] == '_')) {
-    end++;
-  }
-  std::string_view word = std::string_view(tail).substr(caret, end - caret);
-  SourcePosition place{statement.line + number - 1, 1};
-  std::string_view line = LineOf(script, place.line);
-  size_t first = number == 1 ? statement.column - 1 : 0;
-  size_t at = word.empty() ? std::string_view::npos : line.find(word, std::min(first, line.size()));
-  if (at == std::string_view::npos) return std::nullopt;
-  for (size_t i = 0; i < at; i++) place.column += (line[i] & 0xC0) != 0x80;
-  return place;
-}
-
-// DuckDB lists every function of the name that it did not find; a few say what it wanted.
-void ShortenCandidates(std::string& text) {
-  constexpr int kShown = 6;
-  size_t at = text.find("\tCandidate functions:");
-  for (int line = 0; at != std::string::npos && line <= kShown; line++)
-    at = text.find('\n', at + 1);
-  if (at == std::string::npos || text.find("\n\t", at) != at) return;
-  size_t end = at;
-  while (end != std::string::npos && text.compare(end, 2, "\n\t") == 0)
-    end = text.find('\n', end + 1);
-  text.replace(at, (end == std::string::npos ? text.size() : end) - at, "\n\t...");
-}
-
 }  // namespace
-
-std::string DescribeError(const Error& error, const std::string& name, std::string_view script,
-                          SourcePosition statement) {
-  std::string message = error.text();
-  std::optional<SourcePosition> named = TakePosition(message);
-  std::optional<SourcePosition> engine = TakeEngineLine(message, script, statement);
-  ShortenCandidates(message);
-  SourcePosition place = named.value_or(engine.value_or(statement));
-  std::string text = fmt::format("{}:{}:{}: {}\n", name, place.line, place.column, message);
-  std::string_view line = LineOf(script, place.line);
-  if (line.find_first_not_of(" \t\r") == std::string_view::npos) return text;
-  text.append("  ").append(line);
-  if (text.back() == '\r') text.pop_back();
-  text += "\n  ";
-  // Tabs stay tabs so that the caret stands under its character; columns count characters.
-  size_t at = 0;
-  for (int column = 1; column < place.column && at < line.size(); column++) {
-    size_t begin = at++;
-    while (at < line.size() && (line[at] & 0xC0) == 0x80) at++;
-    if (line[begin] == '\t') {
-      text += '\t';
-    } else {
-      text.append(DisplayWidth(line.substr(begin, at - begin)), ' ');
-    }
-  }
-  return text + "^\n";
-}
 
 StatementRunner::StatementRunner(Session& session, Output& output, ProgressLine& progress,
                                  RunnerOptions options)
     : session_(session), output_(output), progress_(progress), options_(options) {}
 
 bool StatementRunner::RunScript(const std::string& name, std::string_view script) {
+  script_ = name;
   for (const StatementText& statement : SplitScript(script)) {
     if (interrupted_) return false;
     try {
@@ -130,13 +32,17 @@ bool StatementRunner::RunScript(const std::string& name, std::string_view script
       Error error = ErrorFrom(exception);
       if (error.code() == ErrorCode::kCancelled && interrupted_) return false;
       session_.FailScript(error);
-      progress_.Hide();
-      std::string text = DescribeError(error, name, script, statement.position);
-      std::cerr.write(text.data(), static_cast<std::streamsize>(text.size()));
+      told_ = error.text();
+      Tell(DescribeError(error, name, script, statement.position));
       return false;
     }
   }
   return true;
+}
+
+void StatementRunner::Tell(const std::string& text) {
+  progress_.Hide();
+  std::cerr.write(text.data(), static_cast<std::streamsize>(text.size()));
 }
 
 void StatementRunner::RunStatement(const StatementText& statement) {
@@ -148,6 +54,11 @@ void StatementRunner::RunStatement(const StatementText& statement) {
     result = session_.Execute(statement);
     if (result.rows) count = ShowResult(result);
   }
+  if (!script_.empty() && !result.job_name.empty()) {
+    places_[result.job_name] =
+        fmt::format("{}:{}:{}: ", script_, statement.position.line, statement.position.column);
+  }
+  for (const std::string& note : session_.TakeNotes()) Tell(note + "\n");
   if (!options_.interactive) {
     bool quiet = options_.format == OutputFormat::kCsv || options_.format == OutputFormat::kJson;
     if (!quiet && !result.message.empty()) output_.stream() << result.message + "\n";
@@ -183,7 +94,7 @@ namespace {
 // Plans and CREATE TABLE texts have lines of their own: a frame around them would only hurt.
 bool PrintAsText(ChangeChunk& chunk, std::ostream& out) {
   TextColumn texts;
-  RenderColumn(chunk.rows.data[0], chunk.size(), TextStyle::kPlain, texts);
+  RenderColumn(chunk.rows.data[0], chunk.size(), kPlainText, texts);
   if (texts.bytes.find('\n') == std::string::npos) return false;
   std::string lines;
   for (idx_t row = 0; row < chunk.size(); row++) {
@@ -264,12 +175,18 @@ bool StatementRunner::WaitForJobs() {
   try {
     ProgressLine::Showing showing(progress_);
     session_.WaitForJobs();
+    for (const std::string& note : session_.TakeNotes()) Tell(note + "\n");
     return true;
   } catch (const std::exception& exception) {
     Error error = ErrorFrom(exception);
     if (error.code() == ErrorCode::kCancelled && interrupted_) return false;
-    progress_.Hide();
-    std::cerr << error.text() + "\n";
+    // A job that its statement waited for has been told with its place.
+    if (error.text() == told_) return false;
+    std::string place;
+    for (const auto& [job, where] : places_) {
+      if (error.text().starts_with("Job '" + job + "' ")) place = where;
+    }
+    Tell(place + error.text() + "\n");
     return false;
   }
 }

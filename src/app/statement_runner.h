@@ -2,7 +2,9 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 
+#include "app/error_text.h"
 #include "app/output.h"
 #include "app/progress_line.h"
 #include "app/render.h"
@@ -15,11 +17,6 @@ struct RunnerOptions {
   OutputFormat format = OutputFormat::kTable;
   bool interactive = false;  // Timing and row counts; results live where the terminal can.
 };
-
-/// "name:3:8: message", the source line, and a caret under the column; for stderr.
-/// A position in the error's text ("line 3, column 8, ...") goes before the statement's own.
-std::string DescribeError(const Error& error, const std::string& name, std::string_view script,
-                          SourcePosition statement);
 
 /// Runs statements one after the other.
 /// Threads: one at a time, but Interrupt: any.
@@ -41,6 +38,8 @@ class StatementRunner {
   void Rearm() { interrupted_ = false; }
 
  private:
+  /// Writes to stderr.
+  void Tell(const std::string& text);
   std::optional<idx_t> ShowResult(StatementResult& result);
   idx_t ShowRows(ResultStream& rows, bool may_be_text);
   idx_t ShowLive(ResultStream& rows);
@@ -50,6 +49,9 @@ class StatementRunner {
   ProgressLine& progress_;
   RunnerOptions options_;
   std::atomic<bool> interrupted_ = false;
+  std::string told_;                           // The text of the error that ended a script.
+  std::string script_;                         // The name of the script that runs.
+  std::map<std::string, std::string> places_;  // Of jobs by name: "script:line:column: ".
 };
 
 }  // namespace millrace

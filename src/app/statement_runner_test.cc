@@ -131,6 +131,30 @@ TEST_CASE("DuckDB's own excerpt becomes a place in the script") {
         "f:3:5: Column \"nope\" was not found\n    , nope\n      ^\n");
 }
 
+TEST_CASE("Of equal words the one under DuckDB's caret is meant") {
+  std::string sql = "SELECT 1 SELECT 2";
+  Error error(ErrorCode::kSyntax, "near \"SELECT\"\n\nLINE 1: " + sql + "\n                 ^");
+  CHECK(DescribeError(error, "f", sql, {1, 1}) ==
+        "f:1:10: near \"SELECT\"\n  SELECT 1 SELECT 2\n           ^\n");
+}
+
+TEST_CASE("Of a long line the part around the place is shown") {
+  std::string line(400, 'a');
+  line += "é!";
+  line.append(400, 'b');
+  std::string text = DescribeError(Error(ErrorCode::kSyntax, "no"), "f", line, {1, 402});
+  size_t second = text.find('\n') + 1, third = text.find('\n', second) + 1;
+  std::string shown = text.substr(second, third - second - 1), caret = text.substr(third);
+  CHECK(shown.starts_with("  ... aaa"));
+  CHECK(shown.ends_with("bbb ..."));
+  CHECK(shown.size() < 140);
+  // One character of two bytes stands before the caret.
+  CHECK(shown.at(caret.find('^') + 1) == '!');
+  text = DescribeError(Error(ErrorCode::kSyntax, "no"), "f", line, {1, 1});
+  CHECK(text.find("\n  aaa") != std::string::npos);
+  CHECK(text.ends_with("\n  ^\n"));
+}
+
 TEST_CASE("Of many candidates a few are shown") {
   std::string message = "No function matches\n\tCandidate functions:";
   for (int i = 0; i < 20; i++) message += fmt::format("\n\t+(T{}) -> T", i);
@@ -172,6 +196,16 @@ TEST_CASE("When the reader leaves, output stops and the owner is told once") {
   CHECK(output.closed());
   CHECK(told == 1);
   close(ends[1]);
+}
+
+TEST_CASE("A full disk is no reader who has left") {
+  FILE* full = fopen("/dev/full", "w");
+  REQUIRE(full);
+  Output output(fileno(full));
+  output.stream() << "a";
+  CHECK(output.closed());
+  CHECK(output.failure() == ENOSPC);
+  fclose(full);
 }
 
 TEST_CASE("Memory sizes are understood with and without units") {

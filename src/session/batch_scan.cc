@@ -187,9 +187,12 @@ std::unique_ptr<BatchScan> OpenLakeScan(Engine& engine, const TableDefinition& d
 // Reads a bounded source step by step; a stream of changes is folded to the rows that remain.
 class SourceBatchReader : public BatchReader {
  public:
-  SourceBatchReader(std::unique_ptr<Source> source, const SourceTable& table, idx_t wanted,
-                    StateMemory* memory)
-      : source_(std::move(source)), wanted_(wanted) {
+  SourceBatchReader(Engine& engine, std::unique_ptr<Source> source, const SourceTable& table,
+                    idx_t wanted)
+      : engine_(engine),
+        table_(table.definition->path.ToString()),
+        source_(std::move(source)),
+        wanted_(wanted) {
     duckdb::vector<LogicalType> types;
     for (idx_t column : table.columns)
       types.push_back(table.definition->columns[column].type.ToDuck());
@@ -202,7 +205,8 @@ class SourceBatchReader : public BatchReader {
       if (position != table.columns.end()) key.push_back(position - table.columns.begin());
     }
     fold_ = std::make_unique<ChangeFold>(
-        types, type == ChangelogType::kUpsert ? key : std::vector<idx_t>(), memory);
+        types, type == ChangelogType::kUpsert ? key : std::vector<idx_t>(),
+        engine_.environment().state_memory);
   }
 
   bool Next(DataChunk& chunk) override {
@@ -222,6 +226,7 @@ class SourceBatchReader : public BatchReader {
         ready_.push_back(std::move(copy));
       });
       ended_ = status == SourceStatus::kEnd || status == SourceStatus::kIdle;
+      if (ended_) engine_.NoteSkipped(table_, source_->SkippedRecords());
     }
     DataChunk& next = *ready_.front();
     for (idx_t c = 0; c < wanted_; c++) chunk.data[c].Reference(next.data[c]);
@@ -232,6 +237,8 @@ class SourceBatchReader : public BatchReader {
   }
 
  private:
+  Engine& engine_;
+  const std::string table_;
   std::unique_ptr<Source> source_;
   const idx_t wanted_;
   std::unique_ptr<ChangeFold> fold_;
@@ -242,7 +249,7 @@ class SourceBatchReader : public BatchReader {
 
 class SourceBatchScan : public BatchScan {
  public:
-  SourceBatchScan(Environment& environment, const Connector& connector,
+  SourceBatchScan(Engine& engine, const Connector& connector,
                   std::shared_ptr<const TableDefinition> definition,
                   const BatchScanRequest& request) {
     SourceTable table{std::move(definition), request.columns};
@@ -254,9 +261,8 @@ class SourceBatchScan : public BatchScan {
       }
     }
     if (table.columns.empty()) table.columns.push_back(0);
-    auto source = connector.MakeSource(environment, {table}, true);
-    reader_ = std::make_unique<SourceBatchReader>(std::move(source), table, wanted,
-                                                  environment.state_memory);
+    auto source = connector.MakeSource(engine.environment(), {table}, true);
+    reader_ = std::make_unique<SourceBatchReader>(engine, std::move(source), table, wanted);
   }
   std::unique_ptr<BatchReader> NextUnit() override { return std::move(reader_); }
 
@@ -285,7 +291,7 @@ BatchScanOpener MakeBatchScanOpener(Engine& engine,
       Throw(ErrorCode::kInvalid, "Reading '{}': connector '{}' can only be written",
             definition->path.ToString(), connector);
     }
-    return std::make_unique<SourceBatchScan>(engine.environment(), found, definition, request);
+    return std::make_unique<SourceBatchScan>(engine, found, definition, request);
   };
 }
 

@@ -9,6 +9,7 @@
 #include "duckdb/planner/logical_operator.hpp"
 #include "meta/duck_type_name.h"
 #include "session/assignment.h"
+#include "session/engine_words.h"
 #include "session/running_connection.h"
 #include "session/sql_session.h"
 #include "sql/lexer.h"
@@ -78,6 +79,10 @@ SqlSession::Target SqlSession::ResolveTarget(const Insert& insert) {
       Throw(ErrorCode::kNotFound, "Inserting into '{}': it has no physical column '{}'{}",
             path.ToString(), name, DidYouMean(name, definition.ColumnNames()));
     }
+    if (std::count(goes_to.begin(), goes_to.end(), *column)) {
+      Throw(ErrorCode::kInvalid, "Inserting into '{}': column '{}' is named twice", path.ToString(),
+            name);
+    }
     goes_to.push_back(*column);
   }
   if (goes_to.size() != types.size()) {
@@ -86,7 +91,9 @@ SqlSession::Target SqlSession::ResolveTarget(const Insert& insert) {
           types.size(), goes_to.size());
   }
   std::string select, aliases;
-  for (idx_t i = 0; i < types.size(); i++) aliases += (i ? ", c" : "c") + std::to_string(i);
+  for (idx_t i = 0; i < types.size(); i++) {
+    aliases += (i ? ", " : "") + QuoteName(definition.columns[goes_to[i]].name);
+  }
   for (idx_t column : physical) {
     const ColumnDefinition& to = definition.columns[column];
     LogicalType type = to.type.ToDuck();
@@ -101,7 +108,7 @@ SqlSession::Target SqlSession::ResolveTarget(const Insert& insert) {
       if (!FitsInto(given, type) && GivesOnlyNull(insert.query.duck_sql, i, types.size())) {
         given = LogicalType(LogicalTypeId::SQLNULL);
       }
-      expression = AssignedText("c" + std::to_string(i), given, to, doing);
+      expression = AssignedText(QuoteName(to.name), given, to, doing);
     }
     select += (select.empty() ? "" : ", ") + expression + " AS " + QuoteName(to.name);
   }
@@ -171,7 +178,11 @@ StatementResult SqlSession::RunInserts(const std::vector<Insert>& inserts) {
   for (Target& target : targets) {
     // Each on its own, also those of a statement set: 'pipeline.name' would make them one.
     std::string id = JobId("batch\n" + target.original, "");
-    RunBatchInsert(target, id);
+    try {
+      RunBatchInsert(target, id);
+    } catch (const std::exception& exception) {
+      throw WithRow(ErrorFrom(exception), target.duck_sql);
+    }
     finished_jobs_.push_back(id);
   }
   StatementResult result;
@@ -227,6 +238,7 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
   StatementResult result;
   result.kind = ResultKind::kJob;
   result.job = job_options.id;
+  result.job_name = job_options.name;
   result.message = fmt::format("Job '{}' ({}) was started.", job_options.name, job_options.id);
   if (!settings_.WaitForInserts()) return result;
   SetRunning(running);
@@ -308,22 +320,24 @@ std::unique_ptr<ResultStream> SqlSession::StreamQuery(const std::string& duck_sq
                                    std::move(pipelines), job_options);
   // 'table' shows what remains, once there is an end; a query without end can only show its
   // changes.
-  bool fold = !settings_.Changelog() && job->IsBounded();
+  bool live = options_.live && settings_.Get("sql-client.execution.result-mode") == "table";
+  bool fold = !settings_.Changelog() && !live && job->IsBounded();
   std::shared_ptr<Job> running = jobs_->Submit(std::move(job), true);
   SetRunning(running);
   return MakeJobResult(running, std::move(queue), std::move(names), std::move(types), fold,
                        options.memory);
 }
 
-std::unique_ptr<ResultStream> SqlSession::BatchQuery(
-    const std::string& duck_sql, std::shared_ptr<duckdb::Connection> connection) {
+std::unique_ptr<ResultStream> SqlSession::BatchQuery(const std::string& duck_sql,
+                                                     std::shared_ptr<duckdb::Connection> connection,
+                                                     ExplainFailure explain) {
   {
     // Much of a query may run before its first row is there.
     std::lock_guard lock(running_mutex_);
     running_query_ = connection;
   }
   RefuseWhenCancelled();
-  return MakeBatchResult(std::move(connection), duck_sql);
+  return MakeBatchResult(std::move(connection), duck_sql, std::move(explain));
 }
 
 // Metadata tables are read as they are now; so is a query without tables.
@@ -348,18 +362,25 @@ StatementResult SqlSession::Run(const Query& statement) {
   StatementResult result;
   result.kind = ResultKind::kQuery;
   // A query without tables has nothing to follow.
-  bool follows = settings_.Streaming() && HasSomethingToFollow(statement.query.duck_sql);
-  result.rows = MakeLocalTimeResult(follows ? StreamQuery(statement.query.duck_sql)
-                                            : BatchQuery(statement.query.duck_sql, NewConnection()),
-                                    NewConnection());
+  const std::string& sql = statement.query.duck_sql;
+  bool follows = settings_.Streaming() && HasSomethingToFollow(sql);
+  auto explain = [this, sql](const Error& error) {
+    Error with_row = WithRow(error, sql);
+    return Error(with_row.code(), InFlinkWords(with_row.text()));
+  };
+  result.rows = MakeShownResult(
+      follows ? StreamQuery(sql) : BatchQuery(sql, NewConnection(), std::move(explain)),
+      NewConnection(), statement.items);
   return result;
 }
 
 StatementResult SqlSession::RunDuck(const std::string& sql) {
   StatementResult result;
   result.kind = ResultKind::kQuery;
-  result.rows = MakeLocalTimeResult(
-      BatchQuery(sql, engine_.NewConnection(catalog_, database_, true)), NewConnection());
+  auto as_it_is = [](const Error& error) { return error; };
+  result.rows =
+      MakeShownResult(BatchQuery(sql, engine_.NewConnection(catalog_, database_, true), as_it_is),
+                      NewConnection(), {});
   return result;
 }
 

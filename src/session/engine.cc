@@ -85,6 +85,17 @@ void Engine::SetTimeZone(const std::string& setting) {
   services_->time_zone = CurrentTimeZone(*attaching_);
 }
 
+void Engine::NoteSkipped(const std::string& table, int64_t records) {
+  if (records == 0) return;
+  std::lock_guard lock(skipped_mutex_);
+  skipped_[table] += records;
+}
+
+std::map<std::string, int64_t> Engine::TakeSkipped() {
+  std::lock_guard lock(skipped_mutex_);
+  return std::exchange(skipped_, {});
+}
+
 TableContext Engine::table_context() {
   return {*files_, *clock_, random_, *database_->instance, budget_.get()};
 }
@@ -112,8 +123,8 @@ void Engine::CreateCatalog(const std::string& name, const Options& options) {
   if (kind != "paimon" && kind != "table-store") {
     Throw(ErrorCode::kInvalid,
           "Creating catalog '{}': 'type' = '{}' is not known; it must be 'paimon', "
-          "'table-store' or 'generic_in_memory'",
-          name, kind);
+          "'table-store' or 'generic_in_memory'{}",
+          name, kind, DidYouMean(kind, {"paimon", "table-store", "generic_in_memory"}));
   }
   AttachStore(*attaching_, *services_, MakeLakeStore(table_context(), name, options));
 }

@@ -1,6 +1,8 @@
 // engine.h - what a session stands on: one DuckDB instance, the catalogs, storage and connectors.
 #pragma once
 
+#include <mutex>
+
 #include "base/memory_budget.h"
 #include "catalog/duck_catalog.h"
 #include "duckdb/main/connection.hpp"
@@ -15,7 +17,7 @@ inline constexpr const char* kDefaultCatalog = "default_catalog";
 inline constexpr const char* kDefaultDatabase = "default_database";
 
 /// Owns DuckDB and the services around it.
-/// Threads: NewConnection and environment(): any; the rest one at a time.
+/// Threads: NewConnection, environment() and NoteSkipped: any; the rest one at a time.
 class Engine {
  public:
   Engine(ConnectorRegistry& connectors, const SessionOptions& options);
@@ -49,6 +51,11 @@ class Engine {
   /// Throws: Error(kNotFound) with a suggestion.
   CatalogStore& Store(const std::string& catalog);
 
+  /// Records of a table that a batch query passed over.
+  void NoteSkipped(const std::string& table, int64_t records);
+  /// Those noted since the last call, by table.
+  std::map<std::string, int64_t> TakeSkipped();
+
   /// A sink into any table that can be written. `user` names this sink alone, `group` the job;
   /// `overwrite` is what the rows replace, of a lake table.
   std::unique_ptr<Sink> MakeSink(const TableDefinition& definition, const std::string& user,
@@ -70,6 +77,8 @@ class Engine {
   std::shared_ptr<CatalogServices> services_;
   std::unique_ptr<duckdb::Connection> attaching_;
   std::string system_zone_;  // Asked before the first change.
+  std::mutex skipped_mutex_;
+  std::map<std::string, int64_t> skipped_;
 };
 
 /// Batch scans of lake tables (parallel by split) and of connectors (through a bounded Source).

@@ -110,6 +110,17 @@ std::shared_ptr<Job> JobRunner::Find(const std::string& id) const {
     if (entry.job->options().id == id || entry.job->options().name == id) return entry.job;
     known.push_back(entry.job->options().id);
   }
+  // A terminal may have cut the id that the user has read. Not so names: a slip in one is told.
+  bool made_up = id.starts_with("job-") || id.starts_with("query-");
+  std::vector<std::shared_ptr<Job>> begin;
+  for (const Entry& entry : Jobs()) {
+    if (made_up && entry.job->options().id.starts_with(id)) begin.push_back(entry.job);
+  }
+  if (begin.size() == 1) return begin[0];
+  if (begin.size() > 1) {
+    Throw(ErrorCode::kInvalid, "'{}' begins the ids of {} jobs; SHOW JOBS lists them", id,
+          begin.size());
+  }
   Throw(ErrorCode::kNotFound, "There is no job '{}'{}; SHOW JOBS lists them", id,
         DidYouMean(id, known));
 }

@@ -22,7 +22,7 @@ class JobRunner {
   };
   std::shared_ptr<Job> Submit(std::unique_ptr<Job> job, bool is_query);
   std::vector<Entry> Jobs() const;
-  /// By id or name; Error(kNotFound) with a suggestion.
+  /// By id, the beginning of one that is no name, or name; Error(kNotFound) with a suggestion.
   std::shared_ptr<Job> Find(const std::string& id) const;
   void CancelAll();
   void AbandonAll();

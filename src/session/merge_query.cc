@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "catalog/scan_function.h"
 #include "duckdb/common/string_util.hpp"
 #include "session/assignment.h"
 #include "session/row_changes.h"
@@ -23,7 +22,7 @@ class MergeQuery {
   MergeQuery(const MergeInto& merge, const RowChangeContext& context)
       : merge_(merge), context_(context) {
     for (idx_t i : context.target.PhysicalColumns()) columns_.push_back(context.target.columns[i]);
-    from_ = " FROM " + TargetText(merge.target, context.target.path) + " " + JoinKind() +
+    from_ = " FROM " + TargetText(merge.target, context) + " " + JoinKind() +
             " JOIN (SELECT *, TRUE AS " + QuoteName(kSourceMark) + " FROM " + SourceText() +
             ") AS " + QuoteName(merge.source_alias) + " ON (" + merge.condition + ")";
   }
@@ -44,7 +43,7 @@ class MergeQuery {
   }
 
  private:
-  std::string RowId() const { return Target(kRowIdColumn); }
+  std::string RowId() const { return Target(context_.row_id); }
   std::string Target(const std::string& column) const {
     return QuoteName(merge_.target.alias) + "." + QuoteName(column);
   }

@@ -40,9 +40,12 @@ class RowsResult : public ResultStream {
 
 class BatchResult : public ResultStream {
  public:
-  BatchResult(std::shared_ptr<duckdb::Connection> connection, const std::string& duck_sql)
-      : connection_(std::move(connection)), result_(connection_->SendQuery(duck_sql)) {
-    if (result_->HasError()) result_->ThrowError();
+  BatchResult(std::shared_ptr<duckdb::Connection> connection, const std::string& duck_sql,
+              ExplainFailure explain)
+      : connection_(std::move(connection)),
+        explain_(std::move(explain)),
+        result_(connection_->SendQuery(duck_sql)) {
+    if (result_->HasError()) Fail();
   }
   ~BatchResult() override { result_.reset(); }
 
@@ -54,7 +57,7 @@ class BatchResult : public ResultStream {
     chunk.Reset();
     auto rows = result_->Fetch();
     if (!rows) {
-      if (result_->HasError()) result_->ThrowError();
+      if (result_->HasError()) Fail();
       return FetchStatus::kEnd;
     }
     if (rows->size() == 0) return FetchStatus::kEnd;
@@ -64,7 +67,16 @@ class BatchResult : public ResultStream {
   }
 
  private:
+  [[noreturn]] void Fail() {
+    try {
+      result_->ThrowError();
+    } catch (const std::exception& exception) {
+      throw explain_(ErrorFrom(exception));
+    }
+  }
+
   const std::shared_ptr<duckdb::Connection> connection_;
+  const ExplainFailure explain_;
   duckdb::unique_ptr<duckdb::QueryResult> result_;
   duckdb::unique_ptr<DataChunk> held_;
 };
@@ -77,15 +89,26 @@ LogicalType LocalType(const LogicalType& type) {
   });
 }
 
-class LocalTimeResult : public ResultStream {
+class ShownResult : public ResultStream {
  public:
-  LocalTimeResult(std::unique_ptr<ResultStream> rows,
-                  std::shared_ptr<duckdb::Connection> connection)
-      : rows_(std::move(rows)), connection_(std::move(connection)), casts_(*connection_->context) {
+  ShownResult(std::unique_ptr<ResultStream> rows, std::shared_ptr<duckdb::Connection> connection,
+              const std::vector<SelectItem>& items)
+      : rows_(std::move(rows)),
+        connection_(std::move(connection)),
+        names_(rows_->Names()),
+        casts_(*connection_->context) {
+    for (idx_t i = 0; i < names_.size() && names_.size() == items.size(); i++) {
+      bool named = duckdb::StringUtil::CIEquals(names_[i], items[i].last_name);
+      if (!named) names_[i] = items[i].text;
+    }
     const auto& types = rows_->Types();
+    for (const LogicalType& type : types) {
+      types_.push_back(LocalType(type));
+      converts_ = converts_ || types_.back() != type;
+    }
+    if (!converts_) return;
     input_.Initialize(types);
     for (idx_t i = 0; i < types.size(); i++) {
-      types_.push_back(LocalType(types[i]));
       auto column = duckdb::make_uniq<duckdb::BoundReferenceExpression>(types[i], i);
       expressions_.push_back(duckdb::BoundCastExpression::AddCastToType(
           *connection_->context, std::move(column), types_[i]));
@@ -93,11 +116,12 @@ class LocalTimeResult : public ResultStream {
     }
   }
 
-  const duckdb::vector<std::string>& Names() const override { return rows_->Names(); }
+  const duckdb::vector<std::string>& Names() const override { return names_; }
   const duckdb::vector<LogicalType>& Types() const override { return types_; }
   bool IsChangelog() const override { return rows_->IsChangelog(); }
   void Cancel() override { rows_->Cancel(); }
   FetchStatus Fetch(ChangeChunk& chunk, int64_t wait_ms) override {
+    if (!converts_) return rows_->Fetch(chunk, wait_ms);
     input_.Reset();
     FetchStatus status = rows_->Fetch(input_, wait_ms);
     chunk.Reset();
@@ -111,9 +135,11 @@ class LocalTimeResult : public ResultStream {
  private:
   std::unique_ptr<ResultStream> rows_;
   std::shared_ptr<duckdb::Connection> connection_;
+  duckdb::vector<std::string> names_;
+  duckdb::vector<LogicalType> types_;
+  bool converts_ = false;  // Some type differs from that of the rows.
   duckdb::vector<duckdb::unique_ptr<duckdb::Expression>> expressions_;
   duckdb::ExpressionExecutor casts_;
-  duckdb::vector<LogicalType> types_;
   ChangeChunk input_;
 };
 
@@ -171,16 +197,14 @@ std::unique_ptr<ResultStream> MakeRowsResult(duckdb::vector<std::string> names,
 }
 
 std::unique_ptr<ResultStream> MakeBatchResult(std::shared_ptr<duckdb::Connection> connection,
-                                              const std::string& duck_sql) {
-  return std::make_unique<BatchResult>(std::move(connection), duck_sql);
+                                              const std::string& duck_sql, ExplainFailure explain) {
+  return std::make_unique<BatchResult>(std::move(connection), duck_sql, std::move(explain));
 }
 
-std::unique_ptr<ResultStream> MakeLocalTimeResult(std::unique_ptr<ResultStream> rows,
-                                                  std::shared_ptr<duckdb::Connection> connection) {
-  bool local = true;
-  for (const LogicalType& type : rows->Types()) local = local && LocalType(type) == type;
-  if (local) return rows;
-  return std::make_unique<LocalTimeResult>(std::move(rows), std::move(connection));
+std::unique_ptr<ResultStream> MakeShownResult(std::unique_ptr<ResultStream> rows,
+                                              std::shared_ptr<duckdb::Connection> connection,
+                                              const std::vector<SelectItem>& items) {
+  return std::make_unique<ShownResult>(std::move(rows), std::move(connection), items);
 }
 
 bool ChangeQueue::Push(ChangeChunk& chunk) {

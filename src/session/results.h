@@ -2,7 +2,9 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 
+#include "base/error.h"
 #include "duckdb/main/connection.hpp"
 #include "duckdb/main/query_result.hpp"
 #include "session/session.h"
@@ -20,14 +22,18 @@ std::unique_ptr<ResultStream> MakeRowsResult(duckdb::vector<std::string> names,
                                              duckdb::vector<LogicalType> types,
                                              std::vector<std::vector<Value>> rows);
 
+/// What a failure is told as; for DuckDB's, more than it says itself.
+using ExplainFailure = std::function<Error(const Error&)>;
+
 /// A batch query, streamed from DuckDB. Owns the connection.
 std::unique_ptr<ResultStream> MakeBatchResult(std::shared_ptr<duckdb::Connection> connection,
-                                              const std::string& duck_sql);
+                                              const std::string& duck_sql, ExplainFailure explain);
 
-/// The same rows, with what the clocks of the connection's time zone show in the place of
-/// TIMESTAMP_LTZ.
-std::unique_ptr<ResultStream> MakeLocalTimeResult(std::unique_ptr<ResultStream> rows,
-                                                  std::shared_ptr<duckdb::Connection> connection);
+/// The same rows as they are shown: with what the clocks of the connection's time zone show in the
+/// place of TIMESTAMP_LTZ, and columns without an alias called by their text in `items`.
+std::unique_ptr<ResultStream> MakeShownResult(std::unique_ptr<ResultStream> rows,
+                                              std::shared_ptr<duckdb::Connection> connection,
+                                              const std::vector<SelectItem>& items);
 
 /// Changes that wait between a job and its reader. Bounded: a slow reader slows the job.
 /// Threads: one writer, one reader; Close any.

@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "catalog/scan_function.h"
 #include "duckdb/common/string_util.hpp"
 #include "session/assignment.h"
 #include "session/row_changes.h"
@@ -11,9 +10,10 @@
 
 namespace millrace {
 
-std::string TargetText(const DmlTarget& target, const ObjectPath& path) {
+std::string TargetText(const DmlTarget& target, const RowChangeContext& context) {
+  const ObjectPath& path = context.target.path;
   nlohmann::json options = target.hint;
-  options[kRowIdOption] = "true";
+  if (context.row_id == kRowIdColumn) options[kRowIdOption] = "true";
   return QuoteName(path.catalog) + "." + QuoteName(path.database) + "." +
          QuoteName(path.name + "$options" + options.dump()) + " AS " + QuoteName(target.alias);
 }
@@ -61,29 +61,28 @@ std::string ColumnText(const DmlTarget& target, const std::string& column) {
   return QuoteName(target.alias) + "." + QuoteName(column);
 }
 
-std::string Head(const DmlTarget& target) {
-  return "SELECT 0::TINYINT, " + ColumnText(target, kRowIdColumn);
+std::string Head(const DmlTarget& target, const RowChangeContext& context) {
+  return "SELECT 0::TINYINT, " + ColumnText(target, context.row_id);
 }
 
-std::string Tail(const DmlTarget& target, const ObjectPath& path,
+std::string Tail(const DmlTarget& target, const RowChangeContext& context,
                  const std::optional<std::string>& condition) {
-  return " FROM " + TargetText(target, path) +
+  return " FROM " + TargetText(target, context) +
          (condition ? " WHERE (" + *condition + ")" : std::string());
 }
 
 }  // namespace
 
 RowChangeQuery QueryOf(const DeleteRows& statement, const RowChangeContext& context) {
-  std::string sql = Head(statement.target);
+  std::string sql = Head(statement.target, context);
   for (idx_t column : context.target.PhysicalColumns()) {
     sql += ", " + ColumnText(statement.target, context.target.columns[column].name);
   }
-  return {sql + Tail(statement.target, context.target.path, statement.condition),
-          {RowAction::kDelete}};
+  return {sql + Tail(statement.target, context, statement.condition), {RowAction::kDelete}};
 }
 
 RowChangeQuery QueryOf(const UpdateRows& statement, const RowChangeContext& context) {
-  std::string tail = Tail(statement.target, context.target.path, statement.condition);
+  std::string tail = Tail(statement.target, context, statement.condition);
   std::map<std::string, std::string> values;  // By column.
   duckdb::vector<LogicalType> types = TypesOf(context, statement.assignments, tail);
   for (idx_t i = 0; i < statement.assignments.size(); i++) {
@@ -92,7 +91,7 @@ RowChangeQuery QueryOf(const UpdateRows& statement, const RowChangeContext& cont
     values[column.name] =
         AssignedText("(" + assignment.expression + ")", types[i], column, context.doing);
   }
-  std::string sql = Head(statement.target);
+  std::string sql = Head(statement.target, context);
   for (idx_t i : context.target.PhysicalColumns()) {
     const std::string& name = context.target.columns[i].name;
     auto value = values.find(name);

@@ -150,7 +150,8 @@ struct SqlSession::RowChangeRun {
   std::string doing;
   std::string user;
   std::string original;
-  std::function<void(RowChangeRun&)> plan;  // Sets table and query, as the table is now.
+  std::function<void(RowChangeRun&)> plan;  // Sets table, query and the next, for what is now.
+  std::function<std::string()> look;        // The query without row ids.
   ChangedRows changed;
 };
 
@@ -175,6 +176,10 @@ StatementResult SqlSession::RunRowChanges(const Statement& statement, const char
                                return names;
                              }};
     planned.query = QueryOf(statement, context);
+    planned.look = [context, &statement, definition]() mutable {
+      context.row_id = definition->columns[definition->PhysicalColumns()[0]].name;
+      return QueryOf(statement, context).duck_sql;
+    };
     CheckEngine(*definition, planned.query, planned.doing);
     TableDefinition hinted = *definition;
     for (const auto& [key, value] : statement.target.hint) hinted.options[key] = value;
@@ -256,13 +261,18 @@ std::string SqlSession::PrepareRowChanges(RowChangeRun& run) {
   RunningConnection running(running_mutex_, running_connection_, *connection);
   RowChanger changer(*run.table, run.user, run.query, run.doing);
   auto result = connection->SendQuery(run.query.duck_sql);
-  if (result->HasError()) result->ThrowError();
-  while (auto rows = result->Fetch()) {
+  while (auto rows = result->HasError() ? nullptr : result->Fetch()) {
     RefuseWhenCancelled();
     if (rows->size() == 0) break;
     changer.Add(*rows);
   }
-  if (result->HasError()) result->ThrowError();
+  if (result->HasError()) {
+    try {
+      result->ThrowError();
+    } catch (const std::exception& exception) {
+      throw WithRow(ErrorFrom(exception), run.look());
+    }
+  }
   RefuseWhenCancelled();
   if (!reads->FitsSchema(run.table->schema().id)) {
     Throw(ErrorCode::kConflict, "{}: the table was altered meanwhile", run.doing);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "catalog/catalog_store.h"
+#include "catalog/scan_function.h"
 #include "sql/dml_statement.h"
 
 namespace millrace {
@@ -25,6 +26,9 @@ struct RowChangeContext {
   std::string doing;
   QueryBinder types_of;
   std::function<duckdb::vector<std::string>(const std::string& duck_sql)> names_of;
+  /// What tells the target's rows apart. A query that only evaluates the same expressions may name
+  /// a column of the table's own; then it can run incrementally.
+  std::string row_id = kRowIdColumn;
 };
 
 RowChangeQuery QueryOf(const DeleteRows& statement, const RowChangeContext& context);
@@ -32,7 +36,7 @@ RowChangeQuery QueryOf(const UpdateRows& statement, const RowChangeContext& cont
 RowChangeQuery QueryOf(const MergeInto& statement, const RowChangeContext& context);
 
 /// The target as DuckDB text, with row ids and under its alias.
-std::string TargetText(const DmlTarget& target, const ObjectPath& path);
+std::string TargetText(const DmlTarget& target, const RowChangeContext& context);
 
 /// Types of the assigned values, bound over `from` ("FROM .."); a bare NULL has the type SQLNULL.
 duckdb::vector<LogicalType> TypesOf(const RowChangeContext& context,

@@ -56,6 +56,7 @@ struct StatementResult {
   std::optional<int64_t> rows_changed = {};  // UPDATE, DELETE, MERGE: how many.
   std::unique_ptr<ResultStream> rows;        // kRows, kQuery.
   std::string job;                           // kJob: its id.
+  std::string job_name;                      // kJob: what messages call it.
 };
 
 /// How the running statement, or else all running jobs together, get on.
@@ -78,6 +79,11 @@ class Session {
   /// Ends the statement that Execute or the newest open result is running; Error(kCancelled) there.
   virtual void Cancel() = 0;
   virtual Progress CurrentProgress() = 0;
+  /// What the user should know of what ran since the last call, a sentence each: records skipped.
+  virtual std::vector<std::string> TakeNotes() { return {}; }
+  /// Names that a statement may use now: tables, views, databases, catalogs, settings. For
+  /// completion.
+  virtual std::vector<std::string> KnownNames() { return {}; }
   /// "" when unset and without default.
   virtual std::string Setting(const std::string& key) const = 0;
   /// After the last statement of a script: returns when all jobs have ended, which unbounded ones
@@ -107,6 +113,8 @@ struct SessionOptions {
   int64_t memory_limit_bytes = 0;  // 0: DuckDB's default.
   std::ostream* out = nullptr;     // For `print` sinks; null: stdout.
   std::string script;  // What tells this script from others, for its jobs; "" in the shell.
+  // Results of streaming queries are changelogs, also of those that come to an end.
+  bool live = false;
 };
 
 /// `connectors` must outlive the session.

@@ -109,6 +109,12 @@ std::string Settings::Get(const std::string& key) const {
   return found == values_.end() ? "" : found->second;
 }
 
+std::vector<std::string> Settings::Keys() {
+  std::vector<std::string> keys;
+  for (const KnownSetting& setting : KnownSettings()) keys.push_back(setting.key);
+  return keys;
+}
+
 bool Settings::Streaming() const {
   return Get("execution.runtime-mode") == "streaming";
 }

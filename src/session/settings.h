@@ -23,6 +23,9 @@ class Settings {
   /// All keys that have a value, for SET without arguments.
   const std::map<std::string, std::string>& All() const { return values_; }
 
+  /// The keys that have a meaning here.
+  static std::vector<std::string> Keys();
+
   bool Streaming() const;
   bool DuckDialect() const;
   bool WaitForInserts() const;  // table.dml-sync

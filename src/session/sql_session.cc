@@ -1,6 +1,7 @@
 #include "session/sql_session.h"
 
 #include "base/error.h"
+#include "session/engine_words.h"
 
 namespace millrace {
 
@@ -52,7 +53,9 @@ StatementResult SqlSession::Execute(const StatementText& statement) {
     }
     return Run(ParseStatement(statement));
   } catch (const std::exception& exception) {
-    throw Explained(statement, WithSuggestion(ErrorFrom(exception)));
+    Error error = Explained(statement, WithSuggestion(ErrorFrom(exception)));
+    if (settings_.DuckDialect()) throw error;
+    throw Error(error.code(), InFlinkWords(error.text()));
   }
 }
 
@@ -90,6 +93,17 @@ std::vector<std::string> SqlSession::KnownTables() const {
   for (const auto& [path, definition] : services.temporary.tables) known.push_back(path.name);
   for (const auto& [path, view] : services.temporary.views) known.push_back(path.name);
   return known;
+}
+
+std::vector<std::string> SqlSession::KnownNames() {
+  std::vector<std::string> names = KnownTables();
+  for (const auto& [name, store] : engine_.services().stores) {
+    names.push_back(name);
+    if (name != catalog_) continue;
+    for (const std::string& database : store->Databases()) names.push_back(database);
+  }
+  for (const std::string& key : Settings::Keys()) names.push_back(key);
+  return names;
 }
 
 // DuckDB suggests columns and tables, but not catalogs.
@@ -145,12 +159,30 @@ Progress SqlSession::CurrentProgress() {
   return progress;
 }
 
+std::vector<std::string> SqlSession::TakeNotes() {
+  std::vector<std::string> notes;
+  constexpr const char* kWhy = "could not be decoded and {} skipped ('...ignore-parse-errors')";
+  auto add = [&](const std::string& what, int64_t count) {
+    std::string why = fmt::format(fmt::runtime(kWhy), count == 1 ? "was" : "were");
+    notes.push_back(fmt::format("{}: {} record{} {}", what, count, count == 1 ? "" : "s", why));
+  };
+  for (const auto& [table, count] : engine_.TakeSkipped()) add("Table " + table, count);
+  for (const JobRunner::Entry& entry : jobs_->Jobs()) {
+    int64_t skipped = entry.job->Statistics().skipped;
+    bool ended = entry.job->State() > JobState::kRunning;
+    if (!ended || skipped == 0 || !noted_jobs_.insert(entry.job->options().id).second) continue;
+    add("Job '" + entry.job->options().name + "'", skipped);
+  }
+  return notes;
+}
+
 void SqlSession::WaitForJobs() {
   try {
     jobs_->WaitAll();
   } catch (const std::exception& exception) {
-    if (script_failed_ || EndsScript(ErrorFrom(exception))) EndFinishedJobs();
-    throw;
+    Error error = ErrorFrom(exception);
+    if (script_failed_ || EndsScript(error)) EndFinishedJobs();
+    throw Error(error.code(), InFlinkWords(error.text()));
   }
   if (!interrupted_ || script_failed_ || options_.script.empty()) EndFinishedJobs();
 }

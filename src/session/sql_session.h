@@ -28,6 +28,8 @@ class SqlSession : public Session {
   StatementResult Execute(const StatementText& statement) override;
   void Cancel() override;
   Progress CurrentProgress() override;
+  std::vector<std::string> TakeNotes() override;
+  std::vector<std::string> KnownNames() override;
   std::string Setting(const std::string& key) const override { return settings_.Get(key); }
   void WaitForJobs() override;
   void CancelJobs() override {
@@ -129,7 +131,10 @@ class SqlSession : public Session {
   bool GivesOnlyNull(const std::string& duck_sql, idx_t column, idx_t columns);
   std::unique_ptr<ResultStream> StreamQuery(const std::string& duck_sql);
   std::unique_ptr<ResultStream> BatchQuery(const std::string& duck_sql,
-                                           std::shared_ptr<duckdb::Connection> connection);
+                                           std::shared_ptr<duckdb::Connection> connection,
+                                           ExplainFailure explain);
+  /// Adds expression and row to the failure of a batch query, if they can be found. failing_row.cc
+  Error WithRow(const Error& error, const std::string& duck_sql);
   /// Names and types that a query gives, by binding it.
   void BindQuery(const std::string& duck_sql, duckdb::vector<std::string>* names,
                  duckdb::vector<LogicalType>* types);
@@ -165,6 +170,7 @@ class SqlSession : public Session {
   JobFolders folders_;
   std::vector<std::string> finished_jobs_;  // Batch inserts: kept until the script has ended.
   std::set<std::shared_ptr<Job>> forgotten_jobs_;  // Finished, and their folders gone.
+  std::set<std::string> noted_jobs_;               // Ids of those that TakeNotes has told of.
   std::atomic<bool> interrupted_{false};           // CancelJobs was called.
   bool script_failed_ = false;                     // Of something in it: FailScript.
 

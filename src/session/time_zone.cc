@@ -75,9 +75,12 @@ void UseTimeZone(duckdb::Connection& connection, const std::string& zone) {
 }
 
 std::string LocalTimeText(duckdb::Connection& connection, int64_t unix_ms) {
-  return Single(connection, fmt::format("SELECT strftime(CAST(make_timestamptz({}) AS TIMESTAMP), "
-                                        "'%Y-%m-%d %H:%M:%S')",
-                                        unix_ms / 1000 * 1'000'000));
+  std::string text = Single(
+      connection, fmt::format("SELECT strftime(CAST(make_timestamptz({}) AS TIMESTAMP), CASE WHEN "
+                              "CAST(make_timestamptz({}) AS DATE) = current_date THEN '%H:%M:%S' "
+                              "ELSE '%Y-%m-%d %H:%M:%S' END)",
+                              unix_ms / 1000 * 1'000'000, unix_ms / 1000 * 1'000'000));
+  return text;
 }
 
 std::string CurrentTimeZone(duckdb::Connection& connection) {

@@ -16,7 +16,7 @@ std::string ResolveTimeZone(duckdb::Connection& connection, const std::string& z
 /// The zone of new connections of the same database, and of this one.
 void UseTimeZone(duckdb::Connection& connection, const std::string& zone);
 std::string CurrentTimeZone(duckdb::Connection& connection);
-/// What clocks of the zone show at a Unix time, "2024-01-31 12:34:56".
+/// What clocks of the zone show at a Unix time: "12:34:56" of today, else "2024-01-31 12:34:56".
 std::string LocalTimeText(duckdb::Connection& connection, int64_t unix_ms);
 
 }  // namespace millrace

@@ -1,6 +1,8 @@
-// Flink's interval literals: 'y-m', 'd hh:mm:ss.f' and their parts, to DuckDB's spelled-out form.
+// Literals. Intervals: 'y-m', 'd hh:mm:ss.f' and their parts, to DuckDB's spelled-out form. Exact
+// numbers.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cctype>
 
 #include "sql/rewriter.h"
@@ -155,6 +157,39 @@ std::string IntervalText(const std::string& value, const std::string& from, cons
         fmt::format("an INTERVAL of {}{}{} takes {}", from, to.empty() ? "" : " TO ", to, form));
   }
   return *out;
+}
+
+// An exact number stays exact: beyond BIGINT it is a DECIMAL; DuckDB would go on to HUGEINT, and
+// beyond 38 digits to DOUBLE.
+std::string Rewriter::Number(idx_t index) const {
+  std::string text(list_.source.substr(At(index).begin, At(index).end - At(index).begin));
+  if (text.find_first_not_of("0123456789.") != std::string::npos) return text;
+  size_t digits = 0;  // Zeros in front do not count.
+  for (char c : text) digits += std::isdigit(static_cast<unsigned char>(c)) && (digits || c != '0');
+  if (digits > 38) {
+    ThrowSyntaxAt(list_, index,
+                  fmt::format("this number has {} digits; a DECIMAL holds 38 at most. For a DOUBLE "
+                              "write it with an exponent, as 1.5E0",
+                              digits));
+  }
+  bool whole = text.find('.') == std::string::npos;
+  if (!whole && text.size() > 39) {  // DuckDB takes a longer text for a DOUBLE.
+    size_t scale = text.size() - text.find('.') - 1;
+    if (scale > 38) {
+      ThrowSyntaxAt(list_, index,
+                    fmt::format("this number has {} digits behind the point; a DECIMAL holds 38 "
+                                "at most. For a DOUBLE write it with an exponent, as 1.5E0",
+                                scale));
+    }
+    return fmt::format("CAST('{}' AS DECIMAL({}, {}))", text, std::max(digits, scale), scale);
+  }
+  constexpr std::string_view kGreatest = "9223372036854775807";
+  size_t first = std::min(text.find_first_not_of('0'), text.size());
+  std::string_view number = std::string_view(text).substr(first);
+  if (!whole || digits < kGreatest.size() || (digits == kGreatest.size() && number <= kGreatest)) {
+    return text;
+  }
+  return fmt::format("CAST('{}' AS DECIMAL({}, 0))", text, digits);
 }
 
 }  // namespace millrace

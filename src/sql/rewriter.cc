@@ -193,6 +193,9 @@ idx_t Rewriter::One(idx_t index, idx_t last, std::string& out) {
       }
       out += " ";  // Hints to Flink's planner have no meaning here.
       return index + 1;
+    case TokenKind::kNumber:
+      out += Number(index);
+      return index + 1;
     default:
       out += std::string(list_.source.substr(token.begin, token.end - token.begin));
       return index + 1;
@@ -457,10 +460,10 @@ std::optional<idx_t> Rewriter::HintedTable(idx_t index, idx_t last, std::string&
         ThrowSyntaxAt(list_, std::min(i + 2, last),
                       "expected FOR VERSION AS OF 'tag' or the id of a snapshot");
       }
-      options["scan.version"] = At(value).kind == TokenKind::kString
-                                    ? At(value).value
-                                    : std::string(list_.source.substr(
-                                          At(value).begin, At(value).end - At(value).begin));
+      options["scan.version"] =
+          At(value).kind == TokenKind::kString
+              ? At(value).value
+              : std::string(list_.source.substr(At(value).begin, At(value).end - At(value).begin));
       found = true;
       i = value + 1;
     } else {
@@ -499,8 +502,13 @@ idx_t Rewriter::Interval(idx_t index, idx_t last, std::string& out) const {
   };
   std::string from, to;
   if (!unit(from)) {  // DuckDB's INTERVAL '1 day'.
-    if (i < last && At(i).kind == TokenKind::kWord && At(i).value == "TO") {
-      ThrowSyntaxAt(list_, i, "expected a unit, as INTERVAL '1' DAY");
+    bool has_unit = std::any_of(value.value.begin(), value.value.end(),
+                                [](unsigned char c) { return std::isalpha(c); });
+    if (!has_unit || IsWordAt(i, last, "TO")) {
+      ThrowSyntaxAt(
+          list_, i,
+          "expected a unit of time, as INTERVAL '1' DAY: YEAR, QUARTER, MONTH, WEEK, DAY, "
+          "HOUR, MINUTE or SECOND");
     }
     out += "INTERVAL " + QuoteString((negative ? "-" : "") + value.value);
     return i;

@@ -35,6 +35,7 @@ class Rewriter {
 
  private:
   idx_t One(idx_t index, idx_t last, std::string& out);
+  std::string Number(idx_t index) const;
   idx_t Word(idx_t index, idx_t last, std::string& out);
   std::optional<idx_t> Call(idx_t index, idx_t last, std::string& out);
   std::optional<idx_t> Keyword(idx_t index, idx_t last, std::string& out);

@@ -64,8 +64,10 @@ std::vector<StatementText> SplitScript(std::string_view script) {
       statement.complete = !end;
       statements.push_back(std::move(statement));
     } else if (end && !list.unterminated.empty()) {  // Nothing but an open comment.
-      statements.push_back({std::string(script.substr(i == 0 ? 0 : tokens[i - 1].end)),
-                            list.unterminated_at, false});
+      SourcePosition start = i == 0 ? SourcePosition{} : tokens[i - 1].position;
+      if (i > 0) start.column++;  // Behind the ';'.
+      statements.push_back(
+          {std::string(script.substr(i == 0 ? 0 : tokens[i - 1].end)), start, false});
     }
     first = i + 1;
     tracker = SetTracker();

@@ -97,8 +97,14 @@ struct Insert {
 struct StatementSet {
   std::vector<Insert> inserts;
 };
+/// What stands between two commas of a SELECT.
+struct SelectItem {
+  std::string text;       // As written, white space made one blank.
+  std::string last_name;  // Its last token without quotes: the alias, if it has one.
+};
 struct Query {
   QueryText query;
+  std::vector<SelectItem> items;  // Empty when they are not known one by one (a star, VALUES).
 };
 struct Explain {
   std::string kind;

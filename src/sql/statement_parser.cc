@@ -186,12 +186,57 @@ QueryText StatementParser::RestAsQuery() {
   return query;
 }
 
+// The select list of the query that starts here.
+std::vector<SelectItem> StatementParser::SelectItems() const {
+  const auto& tokens = list_.tokens;
+  idx_t last = tokens.size() - 1;
+  idx_t first = Peek().IsWord("WITH") ? rewriter_.FindWord(at_, last, "SELECT") : at_;
+  if (first == last || !tokens[first].IsWord("SELECT")) return {};
+  first++;
+  while (tokens[first].kind == TokenKind::kHint || tokens[first].IsWord("ALL") ||
+         tokens[first].IsWord("DISTINCT")) {
+    first++;
+  }
+  if (tokens[first].IsWord("ON")) return {};  // DuckDB's DISTINCT ON (..).
+  idx_t end = last;
+  for (const char* word : {"WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "FETCH",
+                           "WINDOW", "QUALIFY", "UNION", "EXCEPT", "INTERSECT", "MINUS"}) {
+    end = std::min(end, rewriter_.FindWord(first, end, word));
+  }
+  for (idx_t from = first; from < end;) {  // But not that of IS DISTINCT FROM.
+    from = rewriter_.FindWord(from, end, "FROM");
+    if (from < end && !tokens[from - 1].IsWord("DISTINCT")) end = from;
+    from++;
+  }
+  std::vector<SelectItem> items;
+  for (auto [begin, stop] : rewriter_.SplitArguments(first, end)) {
+    if (begin == stop) continue;  // DuckDB lets a list end with a comma.
+    bool star = tokens[begin].IsSymbol("*") || tokens[stop - 1].IsSymbol("*");
+    if (star) return {};
+    SelectItem item;
+    for (idx_t i = begin; i < stop; i++) {
+      if (i > begin && tokens[i].begin > tokens[i - 1].end) item.text += ' ';
+      item.text += list_.source.substr(tokens[i].begin, tokens[i].end - tokens[i].begin);
+    }
+    if (tokens[stop - 1].IsName()) item.last_name = list_.Name(stop - 1);
+    items.push_back(std::move(item));
+  }
+  return items;
+}
+
+Query StatementParser::QueryStatement() {
+  Query query;
+  query.items = SelectItems();
+  query.query = RestAsQuery();
+  return query;
+}
+
 // ------------------------------------------------------------------------------------------
 // Statements
 
 StatementBody StatementParser::Body() {
   if (AtEnd()) Fail("expected a statement");
-  if (StartsQuery()) return Query{RestAsQuery()};
+  if (StartsQuery()) return QueryStatement();
   if (Accept("CREATE")) return Create();
   if (IsNext("REPLACE TABLE")) {
     at_ += 2;
@@ -209,7 +254,7 @@ StatementBody StatementParser::Body() {
   if (Accept("EXECUTE INSERT")) return InsertStatement(false);
   if (IsNext("EXECUTE SELECT")) {
     at_++;
-    return Query{RestAsQuery()};
+    return QueryStatement();
   }
   if (Accept("EXPLAIN")) return ExplainStatement();
   if (Accept("SET")) return SetStatement();

@@ -38,6 +38,8 @@ class StatementParser {
   std::string Comment();  // [COMMENT 'text']
   void End(const std::string& after);
   QueryText RestAsQuery();
+  Query QueryStatement();
+  std::vector<SelectItem> SelectItems() const;
   bool StartsQuery(idx_t ahead = 0) const;
 
   // Statements.

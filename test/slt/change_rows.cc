@@ -4,7 +4,7 @@
 #include <cmath>
 #include <set>
 
-#include "app/text_column.h"
+#include "format/codec/value_text.h"
 
 namespace millrace {
 
@@ -29,7 +29,7 @@ void AppendRows(ChangeChunk& chunk, std::vector<ChangeRow>& rows) {
   for (idx_t row = 0; row < chunk.size(); row++) rows.push_back({chunk.KindOf(row), {}});
   TextColumn texts;
   for (idx_t column = 0; column < chunk.rows.ColumnCount(); column++) {
-    RenderColumn(chunk.rows.data[column], chunk.size(), TextStyle::kPlain, texts);
+    RenderColumn(chunk.rows.data[column], chunk.size(), kPlainText, texts);
     for (idx_t row = 0; row < chunk.size(); row++) {
       std::string_view text = texts.At(row);
       rows[first + row].values.emplace_back(texts.is_null[row] ? "NULL"

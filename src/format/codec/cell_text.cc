@@ -82,26 +82,6 @@ bool SetTimestampFromEpoch(const DataType& type, Vector& vector, idx_t row, int6
                       static_cast<int32_t>(rest * (1'000'000'000 / per_second)));
 }
 
-void AppendTimestampCell(const DataType& type, int64_t value, char separator, std::string& out) {
-  int64_t per_second = type.length > 6 ? 1'000'000'000 : 1'000'000;
-  int64_t seconds = value / per_second, rest = value % per_second;
-  if (rest < 0) {
-    rest += per_second;
-    seconds--;
-  }
-  AppendTimestamp(seconds, static_cast<int32_t>(rest * (1'000'000'000 / per_second)), separator,
-                  out);
-}
-
-Int128 DecimalAt(const DataType& type, const UnifiedVectorFormat& cells, idx_t index) {
-  if (type.length <= 4) return UnifiedVectorFormat::GetDataUnsafe<int16_t>(cells)[index];
-  if (type.length <= 9) return UnifiedVectorFormat::GetDataUnsafe<int32_t>(cells)[index];
-  if (type.length <= 18) return UnifiedVectorFormat::GetDataUnsafe<int64_t>(cells)[index];
-  const auto& huge = UnifiedVectorFormat::GetDataUnsafe<duckdb::hugeint_t>(cells)[index];
-  return static_cast<Int128>(
-      static_cast<unsigned __int128>(static_cast<uint64_t>(huge.upper)) << 64 | huge.lower);
-}
-
 }  // namespace
 
 bool SetCellFromUnscaled(const DataType& type, Vector& vector, idx_t row, Int128 value) {
@@ -269,52 +249,6 @@ bool IsPlainInJson(const DataType& type) {
       return true;
     default:
       return false;
-  }
-}
-
-void AppendCell(const DataType& type, const UnifiedVectorFormat& cells, idx_t index,
-                const CellStyle& style, std::string& out) {
-  switch (type.root) {
-    case TypeRoot::kBoolean:
-      out += UnifiedVectorFormat::GetDataUnsafe<bool>(cells)[index] ? "true" : "false";
-      return;
-    case TypeRoot::kTinyInt:
-      return AppendInteger(UnifiedVectorFormat::GetDataUnsafe<int8_t>(cells)[index], out);
-    case TypeRoot::kSmallInt:
-      return AppendInteger(UnifiedVectorFormat::GetDataUnsafe<int16_t>(cells)[index], out);
-    case TypeRoot::kInt:
-      return AppendInteger(UnifiedVectorFormat::GetDataUnsafe<int32_t>(cells)[index], out);
-    case TypeRoot::kBigInt:
-      return AppendInteger(UnifiedVectorFormat::GetDataUnsafe<int64_t>(cells)[index], out);
-    case TypeRoot::kFloat:
-      return AppendFloat(UnifiedVectorFormat::GetDataUnsafe<float>(cells)[index], out);
-    case TypeRoot::kDouble:
-      return AppendDouble(UnifiedVectorFormat::GetDataUnsafe<double>(cells)[index], out);
-    case TypeRoot::kDecimal:
-      return AppendDecimal(DecimalAt(type, cells, index), type.scale, out);
-    case TypeRoot::kChar:
-    case TypeRoot::kVarChar: {
-      const string_t& text = UnifiedVectorFormat::GetDataUnsafe<string_t>(cells)[index];
-      out.append(text.GetData(), text.GetSize());
-      return;
-    }
-    case TypeRoot::kBinary:
-    case TypeRoot::kVarBinary: {
-      const string_t& bytes = UnifiedVectorFormat::GetDataUnsafe<string_t>(cells)[index];
-      return AppendBase64({bytes.GetData(), bytes.GetSize()}, out);
-    }
-    case TypeRoot::kDate:
-      return AppendDate(UnifiedVectorFormat::GetDataUnsafe<int32_t>(cells)[index], out);
-    case TypeRoot::kTime:
-      return AppendTime(UnifiedVectorFormat::GetDataUnsafe<int64_t>(cells)[index] * 1000, out);
-    case TypeRoot::kTimestamp:
-    case TypeRoot::kTimestampLtz:
-      AppendTimestampCell(type, UnifiedVectorFormat::GetDataUnsafe<int64_t>(cells)[index],
-                          style.timestamp_separator, out);
-      if (type.root == TypeRoot::kTimestampLtz && style.zone_suffix) out += 'Z';
-      return;
-    default:
-      MILLRACE_CHECK(false);
   }
 }
 

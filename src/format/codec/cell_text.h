@@ -1,4 +1,4 @@
-// cell_text.h - one cell of a vector from text and back, by the column's type.
+// cell_text.h - one cell of a vector from text, by the column's type; the way back: value_text.h.
 //
 // What the codecs share below the record: a switch on the type, straight into the vector's memory.
 #pragma once
@@ -27,17 +27,7 @@ void SetCellFromString(Vector& vector, idx_t row, std::string_view text);
 /// The unit that Debezium uses for a column declared as `type`: by its precision.
 EpochUnit DefaultEpochUnit(const DataType& type);
 
-/// How cells look as text.
-struct CellStyle {
-  char timestamp_separator = ' ';
-  bool zone_suffix = true;  // 'Z' behind TIMESTAMP_LTZ.
-};
-
 /// True for types whose text never needs quotes in JSON (numbers, booleans).
 bool IsPlainInJson(const DataType& type);
-
-/// Appends cell `index` (already mapped by the selection) of a type without members, not null.
-void AppendCell(const DataType& type, const UnifiedVectorFormat& cells, idx_t index,
-                const CellStyle& style, std::string& out);
 
 }  // namespace millrace

@@ -187,6 +187,10 @@ class CsvDecoder : public Decoder {
         } else if (rules_.ignore_errors) {
           skipped_++;
         } else {
+          if (good && LooksLikeHeader()) {
+            failure_.problem +=
+                "; if this line names the columns, set 'csv.ignore-first-line' = 'true'";
+          }
           ThrowBadRecord("CSV", origin_, record_, failure_, bytes.substr(start, position - start),
                          "csv.ignore-parse-errors");
         }
@@ -202,6 +206,13 @@ class CsvDecoder : public Decoder {
   bool IsEmptyLine() const {
     return scanner_.fields.size() == 1 && scanner_.fields[0].text.empty() &&
            !scanner_.fields[0].quoted && record_format_.fields.size() > 1;
+  }
+
+  /// The first line is read as a record, and is made of the columns' names.
+  bool LooksLikeHeader() const {
+    if (record_ != 0 || scanner_.fields.empty()) return false;
+    std::string first(TrimBlanks(scanner_.fields[0].text));
+    return duckdb::StringUtil::CIEquals(first, record_format_.fields[0].name);
   }
 
   bool DecodeFields(DataChunk& rows, idx_t row) {

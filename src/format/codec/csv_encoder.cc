@@ -1,6 +1,7 @@
 #include "base/error.h"
+#include "format/codec/cell_text.h"
 #include "format/codec/csv.h"
-#include "format/codec/json.h"
+#include "format/codec/value_text.h"
 
 namespace millrace {
 
@@ -23,44 +24,40 @@ class CsvEncoder : public Encoder {
 
   void Encode(ChangeChunk& chunk, std::string& out) override {
     CheckColumnTypes(chunk.rows, fields_);
-    std::vector<duckdb::RecursiveUnifiedVectorFormat> columns(fields_.size());
+    std::vector<ReadableColumn> columns(fields_.size());
     for (size_t i = 0; i < fields_.size(); i++) {
       Vector::RecursiveToUnifiedFormat(chunk.rows.data[i], chunk.size(), columns[i]);
     }
     for (idx_t row = 0; row < chunk.size(); row++) {
       for (size_t i = 0; i < fields_.size(); i++) {
         if (i > 0) out += rules_.delimiter;
-        AppendValue(fields_[i].type, columns[i], row, out);
+        AppendCell(fields_[i].type, columns[i], row, out);
       }
       out += '\n';
     }
   }
 
  private:
-  void AppendValue(const DataType& type, const duckdb::RecursiveUnifiedVectorFormat& cells,
-                   idx_t row, std::string& out) {
+  void AppendCell(const DataType& type, const ReadableColumn& cells, idx_t row, std::string& out) {
     idx_t index = cells.unified.sel->get_index(row);
     if (!cells.unified.validity.RowIsValid(index)) {
       out += rules_.null_literal.value_or("");
       return;
     }
-    if (IsPlainInJson(type)) return AppendCell(type, cells.unified, index, {}, out);
+    if (IsPlainInJson(type)) return AppendValue(cells, row, kCsvField, out);
     cell_.clear();
     if (type.root == TypeRoot::kArray) {
       auto entry = UnifiedVectorFormat::GetDataUnsafe<duckdb::list_entry_t>(cells.unified)[index];
-      const auto& elements = cells.children[0].unified;
+      TextForm element = kCsvField;
+      std::string null_literal = rules_.null_literal.value_or("");
+      element.null_text = null_literal.c_str();
       for (idx_t i = 0; i < entry.length; i++) {
         if (i > 0) cell_ += rules_.element_delimiter;
-        idx_t element = elements.sel->get_index(entry.offset + i);
-        if (elements.validity.RowIsValid(element)) {
-          AppendCell(type.children[0], elements, element, {}, cell_);
-        } else {
-          cell_ += rules_.null_literal.value_or("");
-        }
+        AppendValue(cells.children[0], entry.offset + i, element, cell_);
       }
       return AppendField(cell_, false, out);
     }
-    AppendCell(type, cells.unified, index, {}, cell_);
+    AppendValue(cells, row, kCsvField, cell_);
     AppendField(cell_, rules_.null_literal && cell_ == *rules_.null_literal, out);
   }
 

@@ -56,7 +56,7 @@ class DebeziumDecoder : public Decoder {
     failure_ = {std::move(field), std::move(problem)};
     return false;
   }
-  bool Broken(simdjson::error_code error) { return Fail("", simdjson::error_message(error)); }
+  bool Broken(simdjson::error_code error) { return Fail("", JsonProblem(error)); }
 
   bool DecodeLine(std::string_view line, ChangeChunk& chunk) {
     ondemand::document document;
@@ -259,7 +259,7 @@ class DebeziumDecoder : public Decoder {
 class DebeziumEncoder : public Encoder {
  public:
   DebeziumEncoder(std::vector<DataField> fields, const Options& options)
-      : writer_(std::move(fields), ReadJsonRules(options, "debezium-json.").style) {}
+      : writer_(std::move(fields), ReadJsonRules(options, "debezium-json.").form) {}
 
   ChangelogType Accepts() const override { return ChangelogType::kFull; }
 

@@ -9,6 +9,7 @@
 #include "duckdb/common/types/vector.hpp"
 #include "format/codec/cell_text.h"
 #include "format/codec/codec.h"
+#include "format/codec/value_text.h"
 
 namespace millrace {
 
@@ -23,7 +24,7 @@ struct JsonRules {
   bool ignore_errors = false;
   bool fail_on_missing = false;
   bool epoch_numbers = false;  // Debezium: integers stand for dates and times.
-  CellStyle style;
+  TextForm form = kJsonMember;
 };
 /// Reads the options that start with `prefix` ("json.").
 JsonRules ReadJsonRules(const Options& options, const std::string& prefix);
@@ -85,23 +86,17 @@ class JsonRowReader {
 /// Threads: one at a time.
 class JsonRowWriter {
  public:
-  JsonRowWriter(std::vector<DataField> fields, CellStyle style);
+  JsonRowWriter(std::vector<DataField> fields, const TextForm& form);
   /// Makes the columns of `rows` readable; call before Append, once a chunk.
   void Open(DataChunk& rows);
   void Append(idx_t row, std::string& out) const;
 
  private:
-  void AppendValue(const DataType& type, const duckdb::RecursiveUnifiedVectorFormat& cells,
-                   idx_t row, std::string& out) const;
-
   std::vector<DataField> fields_;
   std::vector<std::string> keys_;  // "\"name\":", escaped.
-  CellStyle style_;
-  std::vector<duckdb::RecursiveUnifiedVectorFormat> columns_;
+  TextForm form_;
+  std::vector<ReadableColumn> columns_;
 };
-
-/// Appends `text` as a JSON string with its quotes.
-void AppendJsonString(std::string_view text, std::string& out);
 
 /// Calls `decode(line)` for every whole line of `bytes` while `more()`; returns the bytes consumed.
 template <typename More, typename DecodeLine>
@@ -119,6 +114,8 @@ idx_t ForEachLine(std::string_view bytes, bool complete, More&& more, DecodeLine
   return position;
 }
 
+/// What is wrong with a document, without a full stop.
+std::string JsonProblem(simdjson::error_code error);
 /// "'12x' is not an INT".
 std::string NotA(std::string_view text, const DataType& type);
 

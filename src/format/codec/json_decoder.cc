@@ -60,7 +60,8 @@ class JsonDecoder : public Decoder {
                      .get(document);
     if (!error) error = document.get_object().get(object);
     if (error) {
-      failure_ = {"", simdjson::error_message(error)};
+      failure_ = {"",
+                  error == simdjson::INCORRECT_TYPE ? "it is no JSON object" : JsonProblem(error)};
       return false;
     }
     if (!reader_.Read(object, rows, row)) {
@@ -92,7 +93,7 @@ JsonRules ReadJsonRules(const Options& options, const std::string& prefix) {
   rules.fail_on_missing = ReadFlag(options, prefix + "fail-on-missing-field");
   auto standard = options.find(prefix + "timestamp-format.standard");
   if (standard != options.end() && standard->second == "ISO-8601") {
-    rules.style.timestamp_separator = 'T';
+    rules.form.separator = 'T';
   }
   return rules;
 }
@@ -118,9 +119,14 @@ void ThrowBadRecord(const char* format, const std::string& origin, int64_t recor
   std::string field = failure.field.empty() ? "" : fmt::format("field '{}': ", failure.field);
   Throw(ErrorCode::kData,
         "Cannot decode line {} of {} as {}: {}{}. The record: {}. Correct it, or set '{}' = 'true' "
-        "to "
-        "skip such records",
+        "to skip such records",
         record + 1, origin, format, field, failure.problem, Shortened(text), ignore_option);
+}
+
+std::string JsonProblem(simdjson::error_code error) {
+  std::string text = simdjson::error_message(error);
+  while (text.ends_with('.')) text.pop_back();
+  return text;
 }
 
 std::string NotA(std::string_view text, const DataType& type) {
@@ -189,7 +195,7 @@ bool JsonRowReader::Unfit(std::string_view text, const DataType& type) {
 }
 
 bool JsonRowReader::Broken(simdjson::error_code error) {
-  failure_ = {"", simdjson::error_message(error)};
+  failure_ = {"", JsonProblem(error)};
   return false;
 }
 

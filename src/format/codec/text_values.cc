@@ -1,5 +1,6 @@
 #include "format/codec/text_values.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -146,6 +147,24 @@ constexpr std::array<int8_t, 256> Base64Values() {
   for (auto& value : values) value = -1;
   for (int i = 0; i < 64; i++) values[static_cast<uint8_t>(kBase64[i])] = static_cast<int8_t>(i);
   return values;
+}
+
+/// Digits, then the point `scale` places from the right.
+void AppendSmallDecimal(int64_t value, int scale, std::string& out) {
+  if (value < 0) out += '-';
+  uint64_t magnitude = value < 0 ? -static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
+  char digits[24];
+  int count = static_cast<int>(std::to_chars(digits, digits + 24, magnitude).ptr - digits);
+  int whole = count - scale;
+  if (whole > 0) {
+    out.append(digits, static_cast<size_t>(whole));
+  } else {
+    out += '0';
+  }
+  if (scale == 0) return;
+  out += '.';
+  if (whole < 0) out.append(static_cast<size_t>(-whole), '0');
+  out.append(digits + std::max(whole, 0), static_cast<size_t>(std::min(count, scale)));
 }
 
 }  // namespace
@@ -295,6 +314,8 @@ void AppendInteger(int64_t value, std::string& out) {
 }
 
 void AppendDecimal(Int128 value, int scale, std::string& out) {
+  if (value == static_cast<int64_t>(value))
+    return AppendSmallDecimal(static_cast<int64_t>(value), scale, out);
   if (value < 0) out += '-';
   auto rest =
       value < 0 ? -static_cast<unsigned __int128>(value) : static_cast<unsigned __int128>(value);

@@ -29,7 +29,7 @@ BankOutput::BankOutput(const SourceTable& table, idx_t index, bool debezium)
   if (!debezium) return;
   decoded_.Initialize(types);
   writer_ =
-      std::make_unique<JsonRowWriter>(record.fields, ReadJsonRules({}, "debezium-json.").style);
+      std::make_unique<JsonRowWriter>(record.fields, ReadJsonRules({}, "debezium-json.").form);
   decoder_ = MakeDecoder("debezium-json", std::move(record), {});
   decoder_->SetOrigin("the bank's changes to " + table.definition->path.ToString(), 0);
 }

@@ -59,6 +59,11 @@ class TextReader : public FileReader {
     buffer_.resize(rest + static_cast<size_t>(more) + kDecodePadding);
     file_->ReadAt(loaded_, buffer_.data() + rest, more);
     loaded_ += more;
+    // Some editors and spreadsheets begin a file with a byte order mark.
+    if (offset_ == 0 && std::string_view(buffer_).substr(0, loaded_).starts_with("\xEF\xBB\xBF")) {
+      begin_ = 3;
+      offset_ = 3;
+    }
   }
 
   std::string path_;

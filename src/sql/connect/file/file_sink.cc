@@ -7,7 +7,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "format/codec/cell_text.h"
+#include "format/codec/value_text.h"
 #include "sql/connect/file/file_writer.h"
 #include "sql/connect/file/single_file.h"
 
@@ -129,9 +129,10 @@ class FileSink : public Sink {
 
   /// Folder -> rows, for each partition in the chunk.
   std::map<std::string, std::vector<duckdb::sel_t>> SplitByPartition(ChangeChunk& chunk) {
-    std::vector<UnifiedVectorFormat> keys(table_.partition_columns.size());
+    std::vector<ReadableColumn> keys(table_.partition_columns.size());
     for (idx_t k = 0; k < keys.size(); k++) {
-      chunk.rows.data[table_.partition_columns[k]].ToUnifiedFormat(chunk.size(), keys[k]);
+      Vector::RecursiveToUnifiedFormat(chunk.rows.data[table_.partition_columns[k]], chunk.size(),
+                                       keys[k]);
     }
     std::map<std::string, std::vector<duckdb::sel_t>> parts;
     std::string folder, text;
@@ -139,12 +140,9 @@ class FileSink : public Sink {
       folder.clear();
       for (idx_t k = 0; k < keys.size(); k++) {
         const DataField& field = table_.all[table_.partition_columns[k]];
-        idx_t index = keys[k].sel->get_index(row);
         text.clear();
-        if (keys[k].validity.RowIsValid(index)) {
-          AppendCell(field.type, keys[k], index, {}, text);
-          text = EscapePathPart(text);
-        }
+        AppendValue(keys[k], row, kCsvField, text);  // "" for NULL.
+        text = EscapePathPart(text);
         if (text.empty()) text = table_.default_partition;
         if (k > 0) folder += '/';
         folder += EscapePathPart(field.name) + "=" + text;

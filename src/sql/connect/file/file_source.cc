@@ -11,6 +11,8 @@ namespace millrace {
 
 namespace {
 
+constexpr int kDepthMax = 20;  // Folders in folders.
+
 /// The files begun, in the order of reading, and the place in the last of them.
 struct FilePosition {
   std::vector<std::string> begun;  // Relative to the table's folder.
@@ -201,11 +203,15 @@ class FileSource : public Source {
 
   bool NextFile() {
     if (pending_.empty()) ListFiles();
-    if (pending_.empty()) return false;
-    std::string name = pending_.back();
-    pending_.pop_back();
-    BeginFile(name);
-    return true;
+    while (!pending_.empty()) {
+      std::string name = pending_.back();
+      pending_.pop_back();
+      // Who watches a folder is not alone with it: a file that has gone again was never there.
+      if (!bounded_ && !environment_.files.Exists(FullPath(name))) continue;
+      BeginFile(name);
+      return true;
+    }
+    return false;
   }
 
   void BeginFile(const std::string& name) {
@@ -237,7 +243,7 @@ class FileSource : public Source {
       if (entry.name != FileName(table_.path)) continue;
       exists = true;
       if (entry.is_folder) {
-        ListFolder("", found);
+        ListFolder("", 0, found);
       } else {
         found.push_back(".");  // The path itself is the file.
       }
@@ -253,13 +259,17 @@ class FileSource : public Source {
     listed_us_ = now_us;
   }
 
-  void ListFolder(const std::string& folder, std::vector<std::string>& found) {
+  void ListFolder(const std::string& folder, int depth, std::vector<std::string>& found) {
     std::string full = folder.empty() ? table_.path : JoinPath(table_.path, folder);
+    if (depth > kDepthMax) {
+      Throw(ErrorCode::kInvalid, "Table {}: {} lies {} folders deep; does a link lead back?",
+            definition_->path.ToString(), full, depth);
+    }
     for (const FileEntry& entry : environment_.files.List(full)) {
       if (IsHidden(entry.name)) continue;
       std::string name = folder.empty() ? entry.name : JoinPath(folder, entry.name);
       if (entry.is_folder) {
-        ListFolder(name, found);
+        ListFolder(name, depth + 1, found);
       } else {
         found.push_back(name);
       }

@@ -185,6 +185,28 @@ TEST_CASE("A watched folder gives each new file once, also after a restart") {
   CHECK(ReadAll(*again, random) == Lines{"0|+I|3"});
 }
 
+TEST_CASE(
+    "A watched file that goes away before it is read was never there; a loop of links is told") {
+  FileTest test;
+  test.WriteText("in/a.json", "{\"id\":1}\n");
+  test.WriteText("in/b.json", "{\"id\":2}\n");
+  TableDefinition table =
+      test.Table("id INT", "in", {{"format", "json"}, {"source.monitor-interval", "1 s"}});
+  auto source = test.MakeSource(table);
+  Lines lines;
+  auto receive = [&](idx_t index, ChangeChunk& chunk) { AppendLines(index, chunk, lines); };
+  ReadLimit one;
+  one.max_rows = 1;
+  source->Read(one, receive);  // Both are listed, one is read.
+  std::filesystem::remove(JoinPath(test.folder, "in/b.json"));
+  while (source->Read({}, receive) != SourceStatus::kIdle) continue;
+  CHECK(lines == Lines{"0|+I|1"});
+  std::filesystem::create_directory_symlink(JoinPath(test.folder, "in"),
+                                            JoinPath(test.folder, "in/loop"));
+  table.options.erase("source.monitor-interval");
+  test.Failure(table, "does a link lead back?");
+}
+
 TEST_CASE("Bad input is named; the position stays; ignored records are counted") {
   FileTest test;
   test.WriteText("in/a.csv", "1,x\n2,y\n");

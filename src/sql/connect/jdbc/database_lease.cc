@@ -13,6 +13,7 @@ namespace {
 struct OpenDatabase {
   std::unique_ptr<duckdb::DuckDB> database;
   int leases = 0;
+  std::mutex writing;
 };
 
 std::mutex& Mutex() {
@@ -46,6 +47,7 @@ DatabaseLease::DatabaseLease(const std::string& path, Clock& clock, int64_t time
         if (!open.database) open.database = Open(path);
         open.leases++;
         database_ = open.database.get();
+        writing_ = &open.writing;
         return;
       } catch (const std::exception& exception) {
         OpenDatabases().erase(path);

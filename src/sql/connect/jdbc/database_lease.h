@@ -4,7 +4,9 @@
 // sinks and sources of a file share one instance. The last lease to go checkpoints and closes it.
 #pragma once
 
+#include <mutex>
 #include "base/duck.h"
+
 #include "io/clock.h"
 
 namespace duckdb {
@@ -23,10 +25,13 @@ class DatabaseLease {
   DatabaseLease(const DatabaseLease&) = delete;
   DatabaseLease& operator=(const DatabaseLease&) = delete;
   duckdb::DuckDB& database() { return *database_; }
+  /// Held while a transaction writes: of two at once that touch the same row DuckDB fails one.
+  std::mutex& writing() { return *writing_; }
 
  private:
   std::string path_;
   duckdb::DuckDB* database_;
+  std::mutex* writing_;
 };
 
 }  // namespace millrace

@@ -54,6 +54,20 @@ class JdbcConnector : public Connector {
 
 }  // namespace
 
+namespace {
+
+// Also behind a link to a file that is not there yet.
+std::string TrueName(const std::string& name) {
+  constexpr int kLinksMax = 40;  // As Linux.
+  std::filesystem::path path = std::filesystem::absolute(name);
+  for (int i = 0; i < kLinksMax && std::filesystem::is_symlink(path); i++) {
+    path = path.parent_path() / std::filesystem::read_symlink(path);
+  }
+  return std::filesystem::weakly_canonical(path).string();
+}
+
+}  // namespace
+
 JdbcTable::JdbcTable(const TableDefinition& definition) : name(definition.path.ToString()) {
   TableOptions options(definition);
   std::string url = options.Required("url");
@@ -63,7 +77,8 @@ JdbcTable::JdbcTable(const TableDefinition& definition) : name(definition.path.T
   }
   rest = rest.substr(7);
   if (rest.empty() || rest == ":memory:") options.Refuse("url", "it must name a file");
-  path = std::filesystem::absolute(rest).lexically_normal().string();
+  // One name for each file, so that a process opens it once.
+  path = TrueName(rest);
   std::string target = options.Required("table-name");
   size_t point = target.find('.');
   schema = point == std::string::npos ? "main" : target.substr(0, point);

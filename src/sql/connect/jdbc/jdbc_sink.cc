@@ -119,6 +119,7 @@ class JdbcSink : public Sink {
   void Connect() {
     lease_ = std::make_unique<DatabaseLease>(table_.path, environment_.clock, table_.timeout_ms);
     connection_ = std::make_unique<duckdb::Connection>(lease_->database());
+    std::lock_guard writing(lease_->writing());
     CreateTables();
     CheckColumns();
   }
@@ -177,6 +178,7 @@ class JdbcSink : public Sink {
   }
 
   void Apply(int64_t step) {
+    std::lock_guard writing(lease_->writing());
     Run("BEGIN");
     try {
       Run(fmt::format("DELETE FROM {}", kChanges));

@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include <thread>
+
 #include <fstream>
 #include <map>
 
@@ -187,4 +189,35 @@ TEST_CASE("Options and tables that do not fit are refused") {
   std::filesystem::remove(test.Path());
   std::ofstream(test.Path()) << std::string(10000, 'x');
   CHECK(has(failure(test.Table("id INT", {})), "Opening database"));
+}
+
+TEST_CASE("Jobs in threads that upsert the same keys wait for each other") {
+  JdbcTest test;
+  TableDefinition table = test.Table("id INT, v DECIMAL(10, 2)", {"id"});
+  TableDefinition linked = table;
+  std::filesystem::create_symlink(test.Path(), test.Path() + ".link");
+  linked.options["url"] = "duckdb:" + test.Path() + ".link";
+  constexpr int kThreads = 3, kSteps = 15;
+  std::vector<std::thread> threads;
+  std::atomic<int> failures = 0;
+  for (int t = 0; t < kThreads; t++) {
+    threads.emplace_back([&, t] {
+      try {
+        const TableDefinition& mine = t == 0 ? linked : table;
+        auto sink = test.registry.Get("jdbc").MakeSink(test.environment, mine, std::to_string(t));
+        for (int step = 1; step <= kSteps; step++) {
+          sink->Write(*MakeChunk(mine, {"1, " + std::to_string(step), "2, " + std::to_string(t)}));
+          sink->EndStep(step);
+          if (step % 4 == 0) sink->Prepare(step);
+        }
+      } catch (const std::exception& exception) {
+        MESSAGE(std::string(exception.what()));
+        failures++;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(failures == 0);
+  CHECK(test.Ask("SELECT id, v FROM report WHERE id = 1") == "1,15.00;");
+  CHECK(test.Ask("SELECT count(*), min(step) FROM millrace_steps") == "3,15;");
 }

@@ -2,105 +2,17 @@
 
 #include <iostream>
 
-#include "format/codec/cell_text.h"
+#include "format/codec/value_text.h"
 #include "sql/connect/table_options.h"
 
 namespace millrace {
 
 namespace {
 
-using Cells = duckdb::RecursiveUnifiedVectorFormat;
-
-void AppendValue(const DataType& type, const Cells& cells, idx_t row, std::string& out);
-
-/// java.time's forms: fractions of 3, 6 or 9 digits; seconds go away when they and the fraction are
-/// nil.
-void AppendTimeOfCell(const DataType& type, const UnifiedVectorFormat& cells, idx_t index,
-                      std::string& out) {
-  size_t start = out.size();
-  AppendCell(type, cells, index, {.timestamp_separator = 'T', .zone_suffix = false}, out);
-  std::string_view text = std::string_view(out).substr(start);
-  bool instant = type.root == TypeRoot::kTimestampLtz;
-  size_t point = text.find('.');
-  if (point != std::string_view::npos) {
-    while ((out.size() - start - point - 1) % 3 != 0) out += '0';
-  } else if (!instant && text.ends_with(":00")) {
-    out.resize(out.size() - 3);
-  }
-  if (instant) out += 'Z';
-}
-
-void AppendList(const DataType& element, const Cells& cells, duckdb::list_entry_t entry,
-                std::string& out) {
-  out += '[';
-  for (idx_t i = 0; i < entry.length; i++) {
-    if (i > 0) out += ", ";
-    AppendValue(element, cells, entry.offset + i, out);
-  }
-  out += ']';
-}
-
-void AppendMap(const DataType& type, const Cells& pairs, duckdb::list_entry_t entry,
-               std::string& out) {
-  static const DataType kCount;
-  out += '{';
-  for (idx_t i = 0; i < entry.length; i++) {
-    if (i > 0) out += ", ";
-    idx_t pair = pairs.unified.sel->get_index(entry.offset + i);
-    AppendValue(type.children[0], pairs.children[0], pair, out);
-    out += '=';
-    AppendValue(type.root == TypeRoot::kMap ? type.children[1] : kCount, pairs.children[1], pair,
-                out);
-  }
-  out += '}';
-}
-
-void AppendValue(const DataType& type, const Cells& cells, idx_t row, std::string& out) {
-  idx_t index = cells.unified.sel->get_index(row);
-  if (!cells.unified.validity.RowIsValid(index)) return void(out += "null");
-  switch (type.root) {
-    case TypeRoot::kTime:
-    case TypeRoot::kTimestamp:
-    case TypeRoot::kTimestampLtz:
-      return AppendTimeOfCell(type, cells.unified, index, out);
-    case TypeRoot::kBinary:
-    case TypeRoot::kVarBinary: {
-      const string_t& bytes = UnifiedVectorFormat::GetDataUnsafe<string_t>(cells.unified)[index];
-      out += '[';
-      for (idx_t i = 0; i < bytes.GetSize(); i++) {
-        if (i > 0) out += ", ";
-        AppendInteger(static_cast<int8_t>(bytes.GetData()[i]), out);
-      }
-      out += ']';
-      return;
-    }
-    case TypeRoot::kArray:
-      return AppendList(
-          type.children[0], cells.children[0],
-          UnifiedVectorFormat::GetDataUnsafe<duckdb::list_entry_t>(cells.unified)[index], out);
-    case TypeRoot::kMap:
-    case TypeRoot::kMultiset:
-      return AppendMap(
-          type, cells.children[0],
-          UnifiedVectorFormat::GetDataUnsafe<duckdb::list_entry_t>(cells.unified)[index], out);
-    case TypeRoot::kRow:
-      out += "+I[";
-      for (size_t i = 0; i < type.fields.size(); i++) {
-        if (i > 0) out += ", ";
-        AppendValue(type.fields[i].type, cells.children[i], index, out);
-      }
-      out += ']';
-      return;
-    default:
-      return AppendCell(type, cells.unified, index, {}, out);
-  }
-}
-
 class PrintSink : public Sink {
  public:
   PrintSink(std::ostream& out, const TableDefinition& definition) : out_(out) {
     TableOptions options(definition);
-    for (DataField& field : PhysicalFields(definition)) types_.push_back(std::move(field.type));
     if (options.Has("print-identifier")) identifier_ = options.Text("print-identifier") + "> ";
     with_step_ = options.Flag("print.with-step");
   }
@@ -109,7 +21,7 @@ class PrintSink : public Sink {
 
   void Write(ChangeChunk& chunk) override {
     // Nothing of a step may be seen before the job's journal has it: lines wait for its end.
-    AppendRowLines(chunk, types_, identifier_, lines_, &starts_);
+    AppendRowLines(chunk, identifier_, lines_, &starts_);
   }
 
   void EndStep(int64_t step) override {
@@ -137,7 +49,6 @@ class PrintSink : public Sink {
   }
 
   std::ostream& out_;
-  std::vector<DataType> types_;
   std::string identifier_;
   bool with_step_ = false;
   std::string lines_;
@@ -188,10 +99,10 @@ class BlackholeConnector : public Connector {
 
 }  // namespace
 
-void AppendRowLines(ChangeChunk& chunk, const std::vector<DataType>& types,
-                    const std::string& prefix, std::string& out, std::vector<size_t>* starts) {
-  std::vector<Cells> columns(types.size());
-  for (size_t i = 0; i < types.size(); i++) {
+void AppendRowLines(ChangeChunk& chunk, const std::string& prefix, std::string& out,
+                    std::vector<size_t>* starts) {
+  std::vector<ReadableColumn> columns(chunk.rows.ColumnCount());
+  for (size_t i = 0; i < columns.size(); i++) {
     Vector::RecursiveToUnifiedFormat(chunk.rows.data[i], chunk.size(), columns[i]);
   }
   for (idx_t row = 0; row < chunk.size(); row++) {
@@ -199,9 +110,9 @@ void AppendRowLines(ChangeChunk& chunk, const std::vector<DataType>& types,
     out += prefix;
     out += RowKindName(chunk.KindOf(row));
     out += '[';
-    for (size_t i = 0; i < types.size(); i++) {
+    for (size_t i = 0; i < columns.size(); i++) {
       if (i > 0) out += ", ";
-      AppendValue(types[i], columns[i], row, out);
+      AppendValue(columns[i], row, kPrintedText, out);
     }
     out += "]\n";
   }

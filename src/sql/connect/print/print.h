@@ -13,8 +13,7 @@ void RegisterBlackholeConnector(ConnectorRegistry& registry);
 
 /// Appends the rows of `chunk` as Flink's Row.toString() has them, one a line, each after `prefix`;
 /// `starts` gets where each begins.
-void AppendRowLines(ChangeChunk& chunk, const std::vector<DataType>& types,
-                    const std::string& prefix, std::string& out,
+void AppendRowLines(ChangeChunk& chunk, const std::string& prefix, std::string& out,
                     std::vector<size_t>* starts = nullptr);
 
 }  // namespace millrace
