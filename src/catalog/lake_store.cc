@@ -15,6 +15,12 @@ namespace millrace {
 
 namespace {
 
+/// Names of databases, tables and views are names of files: no path may hide in one.
+bool IsFileName(const std::string& name) {
+  bool free = name.find('/') == std::string::npos && name.find('\0') == std::string::npos;
+  return free && !name.empty() && name != "." && name != "..";
+}
+
 class LakeStore : public CatalogStore {
  public:
   LakeStore(TableContext context, std::string name, Options options, std::string warehouse)
@@ -38,7 +44,7 @@ class LakeStore : public CatalogStore {
   }
 
   bool HasDatabase(const std::string& database) const override {
-    return context_.files.Exists(Folder(database));
+    return IsFileName(database) && context_.files.Exists(Folder(database));
   }
 
   void CreateDatabase(const std::string& database, bool if_not_exists) override {
@@ -82,9 +88,9 @@ class LakeStore : public CatalogStore {
   std::shared_ptr<const TableDefinition> FindTableAsOf(const std::string& database,
                                                        const std::string& name,
                                                        const Options& scan) const override {
+    if (!IsFileName(database) || !IsFileName(name)) return nullptr;
     std::string folder = TableFolder(database, name);
-    if (name.find('/') != std::string::npos || !Table::Exists(context_.files, folder))
-      return nullptr;
+    if (!Table::Exists(context_.files, folder)) return nullptr;
     std::shared_ptr<const Table> table = Table::Open(context_, folder, scan);
     TableDefinition definition = DefinitionFromSchema({name_, database, name}, table->schema());
     definition.options[kPathOption] = folder;
@@ -140,7 +146,7 @@ class LakeStore : public CatalogStore {
                    const std::string& to) override {
     NeedDatabase(database);
     std::string folder = TableFolder(database, to);
-    if (to.find('/') != std::string::npos || context_.files.Exists(folder)) {
+    if (context_.files.Exists(folder)) {
       Throw(ErrorCode::kExists, "Renaming table '{}.{}.{}' to '{}': the folder {} is there already",
             name_, database, name, to, folder);
     }
@@ -159,8 +165,9 @@ class LakeStore : public CatalogStore {
 
   std::shared_ptr<const ViewDefinition> FindView(const std::string& database,
                                                  const std::string& name) const override {
+    if (!IsFileName(database) || !IsFileName(name)) return nullptr;
     std::string path = ViewPath(database, name);
-    if (name.find('/') != std::string::npos || !context_.files.Exists(path)) return nullptr;
+    if (!context_.files.Exists(path)) return nullptr;
     nlohmann::json json = nlohmann::json::parse(context_.files.Read(path), nullptr, false);
     if (json.is_discarded() || !json.contains("sql")) {
       Throw(ErrorCode::kCorrupt, "Reading view '{}': '{}' is not a view definition", name, path);
@@ -203,11 +210,17 @@ class LakeStore : public CatalogStore {
   }
 
  private:
+  const std::string& FileNameOf(const std::string& name) const {
+    if (IsFileName(name)) return name;
+    Throw(ErrorCode::kInvalid,
+          "In catalog '{}' nothing can be called '{}': names are names of files there, without '/'",
+          name_, name);
+  }
   std::string Folder(const std::string& database) const {
-    return JoinPath(warehouse_, database + ".db");
+    return JoinPath(warehouse_, FileNameOf(database) + ".db");
   }
   std::string TableFolder(const std::string& database, const std::string& table) const {
-    return LakeTableFolder(warehouse_, database, table);
+    return LakeTableFolder(warehouse_, FileNameOf(database), FileNameOf(table));
   }
   /// At once: what a crash leaves of a table without its schema would be taken for a new table's.
   void DeleteWhole(const std::string& folder) {
@@ -221,7 +234,7 @@ class LakeStore : public CatalogStore {
   }
   std::string ViewsFolder() const { return JoinPath(warehouse_, ".millrace/views"); }
   std::string ViewPath(const std::string& database, const std::string& name) const {
-    return JoinPath(JoinPath(ViewsFolder(), database), name + ".json");
+    return JoinPath(JoinPath(ViewsFolder(), FileNameOf(database)), FileNameOf(name) + ".json");
   }
   void NeedDatabase(const std::string& database) const {
     if (HasDatabase(database)) return;

@@ -280,7 +280,10 @@ class TypeParser {
     if (!TakeWord(upper)) Fail(fmt::format("{} is expected", upper));
   }
   [[noreturn]] void Fail(const std::string& found) const {
-    Throw(ErrorCode::kInvalid, "Parsing type '{}': {}", text_, found);
+    constexpr size_t kShown = 200;
+    std::string shown(text_.substr(0, kShown));
+    if (shown.size() < text_.size()) shown += "...";
+    Throw(ErrorCode::kInvalid, "Parsing type '{}': {}", shown, found);
   }
 
   std::string_view text_;
