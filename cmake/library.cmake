@@ -25,7 +25,7 @@ function(millrace_library name)
     target_link_libraries(${name}_test PRIVATE ${name})
     target_precompile_headers(${name}_test REUSE_FROM base)
     add_test(NAME ${name}_test COMMAND ${name}_test)
-    set(seconds 180)
+    set(seconds 600)
     if(MILLRACE_SANITIZE)
       set(seconds 1800)  # Ten times slower, and more on a busy machine.
     endif()
