@@ -126,7 +126,7 @@ class Machine {
     writer_ = table_->NewWriter("writer");
   }
 
-  /// New rows; with `residue` only ids of that parity.
+  /// New rows; with `parity` only ids that are even (0) or odd (1), with `part` only of that one.
   std::vector<TestRow> SomeRows(std::optional<int64_t> parity = {},
                                 std::optional<std::string> part = {}) {
     std::vector<TestRow> rows;
