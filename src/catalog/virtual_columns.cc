@@ -20,6 +20,7 @@ nlohmann::json ComputedToJson(const TableDefinition& definition) {
     computed.push_back({{"position", i},
                         {"name", column.name},
                         {"expression", *column.computed},
+                        {"text", column.computed_text},
                         {"comment", column.comment}});
   }
   return computed;
@@ -62,7 +63,8 @@ void HideVirtualParts(TableDefinition& definition) {
   if (definition.watermark) {
     definition.options[kWatermarkKey] =
         nlohmann::json({{"column", definition.watermark->column},
-                        {"expression", definition.watermark->expression}})
+                        {"expression", definition.watermark->expression},
+                        {"text", definition.watermark->text}})
             .dump();
   }
   std::erase_if(definition.columns,
@@ -78,6 +80,7 @@ void ShowVirtualParts(TableDefinition& definition) {
     for (const nlohmann::json& item : items) {
       ColumnDefinition column{
           item.value("name", ""), {}, item.value("expression", ""), {}, item.value("comment", "")};
+      column.computed_text = item.value("text", "");
       idx_t position = std::min<idx_t>(item.value("position", idx_t(0)), definition.columns.size());
       definition.columns.insert(definition.columns.begin() + static_cast<int64_t>(position),
                                 column);
@@ -87,8 +90,8 @@ void ShowVirtualParts(TableDefinition& definition) {
   if (watermark.empty()) return;
   nlohmann::json json = nlohmann::json::parse(watermark.mapped(), nullptr, false);
   if (json.is_object()) {
-    definition.watermark =
-        WatermarkDefinition{json.value("column", ""), json.value("expression", "")};
+    definition.watermark = WatermarkDefinition{
+        json.value("column", ""), json.value("expression", ""), json.value("text", "")};
   }
 }
 

@@ -25,12 +25,14 @@ struct ColumnDefinition {
   std::optional<std::string> metadata;  // Key of a METADATA column.
   std::string comment;
   std::optional<std::string> default_value = {};  // Of rows that give none, as text.
+  std::string computed_text = {};                 // `computed` as the user wrote it; "" if unknown.
   bool operator==(const ColumnDefinition&) const = default;
 };
 
 struct WatermarkDefinition {
   std::string column;
   std::string expression;  // DuckDB expression text.
+  std::string text = {};   // As the user wrote it; "" if unknown.
   bool operator==(const WatermarkDefinition&) const = default;
 };
 

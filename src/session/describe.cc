@@ -30,6 +30,14 @@ std::string TickList(const std::vector<std::string>& names) {
   return list;
 }
 
+// Expressions as the user wrote them. Earlier tables keep only what DuckDB reads.
+const std::string& Written(const ColumnDefinition& column) {
+  return column.computed_text.empty() ? *column.computed : column.computed_text;
+}
+const std::string& Written(const WatermarkDefinition& watermark) {
+  return watermark.text.empty() ? watermark.expression : watermark.text;
+}
+
 // Other writers keep texts without quotes.
 std::string DefaultText(const ColumnDefinition& column) {
   const std::string& text = *column.default_value;
@@ -41,7 +49,7 @@ std::string CreateTableText(const TableDefinition& definition) {
   std::vector<std::string> items;
   for (const ColumnDefinition& column : definition.columns) {
     std::string item = "  " + Ticks(column.name);
-    item += column.computed ? " AS " + *column.computed : " " + column.type.ToString();
+    item += column.computed ? " AS " + Written(column) : " " + column.type.ToString();
     if (column.default_value) item += DefaultText(column);
     if (column.metadata) item += " METADATA FROM " + QuoteString(*column.metadata);
     if (!column.comment.empty()) item += " COMMENT " + QuoteString(column.comment);
@@ -49,7 +57,7 @@ std::string CreateTableText(const TableDefinition& definition) {
   }
   if (definition.watermark) {
     items.push_back("  WATERMARK FOR " + Ticks(definition.watermark->column) + " AS " +
-                    definition.watermark->expression);
+                    Written(*definition.watermark));
   }
   if (!definition.primary_key.empty()) {
     items.push_back("  PRIMARY KEY (" + TickList(definition.primary_key) + ") NOT ENFORCED");
@@ -196,7 +204,8 @@ StatementResult SqlSession::Run(const Describe& statement) {
     }
     return Rows({"name", "type", "null", "key", "extras", "watermark"}, rows);
   }
-  std::shared_ptr<const TableDefinition> table = NeedTable(path);
+  auto table = std::make_shared<TableDefinition>(*NeedTable(path));
+  BindComputedColumns(*table);  // A lake table keeps their expressions, not their types.
   for (const ColumnDefinition& column : table->columns) {
     bool in_key = std::find(table->primary_key.begin(), table->primary_key.end(), column.name) !=
                   table->primary_key.end();
@@ -204,8 +213,8 @@ StatementResult SqlSession::Run(const Describe& statement) {
     rows.push_back({column.name, column.type.Nullable().ToString(),
                     column.type.nullable && !in_key ? "TRUE" : "FALSE",
                     in_key ? fmt::format("PRI({})", fmt::join(table->primary_key, ", ")) : "",
-                    column.computed ? "AS " + *column.computed : "",
-                    is_time ? table->watermark->expression : ""});
+                    column.computed ? "AS " + Written(column) : "",
+                    is_time ? Written(*table->watermark) : ""});
   }
   return Rows({"name", "type", "null", "key", "extras", "watermark"}, rows);
 }

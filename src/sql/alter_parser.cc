@@ -132,7 +132,10 @@ void StatementParser::AlterElement(AlterTable& alter, bool modify, bool if_not_e
   column.if_not_exists = if_not_exists;
   if (Accept("AS")) {
     if (column.path.size() > 1) Fail("a computed column cannot lie inside a ROW");
-    ColumnDefinition computed{column.path[0], {}, ElementExpression(), {}, Comment()};
+    ColumnDefinition computed;
+    computed.name = column.path[0];
+    computed.computed = ElementExpression(computed.computed_text);
+    computed.comment = Comment();
     alter.computed.push_back(std::move(computed));
     return;
   }

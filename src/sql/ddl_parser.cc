@@ -85,7 +85,7 @@ void StatementParser::LikeOption(LikeRules& rules) {
     Expect("INCLUDING", ", EXCLUDING or OVERWRITING");
   struct Part {
     const char* word;
-    LikeRule LikeRules::*rule;
+    LikeRule LikeRules::* rule;
     bool may_overwrite;
   };
   static constexpr Part kParts[] = {{"CONSTRAINTS", &LikeRules::constraints, false},
@@ -152,7 +152,7 @@ void StatementParser::TableElement(TableDefinition& table) {
       ThrowSyntaxAt(list_, name_at, "the column '" + column.name + "' is defined twice");
   }
   if (Accept("AS")) {
-    column.computed = ElementExpression();
+    column.computed = ElementExpression(column.computed_text);
   } else {
     column.type = Type();
     ColumnConstraints(table, column);
@@ -196,10 +196,12 @@ void StatementParser::Watermark(TableDefinition& table) {
   std::string column = Name("the name of the time column");
   while (AcceptSymbol(".")) column += "." + Name("the name of a field");
   Expect("AS", "after the time column of WATERMARK");
-  table.watermark = WatermarkDefinition{column, ElementExpression()};
+  WatermarkDefinition watermark{column, {}};
+  watermark.expression = ElementExpression(watermark.text);
+  table.watermark = std::move(watermark);
 }
 
-std::string StatementParser::ElementExpression() {
+std::string StatementParser::ElementExpression(std::string& text) {
   idx_t first = at_, last = list_.tokens.size() - 1;
   while (at_ < last && !Peek().IsSymbol(",") && !Peek().IsSymbol(")")) {
     if (IsNext("COMMENT") && Peek(1).kind == TokenKind::kString && at_ > first) break;
@@ -207,6 +209,7 @@ std::string StatementParser::ElementExpression() {
     at_++;
   }
   if (at_ == first) Fail("expected an expression");
+  text = std::string(list_.Slice(first, at_));
   return rewriter_.Rewrite(first, at_);
 }
 

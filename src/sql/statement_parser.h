@@ -53,7 +53,8 @@ class StatementParser {
   void PrimaryKey(TableDefinition& table, std::vector<std::string> columns);
   void Like(CreateTable& create);
   void LikeOption(LikeRules& rules);
-  std::string ElementExpression();  // Up to ',' , ')' or COMMENT, rewritten.
+  /// Up to a comma, a closing bracket or COMMENT, rewritten; `text`: as it stands there.
+  std::string ElementExpression(std::string& text);
   DataType Type();
   StatementBody CreateViewStatement(bool temporary, bool or_replace);
   StatementBody DropStatement();
