@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t kStep = 16 << 20;
 
 // In 1/16 of the limit. State gets most: what it lacks it must read from disk again and again.
-constexpr int64_t kSixteenths[] = {9, 2};
+constexpr int64_t kSixteenths[] = {9, 2, 1};
 
 }  // namespace
 

@@ -1,9 +1,9 @@
 // memory_budget.h - one number for all memory: who may hold how much of DuckDB's memory_limit.
 //
-// What operator state and write buffers hold is reserved from DuckDB's buffer pool, so that its
-// queries see what is left; each has a share that it does not pass, so that DuckDB always has one,
-// too. State beyond its share goes to disk (stream/state_memory.h), buffers are flushed early
-// (table writers).
+// What operator state, write buffers and caches hold is reserved from DuckDB's buffer pool, so that
+// its queries see what is left; each has a share that it does not pass, so that DuckDB always has
+// one, too. State beyond its share goes to disk (stream/state_memory.h), buffers are flushed early
+// (table writers), caches drop what was used least recently.
 #pragma once
 
 #include <atomic>
@@ -21,7 +21,7 @@ namespace millrace {
 /// Threads: safe.
 class MemoryBudget {
  public:
-  enum class Use : uint8_t { kState, kWriteBuffers };
+  enum class Use : uint8_t { kState, kWriteBuffers, kCaches };
 
   /// `database` must outlive it.
   explicit MemoryBudget(duckdb::DatabaseInstance& database) : database_(database) {}
@@ -55,7 +55,7 @@ class MemoryBudget {
   duckdb::DatabaseInstance& database_;
   std::atomic<int64_t> state_limit_{INT64_MAX};
   std::mutex mutex_;
-  Account accounts_[2];
+  Account accounts_[3];
 };
 
 /// What one of many holders has of a share. While all together keep within it, each may hold what
