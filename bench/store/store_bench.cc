@@ -15,6 +15,7 @@
 #include "meta/binary_row.h"
 #include "rows.h"
 #include "table/table.h"
+#include "table/table_lookup.h"
 
 namespace millrace {
 
@@ -44,7 +45,7 @@ class Bench {
     bool full_each = false;  // A full compaction at each commit.
   };
 
-  TableContext Context() { return {*files_, *clock_, random_, *database_.instance}; }
+  TableContext Context() { return {*files_, *clock_, random_, *database_.instance, &cache_}; }
   std::string Folder(const std::string& name) const { return folder_ + "/default.db/" + name; }
   std::shared_ptr<const Table> Create(const std::string& name, bool keyed, Options options);
   std::shared_ptr<const Table> Open(const std::string& name, Options dynamic = {});
@@ -58,6 +59,7 @@ class Bench {
   void ScanRepeatedly(const std::string& workload, const std::string& name, bool two);
   void CompactFully();
   void FindByScan();
+  void FindByLookup();
   void Changelog();
   void MergeEngine();
   void Append();
@@ -79,6 +81,7 @@ class Bench {
   std::unique_ptr<Clock> clock_ = MakeSystemClock();
   Random random_;
   duckdb::DuckDB database_{nullptr};
+  ObjectCache cache_{64 << 20};  // As the engine's.
 };
 
 std::shared_ptr<const Table> Bench::Create(const std::string& name, bool keyed, Options options) {
@@ -315,6 +318,42 @@ void Bench::FindByScan() {
   report.Print(static_cast<int64_t>(latency_ms.size()));
 }
 
+void Bench::FindByLookup() {
+  auto table = Open(name_ + "0");
+  auto keys = static_cast<uint64_t>(arguments_.Number("keys", 2000));
+  LookupOptions options;
+  for (idx_t i = 0; i < 11; i++) options.columns.push_back(i);
+  options.folder = folder_ + "/lookup";
+  auto lookup = MakeTableLookup(table, options);
+  lookup->Refresh();
+  DataChunk wanted, rows;
+  auto& allocator = duckdb::Allocator::DefaultAllocator();
+  wanted.Initialize(allocator, {LogicalType::BIGINT});
+  rows.Initialize(allocator, lookup->Types());
+  SelectionVector found(STANDARD_VECTOR_SIZE);
+  Report report("W5l");
+  uint64_t sum = 0;
+  for (uint64_t pass = 0; pass < 3; pass++) {  // The first builds the local files.
+    std::vector<double> latency_ms;
+    if (pass == 2) report.Start();
+    for (uint64_t i = 0; i < keys; i++) {
+      uint64_t seed = Mix(777 + i + pass * 1'000'000);
+      auto key = static_cast<int64_t>(Below(seed, static_cast<uint64_t>(rows_)));
+      double started = WallSeconds();
+      duckdb::FlatVector::GetData<int64_t>(wanted.data[0])[0] = key;
+      wanted.SetCardinality(1);
+      if (lookup->Find(wanted, rows, found) > 0) sum += Checksum(rows, false);
+      latency_ms.push_back((WallSeconds() - started) * 1e3);
+    }
+    if (pass != 2) continue;
+    report.Stop();
+    report.fields()["p50_ms"] = Percentile(latency_ms, 0.5);
+    report.fields()["p99_ms"] = Percentile(latency_ms, 0.99);
+  }
+  report.fields()["sum"] = static_cast<int64_t>(sum);
+  report.Print(static_cast<int64_t>(keys));
+}
+
 void Bench::Changelog() {
   std::string mode = arguments_.Text("mode", "input");
   std::vector<uint32_t> shuffled = Shuffled(static_cast<uint32_t>(rows_));
@@ -408,6 +447,7 @@ void Bench::Run(const std::string& workload) {
   if (workload == "W3p" || workload == "W3cp") return ScanRepeatedly(workload, name_ + "0", true);
   if (workload == "W4") return CompactFully();
   if (workload == "W5f") return FindByScan();
+  if (workload == "W5l") return FindByLookup();
   if (workload == "W6") return Changelog();
   if (workload == "W7") return MergeEngine();
   if (workload == "W8") return Append();

@@ -1,5 +1,6 @@
 #include "catalog/scan_function.h"
 
+#include "duckdb/function/partition_stats.hpp"
 #include "duckdb/planner/expression/bound_between_expression.hpp"
 #include "duckdb/planner/expression/bound_columnref_expression.hpp"
 #include "duckdb/planner/expression/bound_comparison_expression.hpp"
@@ -7,6 +8,7 @@
 #include "duckdb/planner/expression/bound_constant_expression.hpp"
 #include "duckdb/planner/expression/bound_operator_expression.hpp"
 #include "duckdb/planner/operator/logical_get.hpp"
+#include "duckdb/storage/statistics/numeric_stats.hpp"
 
 namespace millrace {
 
@@ -155,6 +157,47 @@ void NotePredicates(duckdb::ClientContext&, duckdb::LogicalGet& get,
   for (const auto& filter : filters) finder.Note(*filter);
 }
 
+/// What DuckDB asks when it plans an aggregate over a whole table (COUNT(*), MIN, MAX).
+struct WholeTable : public duckdb::PartitionRowGroup {
+  std::shared_ptr<const TableDefinition> definition;
+  std::unique_ptr<BatchScan> scan;
+
+  duckdb::unique_ptr<duckdb::BaseStatistics> GetColumnStatistics(
+      const duckdb::StorageIndex& index) override {
+    idx_t column = index.GetPrimaryIndex();
+    if (column >= definition->columns.size()) return nullptr;
+    auto range = scan->RangeOf(column);
+    if (!range) return nullptr;
+    auto stats = duckdb::NumericStats::CreateUnknown(definition->columns[column].type.ToDuck());
+    duckdb::NumericStats::SetMin(stats, range->first);
+    duckdb::NumericStats::SetMax(stats, range->second);
+    return stats.ToUnique();
+  }
+  bool MinMaxIsExact(const duckdb::BaseStatistics&, const duckdb::StorageIndex&) override {
+    return true;
+  }
+};
+
+duckdb::vector<duckdb::PartitionStatistics> KnownOfTable(duckdb::ClientContext& context,
+                                                         duckdb::GetPartitionStatsInput& input) {
+  const auto& data = input.bind_data->Cast<ScanBindData>();
+  // A connector's rows are only known when it reads them; numbers of rows are given by one scan.
+  if (!data.predicates.empty() || !data.definition->Connector().empty() ||
+      data.definition->columns.back().name == kRowIdColumn) {
+    return {};
+  }
+  auto whole = duckdb::make_shared_ptr<WholeTable>();
+  whole->definition = data.definition;
+  whole->scan = data.open(context, {});
+  std::optional<int64_t> rows = whole->scan->RowCount();
+  if (!rows) return {};
+  duckdb::PartitionStatistics part;
+  part.count = static_cast<idx_t>(*rows);
+  part.count_type = duckdb::CountType::COUNT_EXACT;
+  part.partition_row_group = std::move(whole);
+  return {part};
+}
+
 duckdb::InsertionOrderPreservingMap<std::string> Describe(
     duckdb::TableFunctionToStringInput& input) {
   duckdb::InsertionOrderPreservingMap<std::string> text;
@@ -173,6 +216,7 @@ duckdb::TableFunction MakeScanFunction() {
   duckdb::TableFunction function("millrace_scan", {}, Scan, nullptr, InitScan, InitThread);
   function.projection_pushdown = true;
   function.pushdown_complex_filter = NotePredicates;
+  function.get_partition_stats = KnownOfTable;
   function.to_string = Describe;
   function.verify_serialization = false;
   return function;

@@ -32,6 +32,10 @@ class BatchScan {
   virtual idx_t MaxThreads() const { return 1; }
   /// nullptr when nothing is left.
   virtual std::unique_ptr<BatchReader> NextUnit() = 0;
+  /// How many rows there are, if that is known without reading them.
+  virtual std::optional<int64_t> RowCount() const { return std::nullopt; }
+  /// The least and the greatest value of a column of the table, if that is known.
+  virtual std::optional<std::pair<Value, Value>> RangeOf(idx_t) const { return std::nullopt; }
 };
 
 /// What a scan wants: indexes into definition.columns.

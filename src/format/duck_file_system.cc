@@ -24,11 +24,15 @@ void DuckFileSystem::OpenChecked(const std::string& path) {
   tail_ = ReadTail(*reading_, path);
 }
 
-void DuckFileSystem::SetChecksums(std::vector<ChunkChecksum> chunks) {
-  std::sort(chunks.begin(), chunks.end(),
-            [](const ChunkChecksum& a, const ChunkChecksum& b) { return a.offset < b.offset; });
-  chunks_.clear();
-  for (const ChunkChecksum& chunk : chunks) chunks_.push_back({chunk});
+void DuckFileSystem::Open(const std::string& path) {
+  reading_ = files_.OpenForRead(path);
+  path_ = path;
+  tail_ = {reading_->Size(), ""};
+}
+
+void DuckFileSystem::SetChecksums(std::shared_ptr<const std::vector<ChunkChecksum>> chunks) {
+  chunks_ = std::move(chunks);
+  checked_.assign(chunks_->size(), false);
 }
 
 duckdb::unique_ptr<duckdb::FileHandle> DuckFileSystem::OpenFile(
@@ -68,17 +72,17 @@ void DuckFileSystem::Fetch(void* buffer, int64_t length, int64_t offset) {
   } else {
     reading_->ReadAt(offset, buffer, length);
   }
-  if (!chunks_.empty()) CheckChunks(static_cast<const char*>(buffer), length, offset);
+  if (!checked_.empty()) CheckChunks(static_cast<const char*>(buffer), length, offset);
 }
 
 void DuckFileSystem::CheckChunks(const char* buffer, int64_t length, int64_t offset) {
-  auto first = std::partition_point(chunks_.begin(), chunks_.end(), [&](const CheckedChunk& entry) {
-    return entry.chunk.offset + entry.chunk.length <= offset;
-  });
-  for (auto entry = first; entry != chunks_.end() && entry->chunk.offset < offset + length;
-       ++entry) {
-    if (entry->checked) continue;
-    const ChunkChecksum& chunk = entry->chunk;
+  auto first = std::partition_point(
+      chunks_->begin(), chunks_->end(),
+      [&](const ChunkChecksum& chunk) { return chunk.offset + chunk.length <= offset; });
+  for (auto entry = first; entry != chunks_->end() && entry->offset < offset + length; ++entry) {
+    auto checked = checked_[static_cast<size_t>(entry - chunks_->begin())];
+    if (checked) continue;
+    const ChunkChecksum& chunk = *entry;
     std::string whole;  // Only when a part of the chunk was asked for.
     const char* bytes = buffer + (chunk.offset - offset);
     if (chunk.offset < offset || chunk.offset + chunk.length > offset + length) {
@@ -92,7 +96,7 @@ void DuckFileSystem::CheckChunks(const char* buffer, int64_t length, int64_t off
             "damaged",
             path_, chunk.length, chunk.offset);
     }
-    entry->checked = true;
+    checked = true;
   }
 }
 

@@ -21,8 +21,10 @@ class DuckFileSystem : public duckdb::FileSystem {
 
   /// Opens `path` to be read and checks its footer.
   void OpenChecked(const std::string& path);
-  /// From now on chunks that are read are checked, each once.
-  void SetChecksums(std::vector<ChunkChecksum> chunks);
+  /// The same for a file whose footer is known.
+  void Open(const std::string& path);
+  /// From now on chunks that are read are checked, each once. They ascend.
+  void SetChecksums(std::shared_ptr<const std::vector<ChunkChecksum>> chunks);
 
   /// Bytes written but not sent on yet; they begin at pending_offset() of the file.
   const std::string& pending() const { return pending_; }
@@ -62,10 +64,6 @@ class DuckFileSystem : public duckdb::FileSystem {
 
  private:
   struct Handle;
-  struct CheckedChunk {
-    ChunkChecksum chunk;
-    bool checked = false;
-  };
   void Fetch(void* buffer, int64_t length, int64_t offset);
   void CheckChunks(const char* buffer, int64_t length, int64_t offset);
   void Close();
@@ -74,7 +72,8 @@ class DuckFileSystem : public duckdb::FileSystem {
   std::string path_;
   std::unique_ptr<RandomAccessFile> reading_;
   FileTail tail_;
-  std::vector<CheckedChunk> chunks_;  // By offset.
+  std::shared_ptr<const std::vector<ChunkChecksum>> chunks_;  // By offset.
+  std::vector<bool> checked_;                                 // Of `chunks_`.
   std::unique_ptr<WritableFile> writing_;
   std::string pending_;
   int64_t pending_offset_ = 0;

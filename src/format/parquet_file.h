@@ -60,6 +60,17 @@ struct FilePredicate {
   Value constant;
 };
 
+class ObjectCache;
+
+struct ParquetReadOptions {
+  /// Row groups that cannot match are skipped.
+  std::vector<FilePredicate> prune = {};
+  /// Rows that fail an equality of `prune` may be left out too: for few rows of many.
+  bool choose_rows = false;
+  std::shared_ptr<const RowSet> hidden = nullptr;  // Rows that are left out.
+  ObjectCache* cache = nullptr;                    // Keeps the file's footer.
+};
+
 /// A column that no file has: the row's position in its file, from 0.
 FileColumn RowPositionColumn();
 
@@ -68,11 +79,9 @@ FileColumn RowPositionColumn();
 class ParquetFileReader {
  public:
   /// `columns` are found by name; one that the file lacks is read as NULL. Values come in the
-  /// DuckDB type of the column's `type`, cast when the file's physical type differs. `deleted` rows
-  /// are left out.
+  /// DuckDB type of the column's `type`, cast when the file's physical type differs.
   ParquetFileReader(duckdb::DatabaseInstance& database, FileSystem& files, std::string path,
-                    std::vector<FileColumn> columns, std::vector<FilePredicate> prune = {},
-                    std::shared_ptr<const RowSet> deleted = nullptr);
+                    std::vector<FileColumn> columns, ParquetReadOptions options = {});
   ~ParquetFileReader();
   /// Fills `chunk` (initialised with Types()); false at the end. Row groups that cannot match are
   /// skipped.

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/bytes.h"
 #include "base/error.h"
+#include "base/object_cache.h"
 #include "duckdb/common/multi_file/multi_file_reader.hpp"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "duckdb/main/client_data.hpp"
@@ -112,6 +114,42 @@ class LiveRows : public duckdb::DeleteFilter {
   const RowSet& deleted_;
 };
 
+/// A file's footer as it was read and checked.
+struct Footer {
+  duckdb::shared_ptr<duckdb::ParquetFileMetadataCache> metadata;
+  std::shared_ptr<const std::vector<ChunkChecksum>> checksums;
+};
+
+int64_t StatisticsInteger(const std::string& bytes) {
+  return bytes.size() == 8 ? LoadLittle<int64_t>(bytes.data()) : LoadLittle<int32_t>(bytes.data());
+}
+
+/// For the many row groups of a point query, without boxed values; nullopt: nothing is known.
+std::optional<bool> MayMatchInteger(FilePredicate::Op op, int64_t constant,
+                                    const duckdb_parquet::ColumnMetaData& chunk) {
+  const auto& statistics = chunk.statistics;
+  size_t width = chunk.type == duckdb_parquet::Type::INT64 ? 8 : 4;
+  if (!chunk.__isset.statistics || !statistics.__isset.min_value || !statistics.__isset.max_value ||
+      statistics.min_value.size() != width || statistics.max_value.size() != width) {
+    return std::nullopt;
+  }
+  int64_t least = StatisticsInteger(statistics.min_value);
+  int64_t greatest = StatisticsInteger(statistics.max_value);
+  switch (op) {
+    case FilePredicate::Op::kEqual:
+      return least <= constant && constant <= greatest;
+    case FilePredicate::Op::kLess:
+      return least < constant;
+    case FilePredicate::Op::kLessEqual:
+      return least <= constant;
+    case FilePredicate::Op::kGreater:
+      return greatest > constant;
+    case FilePredicate::Op::kGreaterEqual:
+      return greatest >= constant;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 struct ParquetFileReader::State {
@@ -126,6 +164,7 @@ struct ParquetFileReader::State {
   duckdb::Connection connection;
   DuckFileSystem* file_system;  // Owned by the connection.
   std::string path;
+  ParquetReadOptions options;
   std::vector<FileColumn> columns;
   duckdb::vector<LogicalType> types;
   std::vector<idx_t> file_index;  // Per wanted column: its place in `file_chunk`, or kMissing.
@@ -133,7 +172,6 @@ struct ParquetFileReader::State {
   DataChunk file_chunk;
   duckdb::unique_ptr<duckdb::ParquetReader> reader;
   duckdb::ParquetReaderScanState scan;
-  std::shared_ptr<const RowSet> deleted;  // None: all rows live.
   int64_t rows_without_columns = 0;
 
   template <typename Work>
@@ -151,13 +189,39 @@ struct ParquetFileReader::State {
     }
   }
 
-  void Open(const std::vector<FilePredicate>& prune) {
+  void OpenReader() {
     auto& context = *connection.context;
-    file_system->OpenChecked(path);
-    reader = duckdb::make_uniq<duckdb::ParquetReader>(context, duckdb::OpenFileInfo(path),
-                                                      duckdb::ParquetOptions());
+    std::shared_ptr<const Footer> known;
+    if (options.cache) known = options.cache->Find<Footer>(path);
+    if (known) {
+      file_system->Open(path);
+    } else {
+      file_system->OpenChecked(path);
+    }
+    reader = duckdb::make_uniq<duckdb::ParquetReader>(
+        context, duckdb::OpenFileInfo(path), duckdb::ParquetOptions(),
+        known ? known->metadata : duckdb::shared_ptr<duckdb::ParquetFileMetadataCache>());
     reader->parquet_options.can_have_nan = true;
-    TakeChecksums();
+    if (!known) {
+      auto footer = std::make_shared<Footer>();
+      footer->metadata = reader->metadata;
+      footer->checksums = std::make_shared<const std::vector<ChunkChecksum>>(Checksums());
+      if (options.cache) options.cache->Put<Footer>(path, footer, FooterBytes());
+      known = std::move(footer);
+    }
+    // From here on column chunks are checked as they are read.
+    file_system->SetChecksums(known->checksums);
+  }
+
+  /// About what the footer takes in memory.
+  int64_t FooterBytes() const {
+    auto& metadata = *reader->GetFileMetadata();
+    idx_t chunks = metadata.row_groups.size() * metadata.schema.size();
+    return static_cast<int64_t>(chunks) * 500 + 4096;
+  }
+
+  void Open() {
+    OpenReader();
     duckdb::vector<LogicalType> file_types;
     for (const FileColumn& column : columns) {
       types.push_back(column.type.ToDuck());
@@ -182,14 +246,16 @@ struct ParquetFileReader::State {
       reader->column_ids.push_back(duckdb::MultiFileLocalColumnId(found));
       reader->column_indexes.emplace_back(found);
     }
-    std::vector<idx_t> groups = Groups(prune);
+    std::vector<idx_t> groups = Groups();
     if (file_types.empty()) {
       CountRows(groups);
       return;
     }
-    if (deleted) reader->deletion_filter = duckdb::make_uniq<LiveRows>(*deleted);
+    if (options.hidden) reader->deletion_filter = duckdb::make_uniq<LiveRows>(*options.hidden);
+    if (options.choose_rows) ChooseRows(file_types);
     if (!direct) file_chunk.Initialize(duckdb::Allocator::DefaultAllocator(), file_types);
-    reader->InitializeScan(context, scan, duckdb::vector<idx_t>(groups.begin(), groups.end()));
+    reader->InitializeScan(*connection.context, scan,
+                           duckdb::vector<idx_t>(groups.begin(), groups.end()));
   }
 
   void AddRowPosition(duckdb::vector<LogicalType>& file_types) {
@@ -209,30 +275,32 @@ struct ParquetFileReader::State {
       int64_t rows = row_groups[group].num_rows;
       if (group == groups[next]) {
         next++;
-        rows_without_columns += rows - (deleted ? deleted->CountIn(first, rows) : 0);
+        rows_without_columns += rows - (options.hidden ? options.hidden->CountIn(first, rows) : 0);
       }
       first += rows;
     }
   }
 
-  /// From here on column chunks are checked as they are read.
-  void TakeChecksums() {
+  /// Of the file's column chunks, ascending; empty when the writer left them out.
+  std::vector<ChunkChecksum> Checksums() const {
+    std::vector<ChunkChecksum> chunks;
     auto& metadata = *reader->GetFileMetadata();
     for (const auto& entry : metadata.key_value_metadata) {
       if (entry.key != kChecksumKey) continue;
       std::vector<uint32_t> crcs = ParseChecksumValue(entry.value);
-      std::vector<ChunkChecksum> chunks;
       for (const auto& group : metadata.row_groups) {
         for (const auto& column : group.columns) {
-          if (chunks.size() == crcs.size()) return;
+          if (chunks.size() == crcs.size()) return {};
           const auto& chunk = column.meta_data;
           chunks.push_back({chunk.__isset.dictionary_page_offset ? chunk.dictionary_page_offset
                                                                  : chunk.data_page_offset,
                             chunk.total_compressed_size, crcs[chunks.size()]});
         }
       }
-      file_system->SetChecksums(std::move(chunks));
     }
+    std::sort(chunks.begin(), chunks.end(),
+              [](const ChunkChecksum& a, const ChunkChecksum& b) { return a.offset < b.offset; });
+    return chunks;
   }
 
   idx_t Find(const std::string& name) const {
@@ -242,15 +310,26 @@ struct ParquetFileReader::State {
     return kMissing;
   }
 
-  /// Row groups that may hold rows for which all of `prune` hold.
-  std::vector<idx_t> Groups(const std::vector<FilePredicate>& prune) {
-    std::vector<idx_t> groups;
-    for (idx_t group = 0; group < reader->NumRowGroups(); group++) {
-      bool wanted = true;
-      for (const FilePredicate& predicate : prune) {
-        wanted = wanted && MayMatch(predicate, group);
+  /// Equalities are tested while DuckDB decodes: other columns of rows that fail stay unread.
+  void ChooseRows(const duckdb::vector<LogicalType>& file_types) {
+    for (const FilePredicate& predicate : options.prune) {
+      idx_t place = file_index[predicate.column];
+      if (predicate.op != FilePredicate::Op::kEqual || place == kMissing ||
+          file_types[place] != predicate.constant.type() || predicate.constant.IsNull()) {
+        continue;
       }
-      if (wanted) groups.push_back(group);
+      if (!reader->filters) reader->filters = duckdb::make_uniq<duckdb::TableFilterSet>();
+      reader->filters->filters[place] = duckdb::make_uniq<duckdb::ConstantFilter>(
+          duckdb::ExpressionType::COMPARE_EQUAL, predicate.constant);
+    }
+  }
+
+  /// Row groups that may hold rows for which all of `prune` hold.
+  std::vector<idx_t> Groups() {
+    std::vector<idx_t> groups(reader->NumRowGroups());
+    std::iota(groups.begin(), groups.end(), idx_t{0});
+    for (const FilePredicate& predicate : options.prune) {
+      std::erase_if(groups, [&](idx_t group) { return !MayMatch(predicate, group); });
     }
     return groups;
   }
@@ -265,6 +344,12 @@ struct ParquetFileReader::State {
     Value constant = predicate.constant;
     if (!constant.DefaultTryCastAs(type)) return true;
     auto& metadata = *reader->GetFileMetadata();
+    const auto& schema = reader->root_schema->children[found];
+    if (type.id() == LogicalTypeId::BIGINT || type.id() == LogicalTypeId::INTEGER) {
+      auto may = MayMatchInteger(predicate.op, constant.GetValue<int64_t>(),
+                                 metadata.row_groups[group].columns[schema.column_index].meta_data);
+      if (may) return *may;
+    }
     auto statistics = reader->root_schema->children[found].Stats(
         metadata, reader->parquet_options, group, metadata.row_groups[group].columns);
     if (!statistics) return true;
@@ -328,12 +413,11 @@ FileColumn RowPositionColumn() {
 
 ParquetFileReader::ParquetFileReader(duckdb::DatabaseInstance& database, FileSystem& files,
                                      std::string path, std::vector<FileColumn> columns,
-                                     std::vector<FilePredicate> prune,
-                                     std::shared_ptr<const RowSet> deleted)
+                                     ParquetReadOptions options)
     : state_(std::make_unique<State>(database, files, std::move(path))) {
-  state_->deleted = std::move(deleted);
+  state_->options = std::move(options);
   state_->columns = std::move(columns);
-  state_->Guard([&] { state_->Open(prune); });
+  state_->Guard([&] { state_->Open(); });
 }
 
 ParquetFileReader::~ParquetFileReader() = default;

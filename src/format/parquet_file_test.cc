@@ -115,7 +115,7 @@ int64_t WriteFile(FileSystem& files, const std::string& path,
 
 Rows ReadFile(FileSystem& files, const std::string& path, const std::vector<FileColumn>& columns,
               const std::vector<FilePredicate>& prune = {}) {
-  ParquetFileReader reader(Database(), files, path, columns, prune);
+  ParquetFileReader reader(Database(), files, path, columns, {.prune = prune});
   DataChunk chunk;
   chunk.Initialize(duckdb::Allocator::DefaultAllocator(), reader.Types());
   Rows rows;

@@ -36,6 +36,7 @@ struct LsmContext {
   FileSystem& files;
   Clock& clock;
   duckdb::DatabaseInstance& database;
+  ObjectCache* cache = nullptr;  // For footers; may be absent.
 };
 
 /// The files of one bucket lie here; `external_path` of a file wins.

@@ -27,6 +27,12 @@ struct MergeReadOptions {
   /// Row groups that cannot match are skipped. Key columns only, unless no files overlap.
   /// FilePredicate::column indexes `KeyValueLayout::fields`.
   std::vector<FilePredicate> prune = {};
+  /// MergeReader only: keys from the one on and below the other, serialised; "": no bound.
+  RowBytes from_key = {};
+  RowBytes below_key = {};
+  bool HasKeyRange() const { return !from_key.empty() || !below_key.empty(); }
+  /// Rows that fail an equality of `prune` may be left out.
+  bool choose_rows = false;
   /// Which rows of a file are hidden: deleted, or found by an index not to be wanted. Absent: none.
   std::function<FileRows(const DataFileMeta& file)> rows_of_file = nullptr;
   /// RunReader only: a last column with the row's position in its file.

@@ -53,9 +53,12 @@ class Planner {
   }
 
   // _KEY_ columns repeat value columns (and thin files lack them): the value columns serve as both.
+  void Key() {
+    for (idx_t index : layout_.key) plan_.key.push_back(Field(index));
+  }
   void KeyAndKind() {
     std::vector<FileColumn> special = KeyValueColumns({}, {});
-    for (idx_t index : layout_.key) plan_.key.push_back(Field(index));
+    Key();
     plan_.sequence = AddColumn(plan_, special[0]);
     Kind();
   }
@@ -97,8 +100,9 @@ ReadPlan PlanRawRead(const KeyValueLayout& layout, const std::vector<DataFileMet
   Planner planner(layout, options);
   if (options.key_value) {
     planner.KeyAndKind();
-  } else if (!layout.key.empty() && options.drop_deletes && MayHoldDeletes(files)) {
-    planner.Kind();
+  } else {
+    if (options.HasKeyRange()) planner.Key();
+    if (!layout.key.empty() && options.drop_deletes && MayHoldDeletes(files)) planner.Kind();
   }
   return planner.Finish(/*merge=*/false);
 }
@@ -118,9 +122,50 @@ bool RunScan::Next(DataChunk& chunk) {
       if (next_file_ == files_.size()) return false;
       OpenFile(files_[next_file_++]);
     }
-    if (reader_ && (mapping_ ? ReadMapped(chunk) : reader_->Next(chunk))) return true;
+    if (reader_ && (mapping_ ? ReadMapped(chunk) : reader_->Next(chunk))) {
+      if (!order_ || CutToRange(chunk)) return true;
+      chunk.Reset();
+      continue;
+    }
     reader_.reset();
   }
+}
+
+void RunScan::SetRange() {
+  order_.emplace(layout_.KeyTypes());
+  if (!options_.from_key.empty()) from_ = order_->Normalise(options_.from_key);
+  if (!options_.below_key.empty()) below_ = order_->Normalise(options_.below_key);
+}
+
+idx_t RunScan::FirstFrom(DataChunk& chunk, const std::string& bound) const {
+  idx_t low = 0, high = chunk.size();
+  while (low < high) {
+    idx_t middle = (low + high) / 2;
+    std::vector<Value> key;
+    for (idx_t column : plan_.key) key.push_back(chunk.GetValue(column, middle));
+    if (order_->Normalise(key) < bound) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+bool RunScan::CutToRange(DataChunk& chunk) {
+  idx_t first = from_.empty() ? 0 : FirstFrom(chunk, from_);
+  idx_t end = below_.empty() ? chunk.size() : FirstFrom(chunk, below_);
+  if (end < chunk.size()) next_file_ = files_.size();  // Keys ascend: nothing comes after this.
+  if (first >= end) {
+    if (end < chunk.size()) reader_.reset();
+    return false;
+  }
+  if (first > 0 || end < chunk.size()) {
+    SelectionVector kept(end - first);
+    for (idx_t i = first; i < end; i++) kept.set_index(i - first, i);
+    chunk.Slice(kept, end - first);
+  }
+  return true;
 }
 
 std::string RunScan::CurrentPath() const {
@@ -172,9 +217,14 @@ void RunScan::OpenFile(const DataFileMeta& file) {
     });
     if (mapping_->IsPlain()) mapping_ = nullptr;
   }
+  ParquetReadOptions read;
+  read.prune = std::move(prune);
+  read.choose_rows = options_.choose_rows;
+  read.hidden = std::move(hidden);
+  read.cache = context_.cache;
   reader_ = std::make_unique<ParquetFileReader>(context_.database, context_.files,
                                                 DataFilePath(folder_, file), std::move(columns),
-                                                std::move(prune), std::move(hidden));
+                                                std::move(read));
   if (!mapping_) return;
   file_rows_ = std::make_unique<DataChunk>();
   file_rows_->Initialize(duckdb::Allocator::DefaultAllocator(), reader_->Types());

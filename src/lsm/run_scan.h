@@ -46,7 +46,9 @@ class RunScan {
         folder_(folder),
         files_(std::move(files)),
         plan_(plan),
-        options_(options) {}
+        options_(options) {
+    if (options.HasKeyRange()) SetRange();
+  }
   /// Fills `chunk` (of the plan's types); false after the last file.
   bool Next(DataChunk& chunk);
   /// The level of the file that the last chunk came from.
@@ -56,9 +58,14 @@ class RunScan {
   size_t CurrentFile() const { return next_file_ - 1; }
 
  private:
+  void SetRange();
   void OpenFile(const DataFileMeta& file);
   const SchemaMapping* MappingOf(int64_t schema_id);
   bool ReadMapped(DataChunk& chunk);
+  /// Cuts `chunk` to the keys wanted; false when none is left.
+  bool CutToRange(DataChunk& chunk);
+  /// The first row of `chunk` whose key is not below `bound`.
+  idx_t FirstFrom(DataChunk& chunk, const std::string& bound) const;
   const LsmContext& context_;
   const KeyValueLayout& layout_;
   std::string folder_;
@@ -66,6 +73,8 @@ class RunScan {
   const ReadPlan& plan_;
   const MergeReadOptions& options_;
   size_t next_file_ = 0;
+  std::optional<KeyOrder> order_;  // When only a range of keys is wanted:
+  std::string from_, below_;       // normalised, "": no bound.
   std::unique_ptr<ParquetFileReader> reader_;
   // Of files with another schema, by its id; the chunk holds what such a file gives.
   std::map<int64_t, std::unique_ptr<SchemaMapping>> mappings_;

@@ -15,6 +15,7 @@
 #include "stream/lake_source.h"
 #include "table/group_cut.h"
 #include "table/incremental.h"
+#include "table/scan_summary.h"
 
 namespace millrace {
 
@@ -102,6 +103,12 @@ class LakeBatchScan : public BatchScan {
     if (next >= splits_.size()) return nullptr;
     return std::make_unique<SplitBatchReader>(table_->ReadSplit(splits_[next], options_),
                                               options_.columns.empty());
+  }
+  std::optional<int64_t> RowCount() const override { return CountRows(splits_); }
+  std::optional<std::pair<Value, Value>> RangeOf(idx_t column) const override {
+    auto range = RangeOfColumn(table_->state(), splits_, column);
+    if (!range) return std::nullopt;
+    return std::pair(std::move(range->least), std::move(range->greatest));
   }
 
  private:

@@ -15,6 +15,12 @@
 
 namespace millrace {
 
+namespace {
+
+constexpr int64_t kMetadataCacheBytes = 256 << 20;
+
+}  // namespace
+
 Engine::Engine(ConnectorRegistry& connectors, const SessionOptions& options)
     : connectors_(connectors),
       fresh_(options.fresh),
@@ -34,6 +40,7 @@ Engine::Engine(ConnectorRegistry& connectors, const SessionOptions& options)
   config.SetOptionByName("temp_directory", Value(JoinPath(options.data_folder, "tmp")));
   database_ = duckdb::make_uniq<duckdb::DuckDB>(nullptr, &config);
   budget_ = std::make_unique<MemoryBudget>(*database_->instance);
+  metadata_cache_ = std::make_unique<ObjectCache>(kMetadataCacheBytes, budget_.get());
   first_limit_bytes_ = budget_->Limit();
   state_memory_ = std::make_unique<StateMemory>(
       StateMemoryOptions{.folder = JoinPath(options.data_folder, "tmp"), .budget = budget_.get()});
@@ -97,7 +104,7 @@ std::map<std::string, int64_t> Engine::TakeSkipped() {
 }
 
 TableContext Engine::table_context() {
-  return {*files_, *clock_, random_, *database_->instance, budget_.get()};
+  return {*files_, *clock_, random_, *database_->instance, budget_.get(), metadata_cache_.get()};
 }
 
 void Engine::SetMemoryLimit(std::optional<int64_t> bytes) {

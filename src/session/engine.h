@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "base/memory_budget.h"
+#include "base/object_cache.h"
 #include "catalog/duck_catalog.h"
 #include "duckdb/main/connection.hpp"
 #include "duckdb/main/database.hpp"
@@ -72,6 +73,7 @@ class Engine {
   duckdb::unique_ptr<duckdb::DuckDB> database_;
   int64_t first_limit_bytes_ = 0;
   std::unique_ptr<MemoryBudget> budget_;
+  std::unique_ptr<ObjectCache> metadata_cache_;  // Manifests and footers of all tables.
   std::unique_ptr<StateMemory> state_memory_;
   std::unique_ptr<Environment> environment_;
   std::shared_ptr<CatalogServices> services_;

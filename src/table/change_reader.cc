@@ -17,6 +17,8 @@ MergeReadOptions OptionsOf(const TableState& table, const Split& split,
   options.drop_deletes = false;
   options.key_value = table.HasPrimaryKey();
   options.fields_of_schema = [&table](int64_t id) { return table.schemas.Get(id)->fields; };
+  options.from_key = split.from_key;
+  options.below_key = split.below_key;
   if (split.deletions.empty()) return options;
   options.rows_of_file = [&files = table.context.files,
                           deletions = split.deletions](const DataFileMeta& file) {

@@ -6,14 +6,19 @@ namespace millrace {
 
 std::vector<IndexManifestEntry> ReadIndexEntries(const TableState& table,
                                                  const Snapshot& snapshot) {
+  return ReadIndexEntries(table.manifests, snapshot);
+}
+
+std::vector<IndexManifestEntry> ReadIndexEntries(const ManifestStore& manifests,
+                                                 const Snapshot& snapshot) {
   if (!snapshot.index_manifest) return {};
-  return table.manifests.ReadIndex(*snapshot.index_manifest);
+  return manifests.ReadIndex(*snapshot.index_manifest);
 }
 
 std::map<std::string, DeletionFile> FindDeletions(const TableState& table,
                                                   const Snapshot& snapshot) {
   std::map<std::string, DeletionFile> deletions;
-  for (const IndexManifestEntry& entry : ReadIndexEntries(table, snapshot)) {
+  for (const IndexManifestEntry& entry : ReadIndexEntries(table.scan_manifests, snapshot)) {
     if (!entry.deletion_vectors) continue;
     std::string path = IndexFilePath(table, entry);
     for (const DeletionVectorRange& range : *entry.deletion_vectors) {

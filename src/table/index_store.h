@@ -13,6 +13,8 @@ namespace millrace {
 /// Index files of `snapshot`; none when it names no index manifest.
 /// Throws: Error(kCorrupt) naming a manifest that is missing or does not parse.
 std::vector<IndexManifestEntry> ReadIndexEntries(const TableState& table, const Snapshot& snapshot);
+std::vector<IndexManifestEntry> ReadIndexEntries(const ManifestStore& manifests,
+                                                 const Snapshot& snapshot);
 
 /// The deleted rows of a state's data files, by their names. Throws: as ReadIndexEntries.
 std::map<std::string, DeletionFile> FindDeletions(const TableState& table,

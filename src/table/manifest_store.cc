@@ -8,8 +8,8 @@
 
 namespace millrace {
 
-ManifestStore::ManifestStore(FileSystem& files, const std::string& table_folder)
-    : files_(files), folder_(JoinPath(table_folder, "manifest")) {}
+ManifestStore::ManifestStore(FileSystem& files, const std::string& table_folder, ObjectCache* cache)
+    : files_(files), folder_(JoinPath(table_folder, "manifest")), cache_(cache) {}
 
 std::string ManifestStore::PathOf(const std::string& name) const {
   return JoinPath(folder_, name);
@@ -27,16 +27,44 @@ std::string ManifestStore::ReadFile(const std::string& name) const {
   }
 }
 
+namespace {
+
+// About what decoded items take in memory.
+constexpr int64_t kListItemBytes = 400;
+constexpr int64_t kEntryBytes = 1500;
+constexpr int64_t kIndexEntryBytes = 400;
+/// Manifests that are larger together are read with filters, each time.
+constexpr int64_t kSharedManifestBytes = 1 << 20;
+
+}  // namespace
+
+template <typename T, typename Decode>
+std::shared_ptr<const T> ManifestStore::Shared(const std::string& name, int64_t item_bytes,
+                                               Decode decode) const {
+  std::string path = PathOf(name);
+  if (cache_) {
+    if (auto found = cache_->Find<T>(path)) return found;
+  }
+  auto made = std::make_shared<const T>(decode(ReadFile(name), path));
+  if (cache_) cache_->Put(path, made, static_cast<int64_t>(made->size() + 1) * item_bytes);
+  return made;
+}
+
 std::vector<ManifestFileMeta> ManifestStore::ReadList(const std::string& name) const {
-  return ManifestListFromAvro(ReadFile(name), PathOf(name));
+  return *Shared<std::vector<ManifestFileMeta>>(name, kListItemBytes, ManifestListFromAvro);
+}
+
+std::shared_ptr<const ManifestStore::Entries> ManifestStore::SharedEntries(
+    const std::string& name) const {
+  return Shared<Entries>(name, kEntryBytes, ManifestFromAvro);
 }
 
 std::vector<ManifestEntry> ManifestStore::Read(const std::string& name) const {
-  return ManifestFromAvro(ReadFile(name), PathOf(name));
+  return *SharedEntries(name);
 }
 
 std::vector<IndexManifestEntry> ManifestStore::ReadIndex(const std::string& name) const {
-  return IndexManifestFromAvro(ReadFile(name), PathOf(name));
+  return *Shared<std::vector<IndexManifestEntry>>(name, kIndexEntryBytes, IndexManifestFromAvro);
 }
 
 std::vector<ManifestFileMeta> ManifestStore::ManifestsOf(const Snapshot& snapshot) const {
@@ -48,10 +76,10 @@ std::vector<ManifestFileMeta> ManifestStore::ManifestsOf(const Snapshot& snapsho
 
 namespace {
 
-void AppendIf(std::vector<ManifestEntry>&& entries, const EntryFilter& filter,
+void AppendIf(const std::vector<ManifestEntry>& entries, const EntryFilter& filter,
               std::vector<ManifestEntry>& out) {
-  for (ManifestEntry& entry : entries) {
-    if (!filter || filter(entry)) out.push_back(std::move(entry));
+  for (const ManifestEntry& entry : entries) {
+    if (!filter || filter(entry)) out.push_back(entry);
   }
 }
 
@@ -61,20 +89,49 @@ std::vector<ManifestEntry> ManifestStore::EntriesOf(const std::string& list,
                                                     const EntryFilter& filter) const {
   std::vector<ManifestEntry> entries;
   for (const ManifestFileMeta& manifest : ReadList(list)) {
-    AppendIf(Read(manifest.file_name), filter, entries);
+    AppendIf(*SharedEntries(manifest.file_name), filter, entries);
   }
   return entries;
+}
+
+std::shared_ptr<const ManifestStore::Entries> ManifestStore::SharedLive(
+    const Snapshot& snapshot) const {
+  if (!cache_) return nullptr;
+  std::string name = fmt::format("live files of {} and {}", PathOf(snapshot.base_manifest_list),
+                                 snapshot.delta_manifest_list);
+  if (auto found = cache_->Find<Entries>(name)) return found;
+  std::vector<ManifestFileMeta> manifests = ManifestsOf(snapshot);
+  int64_t bytes = 0;
+  for (const ManifestFileMeta& manifest : manifests) bytes += manifest.file_size;
+  if (bytes > kSharedManifestBytes) return nullptr;
+  Entries entries;
+  for (const ManifestFileMeta& manifest : manifests) {
+    AppendIf(*SharedEntries(manifest.file_name), {}, entries);
+  }
+  auto live = std::make_shared<const Entries>(MergeManifestEntries(std::move(entries)));
+  RefuseStrayDeletes(*live, snapshot);
+  cache_->Put(name, live, static_cast<int64_t>(live->size() + 1) * kEntryBytes);
+  return live;
 }
 
 std::vector<ManifestEntry> ManifestStore::LiveEntries(const Snapshot& snapshot,
                                                       const EntryFilter& filter,
                                                       const ManifestFilter& manifest_filter) const {
   std::vector<ManifestEntry> entries;
+  if (auto shared = SharedLive(snapshot)) {
+    AppendIf(*shared, filter, entries);
+    return entries;
+  }
   for (const ManifestFileMeta& manifest : ManifestsOf(snapshot)) {
     if (manifest_filter && !manifest_filter(manifest)) continue;
-    AppendIf(Read(manifest.file_name), filter, entries);
+    AppendIf(*SharedEntries(manifest.file_name), filter, entries);
   }
-  std::vector<ManifestEntry> live = MergeManifestEntries(entries);
+  std::vector<ManifestEntry> live = MergeManifestEntries(std::move(entries));
+  RefuseStrayDeletes(live, snapshot);
+  return live;
+}
+
+void ManifestStore::RefuseStrayDeletes(const Entries& live, const Snapshot& snapshot) const {
   for (const ManifestEntry& entry : live) {
     if (entry.kind == FileKind::kDelete) {
       Throw(ErrorCode::kCorrupt,
@@ -83,7 +140,6 @@ std::vector<ManifestEntry> ManifestStore::LiveEntries(const Snapshot& snapshot,
             snapshot.id, entry.file.file_name, PathOf(snapshot.delta_manifest_list));
     }
   }
-  return live;
 }
 
 std::vector<DataType> PartitionTypes(const TableSchema& schema) {

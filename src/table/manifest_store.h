@@ -8,6 +8,7 @@
 #include <atomic>
 #include <mutex>
 
+#include "base/object_cache.h"
 #include "io/file_system.h"
 #include "io/random.h"
 #include "meta/index_manifest.h"
@@ -33,7 +34,8 @@ struct WrittenList {
 /// Error(kIo).
 class ManifestStore {
  public:
-  ManifestStore(FileSystem& files, const std::string& table_folder);
+  /// Decoded files stay in `cache`, if there is one.
+  ManifestStore(FileSystem& files, const std::string& table_folder, ObjectCache* cache = nullptr);
 
   std::vector<ManifestFileMeta> ReadList(const std::string& name) const;
   std::vector<ManifestEntry> Read(const std::string& name) const;
@@ -50,10 +52,19 @@ class ManifestStore {
   std::string PathOf(const std::string& name) const;
 
  private:
+  using Entries = std::vector<ManifestEntry>;
+
   std::string ReadFile(const std::string& name) const;
+  template <typename T, typename Decode>
+  std::shared_ptr<const T> Shared(const std::string& name, int64_t item_bytes, Decode decode) const;
+  std::shared_ptr<const Entries> SharedEntries(const std::string& name) const;
+  /// All live files, kept for the next one who asks; nullptr when they are too many for that.
+  std::shared_ptr<const Entries> SharedLive(const Snapshot& snapshot) const;
+  void RefuseStrayDeletes(const Entries& live, const Snapshot& snapshot) const;
 
   FileSystem& files_;
   std::string folder_;  // <table>/manifest
+  ObjectCache* cache_;
 };
 
 /// Writes the manifests of one commit and can take them back.

@@ -57,6 +57,16 @@ class SplitPacker {
     std::move(files.begin(), files.end(), std::back_inserter(open_->files));
     weight_ += weight;
   }
+  /// A split of its own.
+  void AddRange(const ManifestEntry& bucket, std::vector<DataFileMeta> files, const RowBytes& from,
+                const RowBytes& below) {
+    Finish();
+    Add(bucket, std::move(files), false);
+    open_->from_key = from;
+    open_->below_key = below;
+    Finish();
+  }
+  int64_t target_bytes() const { return options_.split_target_bytes; }
   void Finish() {
     if (open_) splits_.push_back(std::move(*open_));
     open_.reset();
@@ -85,6 +95,47 @@ void PlanVectorBucket(const ScanPruner& pruner, std::vector<ManifestEntry>& entr
   packer.Finish();
 }
 
+/// Cuts a section of overlapping runs by key, so that several threads can merge it: where files of
+/// its largest run begin, about half a split's size apart. False when it is too small for that.
+bool AddByKeyRange(const ManifestEntry& bucket, const Section& section, const KeyOrder& order,
+                   int64_t target_bytes, SplitPacker& packer) {
+  auto largest = std::max_element(section.begin(), section.end(),
+                                  [](auto& a, auto& b) { return a.TotalBytes() < b.TotalBytes(); });
+  std::vector<RowBytes> cuts;
+  int64_t bytes = 0;
+  for (const DataFileMeta& file : largest->files) {
+    if (bytes >= target_bytes / 2) {
+      cuts.push_back(file.min_key);
+      bytes = 0;
+    }
+    bytes += file.file_size;
+  }
+  if (cuts.empty()) return false;
+  struct Ranged {
+    const DataFileMeta* file;
+    std::string min, max;
+  };
+  std::vector<Ranged> ranged;
+  for (const SortedRun& run : section) {
+    for (const DataFileMeta& file : run.files) {
+      ranged.push_back({&file, order.Normalise(file.min_key), order.Normalise(file.max_key)});
+    }
+  }
+  for (size_t i = 0; i <= cuts.size(); i++) {
+    RowBytes from = i == 0 ? RowBytes() : cuts[i - 1];
+    RowBytes below = i == cuts.size() ? RowBytes() : cuts[i];
+    std::string from_order = from.empty() ? "" : order.Normalise(from);
+    std::string below_order = below.empty() ? "" : order.Normalise(below);
+    std::vector<DataFileMeta> files;
+    for (const Ranged& item : ranged) {
+      if (item.max < from_order || (!below.empty() && item.min >= below_order)) continue;
+      files.push_back(*item.file);
+    }
+    packer.AddRange(bucket, std::move(files), from, below);
+  }
+  return true;
+}
+
 void PlanKeyedBucket(const ScanPruner& pruner, const KeyOrder& order,
                      const std::vector<ManifestEntry>& entries, SplitPacker& packer) {
   std::vector<DataFileMeta> files;
@@ -94,6 +145,7 @@ void PlanKeyedBucket(const ScanPruner& pruner, const KeyOrder& order,
 
   for (Section& section : PartitionIntoSections(std::move(files), order)) {
     bool raw = IsRaw(section);
+    if (!raw && AddByKeyRange(entries[0], section, order, packer.target_bytes(), packer)) continue;
     std::vector<DataFileMeta> wanted;
     for (SortedRun& run : section) {
       for (DataFileMeta& file : run.files) {
@@ -141,7 +193,7 @@ std::vector<Split> PlanTableScan(const TableState& table, const ScanOptions& opt
   for (;;) {
     try {
       deletions = FindDeletions(table, *snapshot);
-      live = table.manifests.LiveEntries(
+      live = table.scan_manifests.LiveEntries(
           *snapshot, [&](const ManifestEntry& entry) { return pruner.KeepBucket(entry); },
           [&](const ManifestFileMeta& manifest) { return pruner.KeepManifest(manifest); });
       break;

@@ -5,6 +5,7 @@
 #include "duckdb/common/allocator.hpp"
 #include "meta/binary_row.h"
 #include "meta/type_casts.h"
+#include "table/scan_summary.h"
 
 namespace millrace {
 
@@ -119,31 +120,17 @@ bool ScanPruner::KeepByKey(const DataFileMeta& file) const {
 
 bool ScanPruner::KeepByValues(const DataFileMeta& file) const {
   if (conditions_.empty()) return true;
-  const std::vector<DataField>& fields = file.schema_id == table_.schema.id
-                                             ? table_.schema.fields
-                                             : table_.schemas.Get(file.schema_id)->fields;
-  if (file.write_columns) return true;
-  std::vector<DataType> types;  // Of the columns with statistics.
-  std::vector<int> field_ids;
-  for (const DataField& field : fields) {
-    if (file.value_stats_columns &&
-        std::find(file.value_stats_columns->begin(), file.value_stats_columns->end(), field.name) ==
-            file.value_stats_columns->end()) {
-      continue;
-    }
-    types.push_back(field.type);
-    field_ids.push_back(field.id);
-  }
-  if (file.value_stats_columns && types.size() != file.value_stats_columns->size()) return true;
+  std::optional<StatsColumns> columns = StatsColumnsOf(table_, file);
+  if (!columns) return true;
   for (const PruneCondition& condition : conditions_) {
-    auto found =
-        std::find(field_ids.begin(), field_ids.end(), table_.schema.fields[condition.column].id);
-    if (found == field_ids.end()) continue;
-    idx_t index = static_cast<idx_t>(found - field_ids.begin());
-    if (types[index].root >= TypeRoot::kArray) continue;
+    auto index = columns->Find(table_.schema.fields[condition.column].id);
+    if (!index) continue;
+    const DataType& type = columns->types[*index];
+    if (type.root >= TypeRoot::kArray) continue;
     // Bounds in the old type bound the new values only where a cast keeps their order.
-    if (!KeepsOrder(types[index], table_.schema.fields[condition.column].type)) continue;
-    if (!MayMatchStats(condition, file.value_stats, types, index, file.row_count)) return false;
+    if (!KeepsOrder(type, table_.schema.fields[condition.column].type)) continue;
+    if (!MayMatchStats(condition, file.value_stats, columns->types, *index, file.row_count))
+      return false;
   }
   return value_indexes_.MayMatch(file);
 }

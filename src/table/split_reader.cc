@@ -4,8 +4,10 @@
 #include "base/error.h"
 #include "format/deletion_vector.h"
 #include "lsm/merge_reader.h"
+#include "meta/binary_row.h"
 #include "table/file_index_pruner.h"
 #include "table/scan_plan.h"
+#include "table/scan_summary.h"
 
 namespace millrace {
 
@@ -98,6 +100,20 @@ std::vector<FilePredicate> FilePredicates(const std::vector<PruneCondition>& con
   return predicates;
 }
 
+/// Row groups outside of the split's key range are skipped.
+void PruneByRange(const TableState& table, const Split& split,
+                  std::vector<FilePredicate>& predicates) {
+  if (split.from_key.empty() && split.below_key.empty()) return;
+  KeyValueLayout layout = table.Layout();
+  auto add = [&](FilePredicate::Op op, const RowBytes& key) {
+    if (!key.empty()) {
+      predicates.push_back({layout.key[0], op, DecodeRow(layout.KeyTypes(), key)[0]});
+    }
+  };
+  add(FilePredicate::Op::kGreaterEqual, split.from_key);
+  add(FilePredicate::Op::kLessEqual, split.below_key);
+}
+
 /// What of each file is to be read, by its deletion vector and its index.
 class RowChooser {
  public:
@@ -136,7 +152,7 @@ std::unique_ptr<SplitReader> MakeSplitReader(const TableState& table, const Spli
           "Cannot read row positions of table {}: it has a primary key, which names its rows.",
           table.folder);
   }
-  if (split.raw && options.columns.empty() && !options.positions) {
+  if (HoldsLiveRowsOnly(split) && options.columns.empty() && !options.positions) {
     return std::make_unique<CountReader>(table, split);
   }
   MergeReadOptions read;
@@ -144,6 +160,10 @@ std::unique_ptr<SplitReader> MakeSplitReader(const TableState& table, const Spli
   read.merge = table.parsed.merge;
   std::vector<PruneCondition> conditions = ConditionsOf(table, split, options);
   read.prune = FilePredicates(conditions);
+  read.choose_rows = true;
+  read.from_key = split.from_key;
+  read.below_key = split.below_key;
+  PruneByRange(table, split, read.prune);
   read.positions = options.positions;
   read.fields_of_schema = [&table](int64_t id) { return table.schemas.Get(id)->fields; };
   auto chooser = std::make_shared<RowChooser>(table, split, std::move(conditions));

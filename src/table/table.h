@@ -21,6 +21,7 @@ class DatabaseInstance;
 namespace millrace {
 
 class MemoryBudget;
+class ObjectCache;
 
 /// What a table needs from outside; all outlive it.
 struct TableContext {
@@ -29,6 +30,7 @@ struct TableContext {
   Random& random;
   duckdb::DatabaseInstance& database;
   MemoryBudget* budget = nullptr;  // Shared by all write buffers; null: each has its own size only.
+  ObjectCache* cache = nullptr;    // For manifests and footers; may be absent.
 };
 
 /// `column op constant` or `column IN (constants)`, used to prune (the caller evaluates its filter
@@ -65,6 +67,10 @@ struct Split {
   std::map<std::string, DeletionFile> deletions = {};  // By name of the data file, if it has any.
   bool removed = false;  // Of PlanChanges: its live rows have left the table.
   int total_buckets = 0;
+  /// Of a bucket that is read by key range: only keys from the one on and below the other ("": no
+  /// bound), of rows as serialised keys.
+  RowBytes from_key = {};
+  RowBytes below_key = {};
 };
 
 /// Reads the live rows of one split.

@@ -22,6 +22,7 @@ struct TableState {
         snapshots(context.files, this->folder),
         schemas(context.files, this->folder),
         manifests(context.files, this->folder),
+        scan_manifests(context.files, this->folder, context.cache),
         tags(context.files, this->folder),
         consumers(context.files, this->folder),
         changelogs(context.files, this->folder) {}
@@ -36,6 +37,8 @@ struct TableState {
   mutable SnapshotStore snapshots;
   SchemaStore schemas;
   ManifestStore manifests;
+  /// For scans: what was decoded once is not read again. Whoever writes looks at the files.
+  ManifestStore scan_manifests;
   mutable TagStore tags;
   mutable ConsumerStore consumers;
   mutable ChangelogStore changelogs;
@@ -48,7 +51,7 @@ struct TableState {
   bool HasPrimaryKey() const { return !schema.primary_keys.empty(); }
   /// <table>/<k>=<v>/bucket-<b>
   std::string BucketFolder(const RowBytes& partition, int bucket) const;
-  LsmContext lsm() const { return {context.files, context.clock, context.database}; }
+  LsmContext lsm() const { return {context.files, context.clock, context.database, context.cache}; }
   /// The columns of data files: with the key of a primary-key table, without one otherwise.
   KeyValueLayout Layout() const;
   /// Throws: Error(kUnsupported) when this table needs what Millrace has not.

@@ -222,6 +222,60 @@ TEST_CASE("append-only tables keep every row, in partitions and buckets, and ref
   }
 }
 
+TEST_CASE("one bucket is read by key range, in splits that share its files") {
+  for (bool text_key : {false, true}) {
+    CAPTURE(text_key);
+    TestWorld world;
+    TableDefinition definition = TestDefinition(true, false,
+                                                {{"bucket", "1"},
+                                                 {"target-file-size", "20 kb"},
+                                                 {"source.split.target-size", "40 kb"},
+                                                 {"source.split.open-file-cost", "1 kb"},
+                                                 {"num-sorted-run.compaction-trigger", "20"}});
+    if (text_key) definition.primary_key = {"value", "id"};
+    auto table = Table::Create(world.context(), "w/d.db/t", definition);
+    auto writer = table->NewWriter("u");
+    TestModel model;
+    std::mt19937_64 random(5);
+    for (int64_t commit = 1; commit <= 3; commit++) {
+      std::vector<TestRow> rows;
+      for (int64_t i = 0; i < 20'000; i++) {
+        int64_t id = static_cast<int64_t>(random() % 60'000);
+        RowKind kind = random() % 10 == 0 ? RowKind::kDelete : RowKind::kInsert;
+        rows.push_back({kind, id, "p" + std::to_string(commit),
+                        text_key ? "v" + std::to_string(id) : "v" + std::to_string(random() % 99)});
+      }
+      WriteRows(*writer, rows);
+      for (TestRow row : rows) {
+        std::string part = std::exchange(row.part, "");
+        model.Apply(row);
+        if (IsAdd(row.kind)) {
+          model.rows["|" + std::to_string(row.id)] =
+              std::to_string(row.id) + "|" + part + "|" + row.value;
+        }
+      }
+      if (commit == 1) writer->CompactFully();
+      table->Commit(writer->PrepareCommit(), "u", commit);
+    }
+    std::vector<Split> splits = table->PlanScan({});
+    REQUIRE(splits.size() > 2);
+    for (size_t i = 0; i < splits.size(); i++) {
+      CHECK(splits[i].from_key.empty() == (i == 0));
+      CHECK(splits[i].below_key.empty() == (i + 1 == splits.size()));
+      if (i > 0) CHECK(splits[i].from_key == splits[i - 1].below_key);
+      CHECK(splits[i].files.size() > 1);
+    }
+    CHECK(ReadRows(*table) == model.Rows());
+    CHECK(CountRows(*table) == model.rows.size());
+    ScanOptions point;
+    point.predicates.push_back({0, ColumnPredicate::Op::kEqual, Value::BIGINT(30'000)});
+    std::vector<std::string> found = ReadRows(*table, point);
+    auto expected = model.rows.find("|30000");
+    CHECK(found == (expected == model.rows.end() ? std::vector<std::string>()
+                                                 : std::vector<std::string>{expected->second}));
+  }
+}
+
 TEST_CASE("scans skip what cannot match and never what can") {
   uint64_t seed = std::random_device{}();
   CAPTURE(seed);
