@@ -8,7 +8,7 @@ import tempfile
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 MILLRACE = os.environ.get("MILLRACE", os.path.join(ROOT, "build/millrace"))
-EXAMPLES = os.environ.get("EXAMPLES", os.path.join(ROOT, "build/examples/library"))
+EXAMPLES = os.environ.get("EXAMPLES", os.path.join(ROOT, "build/bin"))
 ORDERS = """customer 4: 100 orders, 495499.00
 customer 7: 0 orders, 0.00
 """
