@@ -45,7 +45,9 @@ class Bench {
     bool full_each = false;  // A full compaction at each commit.
   };
 
-  TableContext Context() { return {*files_, *clock_, random_, *database_.instance, &cache_}; }
+  TableContext Context() {
+    return {*files_, *clock_, random_, *database_.instance, nullptr, &cache_};
+  }
   std::string Folder(const std::string& name) const { return folder_ + "/default.db/" + name; }
   std::shared_ptr<const Table> Create(const std::string& name, bool keyed, Options options);
   std::shared_ptr<const Table> Open(const std::string& name, Options dynamic = {});
@@ -295,10 +297,10 @@ void Bench::FindByScan() {
     for (const Split& split : table->PlanScan(options)) {
       auto reader = table->ReadSplit(split, options);
       for (chunk.Reset(); reader->Next(chunk); chunk.Reset()) {
+        chunk.Flatten();
         const auto* ids = duckdb::FlatVector::GetData<int64_t>(chunk.data[0]);
         SelectionVector chosen(1);
         idx_t matches = 0;
-        chunk.Flatten();
         for (idx_t row = 0; row < chunk.size(); row++) {
           if (ids[row] == key) chosen.set_index(matches++, row);
         }
