@@ -45,7 +45,7 @@ soak:  ## Random operations on tables, then kill pipelines for a quarter of an h
 
 asan tsan:  ## Build and run the unit tests under a sanitizer
 	@tools/install.sh test
-	@cmake --preset $@ >/dev/null && cmake --build build-$@ -j $(JOBS) && ctest --test-dir build-$@ -L unit --output-on-failure -j $(JOBS)
+	@cmake --preset $@ >/dev/null && cmake --build build-$@ -j $(JOBS) && TSAN_OPTIONS="suppressions=$(CURDIR)/tools/tsan.supp $$TSAN_OPTIONS" ctest --test-dir build-$@ -L unit --output-on-failure -j $(JOBS)
 
 format:  ## Format the sources
 	@git ls-files 'src/*.h' 'src/*.cc' | xargs clang-format -i
