@@ -14,7 +14,7 @@ case $(uname -m) in
   *) echo "install: no DuckDB library for $(uname -m); set DUCKDB_DIR to a folder with include/ and libduckdb.so" >&2; exit 1 ;;
 esac
 
-packages=(g++ cmake ninja-build ccache nlohmann-json3-dev libcli11-dev libzstd-dev libfmt-dev libedit-dev libsimdjson-dev libxxhash-dev libroaring-dev ca-certificates npm python3-pip python3-venv)
+packages=(g++ cmake ninja-build ccache nlohmann-json3-dev libcli11-dev libzstd-dev libdeflate-dev libfmt-dev libedit-dev libsimdjson-dev libxxhash-dev libroaring-dev ca-certificates npm python3-pip python3-venv)
 [ "$what" != build ] && packages+=(doctest-dev expect openjdk-17-jdk-headless maven)
 missing=()
 for p in "${packages[@]}"; do

@@ -1,7 +1,7 @@
 // bytes.cc - variable-length integers and the checksum.
 #include "base/bytes.h"
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 namespace millrace {
 
@@ -29,8 +29,7 @@ bool TakeVarint(std::string_view& in, uint64_t& value) {
 }
 
 uint32_t Crc32(std::string_view bytes, uint32_t seed) {
-  return static_cast<uint32_t>(
-      crc32_z(seed, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()));
+  return libdeflate_crc32(seed, bytes.data(), bytes.size());
 }
 
 }  // namespace millrace
