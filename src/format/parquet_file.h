@@ -5,6 +5,8 @@
 // parquet_file_writer.cc and _reader.cc have them.
 #pragma once
 
+#include <mutex>
+
 #include "io/file_system.h"
 #include "meta/data_type.h"
 
@@ -29,10 +31,26 @@ struct FileColumn {
 std::vector<FileColumn> KeyValueColumns(const std::vector<DataField>& fields,
                                         const std::vector<idx_t>& key);
 
+/// Which columns had no dictionary when one was last looked for: looking costs a hash table. Shared
+/// by writers of files with the same columns.
+/// Threads: safe.
+class DictionaryMemory {
+ public:
+  /// Whether the next row group should look for one, by column: all at first, and now and then.
+  std::vector<bool> Look(size_t columns);
+  void Note(std::vector<bool> plain);
+
+ private:
+  std::mutex mutex_;
+  std::vector<bool> plain_;
+  int64_t row_groups_ = 0;
+};
+
 struct ParquetWriteOptions {
   std::string compression = "zstd";
   int zstd_level = 1;
   int64_t row_group_rows = 122'880;
+  std::shared_ptr<DictionaryMemory> dictionaries = std::make_shared<DictionaryMemory>();
 };
 
 /// Writes one file; rows of any number of chunks. Not visible in metadata until a commit names it.
@@ -88,6 +106,9 @@ class ParquetFileReader {
   bool Next(DataChunk& chunk);
   const duckdb::vector<LogicalType>& Types() const;
   int64_t RowCount() const;
+  /// The least value of a wanted column in each row group that will be read, as statistics have it;
+  /// empty when they do not say, or for texts, whose statistics are shortened.
+  std::vector<Value> LeastOfRowGroups(idx_t column) const;
   /// Names and types of all columns that the file has, in its order.
   std::vector<std::pair<std::string, LogicalType>> FileColumnTypes() const;
 

@@ -358,6 +358,23 @@ struct ParquetFileReader::State {
            duckdb::FilterPropagateResult::FILTER_ALWAYS_FALSE;
   }
 
+  std::vector<Value> LeastOfRowGroups(idx_t column) {
+    std::vector<Value> least;
+    idx_t found = Find(columns[column].name);
+    if (found == kMissing || reader->columns[found].type != types[column]) return least;
+    auto& metadata = *reader->GetFileMetadata();
+    for (idx_t group : Groups()) {
+      auto statistics = reader->root_schema->children[found].Stats(
+          metadata, reader->parquet_options, group, metadata.row_groups[group].columns);
+      if (!statistics || statistics->GetStatsType() != duckdb::StatisticsType::NUMERIC_STATS ||
+          !duckdb::NumericStats::HasMin(*statistics)) {
+        return {};
+      }
+      least.push_back(duckdb::NumericStats::Min(*statistics));
+    }
+    return least;
+  }
+
   bool Scan(DataChunk& chunk) {
     while (true) {
       auto result = reader->Scan(*connection.context, scan, chunk);
@@ -439,6 +456,10 @@ const duckdb::vector<LogicalType>& ParquetFileReader::Types() const {
 
 int64_t ParquetFileReader::RowCount() const {
   return static_cast<int64_t>(state_->reader->NumRows());
+}
+
+std::vector<Value> ParquetFileReader::LeastOfRowGroups(idx_t column) const {
+  return state_->Guard([&] { return state_->LeastOfRowGroups(column); });
 }
 
 std::vector<std::pair<std::string, LogicalType>> ParquetFileReader::FileColumnTypes() const {

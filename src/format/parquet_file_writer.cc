@@ -5,15 +5,20 @@
 // adjusted to UTC. leaf_writers.h has the columns that it cannot store at all.
 #include <fmt/format.h>
 
+#include <atomic>
+#include <mutex>
+
 #include "base/bytes.h"
 #include "base/error.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "duckdb/main/connection.hpp"
+#include "duckdb/parallel/task_scheduler.hpp"
 #include "format/duck_file_system.h"
 #include "format/leaf_writers.h"
 #include "format/parquet_file.h"
 #include "io/executor.h"
 #include "parquet_writer.hpp"
+#include "writer/primitive_column_writer.hpp"
 
 namespace millrace {
 
@@ -39,7 +44,10 @@ constexpr int kElementIdBase = 536870911;  // SpecialFields.java: ids inside ARR
 constexpr int kElementIdStep = 1024;
 constexpr int64_t kRowGroupBytesMax = 128 << 20;
 constexpr int64_t kDictionaryRetry = 8;
-constexpr idx_t kColumnsPerPass = 8;  // Walking the buffer for several columns at once is cheaper.
+constexpr idx_t kTellingRows = 16'384;  // Fewer say little of a column's values.
+constexpr idx_t kColumnsPerPass = 4;  // Walking the buffer for several columns at once is cheaper.
+constexpr idx_t kPageRows = 10 * kChunkRows;  // As parquet-mr, which Paimon writes with.
+constexpr idx_t kEncodersMax = 4;             // Threads that share the columns of a row group.
 
 bool IsMillis(const DataType& type) {
   return (type.root == TypeRoot::kTimestamp || type.root == TypeRoot::kTimestampLtz) &&
@@ -114,6 +122,15 @@ duckdb_parquet::CompressionCodec::type Codec(const std::string& name) {
         "Option 'file.compression': '{}' is not known; use zstd, snappy, gzip, lz4 or none", name);
 }
 
+/// A row group has pages of kPageRows; DuckDB would make one of it, too large for any cache.
+void EndFullPage(duckdb::ColumnWriterState& state) {
+  auto& pages = state.Cast<duckdb::PrimitiveColumnWriterState>().page_info;
+  if (pages.back().row_count < kPageRows) return;
+  duckdb::PageInformation next;
+  next.offset = pages.back().offset + pages.back().row_count;
+  pages.push_back(next);
+}
+
 void MicrosToMillis(Vector& source, Vector& target, idx_t count) {
   duckdb::UnaryExecutor::Execute<int64_t, int64_t>(source, target, count, [](int64_t micros) {
     return micros / 1000 - (micros % 1000 < 0 ? 1 : 0);
@@ -140,8 +157,7 @@ struct ParquetFileWriter::State {
   duckdb::ColumnDataAppendState append_state;
   std::vector<uint32_t> checksums;  // Of all column chunks so far.
   std::vector<size_t> chunk_of;     // Per column: its first chunk in a row group.
-  std::vector<bool> plain;          // Columns that had no dictionary in the last row group.
-  int64_t row_groups = 0;
+  std::vector<bool> look;           // Columns that may have a dictionary in this row group.
 
   // A full row group is encoded on another thread while the next one fills. Until it is joined the
   // writer and the file belong to that thread.
@@ -151,7 +167,7 @@ struct ParquetFileWriter::State {
   int64_t encoding_bytes = 0;
   int64_t written_rows = 0;  // Of joined row groups, as is this:
   int64_t written_bytes = 0;
-  std::unique_ptr<Executor> executor;
+  std::unique_ptr<Executor> executor = MakeThreadExecutor();
   std::unique_ptr<Task> encoding;  // The last: it uses the rest.
 
   template <typename Work>
@@ -188,7 +204,6 @@ struct ParquetFileWriter::State {
         1 << 20, false, 0.01, options.zstd_level, duckdb::ParquetVersion::V1,
         duckdb::GeoParquetVersion::NONE);
     auto& column_writers = (*writer).*Member(ColumnWritersTag());
-    plain.resize(columns.size());
     size_t chunks = 0;
     for (idx_t i = 0; i < columns.size(); i++) {
       ReplaceLeafWriters(column_writers[i], columns[i].type);
@@ -216,7 +231,6 @@ struct ParquetFileWriter::State {
     encoding_bytes = static_cast<int64_t>(buffer->SizeInBytes());
     encoding_rows = std::move(buffer);
     StartBuffer();
-    if (!executor) executor = MakeThreadExecutor();
     encoding = executor->Start("encode", [this] {
       try {
         EncodeRowGroup(*encoding_rows);
@@ -284,30 +298,27 @@ struct ParquetFileWriter::State {
   }
 
   /// ParquetWriter::Flush, but for REQUIRED columns, which it cannot write at the top level: their
-  /// definition levels are taken away before pages are laid out.
+  /// definition levels are taken away before pages are laid out. Threads share the columns.
   void EncodeRowGroup(duckdb::ColumnDataCollection& rows) {
     if (rows.Count() == 0) return;
     writer->InitializeSchemaElements();
     duckdb::PreparedRowGroup prepared;
     prepared.row_group.num_rows = static_cast<int64_t>(rows.Count());
     prepared.row_group.__isset.file_offset = true;
-    for (idx_t first = 0; first < columns.size(); first += kColumnsPerPass) {
-      idx_t count = std::min<idx_t>(columns.size() - first, kColumnsPerPass);
-      EncodeColumns(rows, first, count, prepared);
+    for (auto& column : (*writer).*Member(ColumnWritersTag())) {
+      prepared.states.push_back(column->InitializeWriteState(prepared.row_group));
     }
+    look = options.dictionaries->Look(columns.size());
+    EncodeInPasses(rows, prepared);
     writer->FlushRowGroup(prepared);
-    row_groups++;
     const auto& chunks = ((*writer).*Member(MetadataTag())).row_groups.back().columns;
+    std::vector<bool> plain;
     for (idx_t i = 0; i < columns.size(); i++) {
-      plain[i] = !storage_types[i].IsNested() &&
-                 !chunks[chunk_of[i]].meta_data.__isset.dictionary_page_offset;
+      plain.push_back(!storage_types[i].IsNested() &&
+                      !chunks[chunk_of[i]].meta_data.__isset.dictionary_page_offset);
     }
+    if (rows.Count() >= kTellingRows) options.dictionaries->Note(std::move(plain));
     ChecksumRowGroup();
-  }
-
-  /// Looking for one costs a hash table: after a row group in vain only every eighth tries again.
-  bool MayHaveDictionary(idx_t column) const {
-    return !columns[column].unique && !(plain[column] && row_groups % kDictionaryRetry != 0);
   }
 
   /// Adds up the chunks of the row group just written, then lets its bytes go.
@@ -326,16 +337,48 @@ struct ParquetFileWriter::State {
     file_system.SendPending();
   }
 
+  void EncodeInPasses(duckdb::ColumnDataCollection& rows, duckdb::PreparedRowGroup& prepared) {
+    idx_t passes = (columns.size() + kColumnsPerPass - 1) / kColumnsPerPass;
+    std::atomic<idx_t> next{0};
+    auto work = [&] {
+      for (idx_t pass = next++; pass < passes; pass = next++) {
+        idx_t first = pass * kColumnsPerPass;
+        EncodeColumns(rows, first, std::min<idx_t>(columns.size() - first, kColumnsPerPass),
+                      prepared);
+      }
+    };
+    std::mutex mutex;
+    std::exception_ptr failure;
+    auto guarded = [&] {
+      try {
+        work();
+      } catch (...) {
+        std::lock_guard lock(mutex);
+        failure = std::current_exception();
+      }
+    };
+    {
+      std::vector<std::unique_ptr<Task>> helpers;  // Joined at the end of the block.
+      auto& scheduler = duckdb::TaskScheduler::GetScheduler(*connection.context);
+      idx_t threads =
+          std::min({kEncodersMax, static_cast<idx_t>(scheduler.NumberOfThreads()), passes});
+      if (rows.Count() <= kChunkRows) threads = 1;  // Cheaper than a thread.
+      for (idx_t i = 1; i < threads; i++) helpers.push_back(executor->Start("encode", guarded));
+      guarded();
+    }
+    if (failure) std::rethrow_exception(failure);
+  }
+
   void EncodeColumns(duckdb::ColumnDataCollection& rows, idx_t first, idx_t count,
                      duckdb::PreparedRowGroup& prepared) {
     auto& all = (*writer).*Member(ColumnWritersTag());
     duckdb::vector<duckdb::column_t> ids;
-    duckdb::vector<duckdb::unique_ptr<duckdb::ColumnWriterState>> states;
+    auto* states = &prepared.states[first];
     std::vector<bool> analyze;  // Looking for a dictionary.
     for (idx_t i = 0; i < count; i++) {
       ids.push_back(first + i);
-      states.push_back(all[first + i]->InitializeWriteState(prepared.row_group));
-      analyze.push_back(all[first + i]->HasAnalyze() && MayHaveDictionary(first + i));
+      analyze.push_back(all[first + i]->HasAnalyze() && !columns[first + i].unique &&
+                        look[first + i]);
     }
     for (DataChunk& chunk : rows.Chunks(ids)) {
       for (idx_t i = 0; i < count; i++) {
@@ -350,6 +393,7 @@ struct ParquetFileWriter::State {
     for (DataChunk& chunk : rows.Chunks(ids)) {
       for (idx_t i = 0; i < count; i++) {
         all[first + i]->Prepare(*states[i], nullptr, chunk.data[i], chunk.size(), true);
+        if (!storage_types[first + i].IsNested()) EndFullPage(*states[i]);
       }
     }
     for (idx_t i = 0; i < count; i++) {
@@ -361,7 +405,6 @@ struct ParquetFileWriter::State {
         all[first + i]->Write(*states[i], chunk.data[i], chunk.size());
       }
     }
-    for (auto& state : states) prepared.states.push_back(std::move(state));
   }
 
   /// Says in the footer what DuckDB's types cannot.
@@ -400,6 +443,20 @@ struct ParquetFileWriter::State {
     }
   }
 };
+
+std::vector<bool> DictionaryMemory::Look(size_t columns) {
+  std::lock_guard lock(mutex_);
+  std::vector<bool> look(columns, true);
+  if (plain_.size() != columns || row_groups_ % kDictionaryRetry == 0) return look;
+  for (size_t i = 0; i < columns; i++) look[i] = !plain_[i];
+  return look;
+}
+
+void DictionaryMemory::Note(std::vector<bool> plain) {
+  std::lock_guard lock(mutex_);
+  plain_ = std::move(plain);
+  row_groups_++;
+}
 
 ParquetFileWriter::ParquetFileWriter(duckdb::DatabaseInstance& database, FileSystem& files,
                                      std::string path, std::vector<FileColumn> columns,
