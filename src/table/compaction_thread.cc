@@ -46,11 +46,11 @@ std::optional<CompactResult> CompactionThread::Take(const std::string& name, boo
   return std::move(entry->result);
 }
 
-std::vector<std::string> CompactionThread::Ended() const {
+std::vector<std::string> CompactionThread::Names(bool ended_only) const {
   std::lock_guard lock(mutex_);
   std::vector<std::string> names;
   for (const auto& [name, entry] : entries_) {
-    if (entry->ended) names.push_back(name);
+    if (entry->ended || !ended_only) names.push_back(name);
   }
   return names;
 }

@@ -28,8 +28,8 @@ class CompactionThread {
   bool Has(const std::string& name) const;
   /// The result, if the job has ended; rethrows its error. With `wait` the job is waited for.
   std::optional<CompactResult> Take(const std::string& name, bool wait);
-  /// Names of jobs that have ended.
-  std::vector<std::string> Ended() const;
+  /// Names of all jobs whose results were not taken, or of those that have ended.
+  std::vector<std::string> Names(bool ended_only) const;
 
  private:
   struct Entry {

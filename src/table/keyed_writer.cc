@@ -69,7 +69,7 @@ class KeyedWriter : public TableWriter {
 
   Committable Prepare(bool wait);
   void AddIndexChanges();
-  void AddIdleBuckets(bool full);
+  void AddIdleBuckets(bool full, bool wait);
   // Compaction.
   std::vector<DataFileMeta> FilesOf(const Bucket& bucket) const;
   void CompactNow(const std::string& name, Bucket& bucket, CompactionEffort effort);
@@ -331,12 +331,12 @@ void KeyedWriter::AddIndexChanges() {
 }
 
 /// Buckets without rows in this cycle that have something to hand over, or to be compacted.
-void KeyedWriter::AddIdleBuckets(bool full) {
-  std::vector<std::string> names = background_.Ended();
+void KeyedWriter::AddIdleBuckets(bool full, bool wait) {
+  std::vector<std::string> names = background_.Names(/*ended_only=*/!wait);
   for (const auto& [name, live] : live_.buckets()) {
-    bool ended = std::find(names.begin(), names.end(), name) != names.end();
+    bool due = std::find(names.begin(), names.end(), name) != names.end();
     if (live.total_buckets != options_.bucket) continue;  // Nothing of ours: it is to be rescaled.
-    if (ended || (full && touched_.contains(name))) BucketOf(live.partition, live.bucket);
+    if (due || (full && touched_.contains(name))) BucketOf(live.partition, live.bucket);
   }
 }
 
@@ -355,7 +355,7 @@ Committable KeyedWriter::Prepare(bool wait) {
   }
   for (auto& [name, bucket] : buckets_) Flush(bucket);
   AddIndexChanges();
-  AddIdleBuckets(full);
+  AddIdleBuckets(full, wait);
   Committable committable;
   for (auto& [name, bucket] : buckets_) {
     if (full) {
