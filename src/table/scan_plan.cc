@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "lsm/levels.h"
 #include "table/index_store.h"
+#include "table/key_ranges.h"
 #include "table/scan_pruner.h"
 
 namespace millrace {
@@ -66,7 +67,6 @@ class SplitPacker {
     open_->below_key = below;
     Finish();
   }
-  int64_t target_bytes() const { return options_.split_target_bytes; }
   void Finish() {
     if (open_) splits_.push_back(std::move(*open_));
     open_.reset();
@@ -95,22 +95,9 @@ void PlanVectorBucket(const ScanPruner& pruner, std::vector<ManifestEntry>& entr
   packer.Finish();
 }
 
-/// Cuts a section of overlapping runs by key, so that several threads can merge it: where files of
-/// its largest run begin, about half a split's size apart. False when it is too small for that.
-bool AddByKeyRange(const ManifestEntry& bucket, const Section& section, const KeyOrder& order,
-                   int64_t target_bytes, SplitPacker& packer) {
-  auto largest = std::max_element(section.begin(), section.end(),
-                                  [](auto& a, auto& b) { return a.TotalBytes() < b.TotalBytes(); });
-  std::vector<RowBytes> cuts;
-  int64_t bytes = 0;
-  for (const DataFileMeta& file : largest->files) {
-    if (bytes >= target_bytes / 2) {
-      cuts.push_back(file.min_key);
-      bytes = 0;
-    }
-    bytes += file.file_size;
-  }
-  if (cuts.empty()) return false;
+/// Adds a section as one split for each range of keys.
+void AddByKeyRange(const ManifestEntry& bucket, const Section& section, const KeyOrder& order,
+                   const std::vector<RowBytes>& cuts, SplitPacker& packer) {
   struct Ranged {
     const DataFileMeta* file;
     std::string min, max;
@@ -133,10 +120,9 @@ bool AddByKeyRange(const ManifestEntry& bucket, const Section& section, const Ke
     }
     packer.AddRange(bucket, std::move(files), from, below);
   }
-  return true;
 }
 
-void PlanKeyedBucket(const ScanPruner& pruner, const KeyOrder& order,
+void PlanKeyedBucket(const TableState& table, const ScanPruner& pruner, const KeyOrder& order,
                      const std::vector<ManifestEntry>& entries, SplitPacker& packer) {
   std::vector<DataFileMeta> files;
   for (const ManifestEntry& entry : entries) {
@@ -145,7 +131,15 @@ void PlanKeyedBucket(const ScanPruner& pruner, const KeyOrder& order,
 
   for (Section& section : PartitionIntoSections(std::move(files), order)) {
     bool raw = IsRaw(section);
-    if (!raw && AddByKeyRange(entries[0], section, order, packer.target_bytes(), packer)) continue;
+    std::vector<RowBytes> cuts;
+    if (!raw && !pruner.NamesKeys()) {
+      cuts = ChooseKeyCuts(table, table.BucketFolder(entries[0].partition, entries[0].bucket),
+                           section, order);
+    }
+    if (!cuts.empty()) {
+      AddByKeyRange(entries[0], section, order, cuts, packer);
+      continue;
+    }
     std::vector<DataFileMeta> wanted;
     for (SortedRun& run : section) {
       for (DataFileMeta& file : run.files) {
@@ -224,7 +218,7 @@ std::vector<Split> PlanTableScan(const TableState& table, const ScanOptions& opt
       continue;
     }
     if (table.HasPrimaryKey()) {
-      PlanKeyedBucket(pruner, order, entries, packer);
+      PlanKeyedBucket(table, pruner, order, entries, packer);
       continue;
     }
     for (ManifestEntry& entry : entries) {

@@ -118,6 +118,12 @@ bool ScanPruner::KeepByKey(const DataFileMeta& file) const {
   return key_indexes_.MayMatch(file);
 }
 
+bool ScanPruner::NamesKeys() const {
+  return std::any_of(conditions_.begin(), conditions_.end(), [&](const PruneCondition& condition) {
+    return condition.IsEquality() && !key_columns_.empty() && condition.column == key_columns_[0];
+  });
+}
+
 bool ScanPruner::KeepByValues(const DataFileMeta& file) const {
   if (conditions_.empty()) return true;
   std::optional<StatsColumns> columns = StatsColumnsOf(table_, file);

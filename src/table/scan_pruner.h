@@ -21,6 +21,8 @@ class ScanPruner {
   bool KeepByKey(const DataFileMeta& file) const;
   /// Value statistics and indexes: only where no newer file may hold another row of the same key.
   bool KeepByValues(const DataFileMeta& file) const;
+  /// Whether few keys are looked for: the first key column is one of constants.
+  bool NamesKeys() const;
   const std::vector<PruneCondition>& conditions() const { return conditions_; }
 
  private:

@@ -17,14 +17,12 @@ std::vector<std::string> FoldChanges(const Table& table) {
   for (int64_t id = 1;; id++) {
     auto changes = table.PlanChanges(id);
     if (!changes) return model.Rows();
-    for (const Split& split : changes->splits) {
-      table.ReadChanges(split, {0, 1, 2}, [&](ChangeChunk& chunk) {
-        for (idx_t i = 0; i < chunk.size(); i++) {
-          model.Apply({chunk.KindOf(i), chunk.rows.GetValue(0, i).GetValue<int64_t>(),
-                       chunk.rows.GetValue(1, i).ToString(), chunk.rows.GetValue(2, i).ToString()});
-        }
-      });
-    }
+    table.ReadChanges(changes->splits, {0, 1, 2}, [&](ChangeChunk& chunk) {
+      for (idx_t i = 0; i < chunk.size(); i++) {
+        model.Apply({chunk.KindOf(i), chunk.rows.GetValue(0, i).GetValue<int64_t>(),
+                     chunk.rows.GetValue(1, i).ToString(), chunk.rows.GetValue(2, i).ToString()});
+      }
+    });
   }
 }
 
@@ -229,7 +227,7 @@ TEST_CASE("one bucket is read by key range, in splits that share its files") {
     TableDefinition definition = TestDefinition(true, false,
                                                 {{"bucket", "1"},
                                                  {"target-file-size", "20 kb"},
-                                                 {"source.split.target-size", "40 kb"},
+                                                 {"source.split.target-size", "10 kb"},
                                                  {"source.split.open-file-cost", "1 kb"},
                                                  {"num-sorted-run.compaction-trigger", "20"}});
     if (text_key) definition.primary_key = {"value", "id"};
