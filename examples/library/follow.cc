@@ -54,7 +54,7 @@ int64_t Follow(const Table& table, int64_t next) {
     std::optional<SnapshotChanges> changes = table.PlanChanges(next);
     if (!changes) return next;
     for (const Split& split : changes->splits) {
-      table.ReadChanges(split, {0, 1}, [&](ChangeChunk& chunk) {
+      table.ReadChanges({split}, {0, 1}, [&](ChangeChunk& chunk) {
         for (idx_t i = 0; i < chunk.size(); i++) {
           std::cout << "  " << RowKindName(chunk.KindOf(i)) << " "
                     << chunk.rows.GetValue(0, i).ToString() << " "

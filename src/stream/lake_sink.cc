@@ -138,13 +138,14 @@ class LakeSink : public Sink {
     if (!log_->LastStep(options_.user)) {
       std::vector<idx_t> columns(table_->schema().fields.size());
       std::iota(columns.begin(), columns.end(), idx_t(0));
+      std::vector<Split> splits;
       for (const BucketChange& bucket : committable.buckets) {
-        Split split;
+        Split& split = splits.emplace_back();
         split.partition = bucket.partition;
         split.bucket = bucket.bucket;
         split.files = bucket.changelog_files.empty() ? bucket.new_files : bucket.changelog_files;
-        table_->ReadChanges(split, columns, [&](ChangeChunk& chunk) { log_->Add(chunk); });
       }
+      table_->ReadChanges(splits, columns, [&](ChangeChunk& chunk) { log_->Add(chunk); });
       log_->EndStep({options_.user, kOnlyStep, table_->context().clock.NowMs(), true, full_});
     }
     committable.log_offsets[0] = log_->EndOffset();

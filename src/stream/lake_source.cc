@@ -398,7 +398,9 @@ class LakeSource : public Source {
     }
     int64_t first = input.has_log ? target.snapshot : input.position.snapshot + 1;
     if (target.snapshot > input.position.snapshot) {
-      for (int64_t id = first; id <= target.snapshot; id++) ReadChanges(input, id, receive);
+      std::vector<Split> splits;
+      for (int64_t id = first; id <= target.snapshot; id++) AddChanges(input, id, splits);
+      input.table->ReadChanges(splits, input.columns, receive);
     }
     input.position.snapshot = target.snapshot;
     input.followed.MoveTo(target.snapshot);
@@ -418,7 +420,7 @@ class LakeSource : public Source {
     }
   }
 
-  void ReadChanges(const LakeInput& input, int64_t id, const ChangeReceiver& receive) {
+  void AddChanges(const LakeInput& input, int64_t id, std::vector<Split>& splits) {
     auto changes = input.table->PlanChanges(id);
     if (!changes) {
       Throw(ErrorCode::kNotFound, "Following table '{}': snapshot {} is gone",
@@ -428,9 +430,7 @@ class LakeSource : public Source {
     if (input.relied_on_full && !changes->full) {
       RefuseOtherWriter(input, fmt::format("snapshot {}", id));
     }
-    for (const Split& split : changes->splits) {
-      input.table->ReadChanges(split, input.columns, receive);
-    }
+    std::move(changes->splits.begin(), changes->splits.end(), std::back_inserter(splits));
   }
 
   void ReadFull(const LakeInput& input, int64_t snapshot, const ChangeReceiver& receive) {

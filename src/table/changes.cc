@@ -3,15 +3,19 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "duckdb/common/allocator.hpp"
-#include "lsm/merge_reader.h"
+#include "duckdb/parallel/task_scheduler.hpp"
+#include "table/change_reader.h"
 #include "table/partition_expire.h"
+#include "table/read_ahead.h"
 #include "table/scan_plan.h"
 #include "table/snapshot_search.h"
 
 namespace millrace {
 
 namespace {
+
+constexpr int64_t kReadAheadBytes = 4 << 20;
+constexpr size_t kReadAheadThreadsMax = 4;
 
 bool HasFullInput(const Snapshot& snapshot) {
   return snapshot.properties.contains(kInputFullProperty);
@@ -110,22 +114,33 @@ SnapshotChanges ChangesOf(const TableState& table, const Snapshot& snapshot) {
   return changes;
 }
 
-/// The live rows of files that have left the table, as deletes.
-void ReadRemovedRows(const TableState& table, const Split& split, const std::vector<idx_t>& columns,
-                     const ChangeReceiver& receive) {
+/// The rows of a split of changes.
+ChangePull OpenChanges(const TableState& table, const Split& split,
+                       const std::vector<idx_t>& columns) {
+  if (!split.removed) {
+    std::shared_ptr<ChangeReader> reader = MakeFileChangeReader(table, split, columns);
+    return [reader](ChangeChunk& chunk) { return reader->Next(chunk); };
+  }
+  // The live rows of files that have left the table, as deletes.
   ScanOptions options;
   options.columns = columns;
-  std::unique_ptr<SplitReader> reader = MakeSplitReader(table, split, options);
-  ChangeChunk changes;
-  duckdb::vector<LogicalType> types;
-  for (idx_t column : columns) types.push_back(table.schema.fields[column].type.ToDuck());
-  changes.Initialize(types);
-  for (;;) {
-    changes.Reset();
-    if (!reader->Next(changes.rows)) return;
-    changes.kinds.assign(changes.rows.size(), RowKind::kDelete);
-    receive(changes);
+  std::shared_ptr<SplitReader> reader = MakeSplitReader(table, split, options);
+  return [reader](ChangeChunk& chunk) {
+    if (!reader->Next(chunk.rows)) return false;
+    chunk.kinds.assign(chunk.rows.size(), RowKind::kDelete);
+    return true;
+  };
+}
+
+/// How many threads decode `splits` ahead: none when there is little to read.
+size_t ReadAheadThreads(const TableState& table, const std::vector<Split>& splits) {
+  int64_t bytes = 0;
+  for (const Split& split : splits) {
+    for (const DataFileMeta& file : split.files) bytes += file.file_size;
   }
+  if (splits.size() < 2 || bytes < kReadAheadBytes) return 0;
+  auto& scheduler = duckdb::TaskScheduler::GetScheduler(table.context.database);
+  return std::min(kReadAheadThreadsMax, static_cast<size_t>(scheduler.NumberOfThreads()));
 }
 
 }  // namespace
@@ -189,41 +204,14 @@ std::optional<SnapshotChanges> PlanSnapshotChanges(const TableState& table, int6
         table.folder, id, table.snapshots.EarliestId().value_or(0));
 }
 
-void ReadSplitChanges(const TableState& table, const Split& split,
+void ReadSplitChanges(const TableState& table, const std::vector<Split>& splits,
                       const std::vector<idx_t>& columns, const ChangeReceiver& receive) {
-  if (split.removed) return ReadRemovedRows(table, split, columns, receive);
-  KeyValueLayout layout = table.Layout();
-  MergeReadOptions options;
-  options.fields = columns;
-  options.drop_deletes = false;
-  options.key_value = table.HasPrimaryKey();
-  options.fields_of_schema = [&table](int64_t id) { return table.schemas.Get(id)->fields; };
-  RunReader reader(table.lsm(), layout, table.BucketFolder(split.partition, split.bucket),
-                   split.files, options);
-  DataChunk rows;
-  rows.Initialize(duckdb::Allocator::DefaultAllocator(), reader.Types());
-  idx_t first = options.key_value ? layout.ValueColumn(0) : 0;
-  ChangeChunk changes;
-  duckdb::vector<LogicalType> types(reader.Types().begin() + static_cast<int64_t>(first),
-                                    reader.Types().end());
-  changes.Initialize(types);
-  for (;;) {
-    rows.Reset();
-    if (!reader.Next(rows)) return;
-    changes.Reset();
-    if (options.key_value) {
-      UnifiedVectorFormat kinds;
-      rows.data[layout.KindColumn()].ToUnifiedFormat(rows.size(), kinds);
-      const int8_t* values = UnifiedVectorFormat::GetData<int8_t>(kinds);
-      changes.kinds.resize(rows.size());
-      for (idx_t i = 0; i < rows.size(); i++) {
-        changes.kinds[i] = static_cast<RowKind>(values[kinds.sel->get_index(i)] & 3);
-      }
-    }
-    for (idx_t i = 0; i < columns.size(); i++) changes.rows.data[i].Reference(rows.data[first + i]);
-    changes.rows.SetCardinality(rows.size());
-    receive(changes);
-  }
+  ReadAheadOptions options;
+  for (idx_t column : columns) options.types.push_back(table.schema.fields[column].type.ToDuck());
+  options.threads = ReadAheadThreads(table, splits);
+  ReadAhead(
+      splits.size(), [&](size_t number) { return OpenChanges(table, splits[number], columns); },
+      options, receive);
 }
 
 }  // namespace millrace

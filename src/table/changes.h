@@ -43,7 +43,8 @@ std::optional<Snapshot> FindChange(const TableState& table, int64_t id);
 /// nullopt when the snapshot does not exist yet. Throws: Error(kNotFound) when it has expired.
 std::optional<SnapshotChanges> PlanSnapshotChanges(const TableState& table, int64_t id);
 
-void ReadSplitChanges(const TableState& table, const Split& split,
+/// One split after the other.
+void ReadSplitChanges(const TableState& table, const std::vector<Split>& splits,
                       const std::vector<idx_t>& columns, const ChangeReceiver& receive);
 
 }  // namespace millrace

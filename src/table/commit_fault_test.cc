@@ -64,7 +64,7 @@ struct Prepared {
     }
     auto changes = table->PlanChanges(snapshot);
     for (const Split& split : changes->splits) {
-      table->ReadChanges(split, {0, 1, 2}, [&](ChangeChunk& chunk) {
+      table->ReadChanges({split}, {0, 1, 2}, [&](ChangeChunk& chunk) {
         for (idx_t i = 0; i < chunk.size(); i++) {
           model.Apply({chunk.KindOf(i), chunk.rows.GetValue(0, i).GetValue<int64_t>(),
                        chunk.rows.GetValue(1, i).ToString(), chunk.rows.GetValue(2, i).ToString()});

@@ -83,7 +83,7 @@ struct Prepared {
     auto changes = table.PlanChanges(id);
     if (!changes) return rows;
     for (const Split& split : changes->splits) {
-      table.ReadChanges(split, {0, 1, 2}, [&](ChangeChunk& chunk) {
+      table.ReadChanges({split}, {0, 1, 2}, [&](ChangeChunk& chunk) {
         for (idx_t i = 0; i < chunk.size(); i++) {
           rows.push_back(std::to_string(static_cast<int>(chunk.KindOf(i))) + "|" +
                          chunk.rows.GetValue(0, i).ToString() + "|" +

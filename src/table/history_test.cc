@@ -259,7 +259,7 @@ TEST_CASE("Changelogs outlive their snapshots when they are to, and streaming re
     std::map<std::string, std::string> folded;
     for (int64_t id = 1; auto changes = h.table->PlanChanges(id); id++) {
       for (const Split& split : changes->splits) {
-        h.table->ReadChanges(split, {0, 1, 2}, [&](ChangeChunk& chunk) {
+        h.table->ReadChanges({split}, {0, 1, 2}, [&](ChangeChunk& chunk) {
           for (idx_t i = 0; i < chunk.size(); i++) {
             std::string key = chunk.rows.GetValue(0, i).ToString();
             if (IsAdd(chunk.KindOf(i))) {

@@ -136,9 +136,9 @@ std::optional<SnapshotChanges> Table::PlanChanges(int64_t id) const {
   return PlanSnapshotChanges(*state_->table, id);
 }
 
-void Table::ReadChanges(const Split& split, const std::vector<idx_t>& columns,
+void Table::ReadChanges(const std::vector<Split>& splits, const std::vector<idx_t>& columns,
                         const ChangeReceiver& receive) const {
-  ReadSplitChanges(*state_->table, split, columns, receive);
+  ReadSplitChanges(*state_->table, splits, columns, receive);
 }
 
 ChangelogType Table::InputType() const {

@@ -214,8 +214,9 @@ class Table {
   ChangelogType StreamType() const;
   /// What snapshot `id` changed; nullopt when it does not exist yet. Error(kNotFound) when expired.
   std::optional<SnapshotChanges> PlanChanges(int64_t id) const;
-  /// Rows of a split of PlanChanges, in commit order (key, then sequence), with their kinds.
-  void ReadChanges(const Split& split, const std::vector<idx_t>& columns,
+  /// Rows of splits of PlanChanges, one split after the other, each in commit order (key, then
+  /// sequence), with their kinds. Threads of its own decode ahead where there is much to read.
+  void ReadChanges(const std::vector<Split>& splits, const std::vector<idx_t>& columns,
                    const ChangeReceiver& receive) const;
 
   /// The changes that a writer must be given: kFull where old rows count too.

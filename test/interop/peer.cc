@@ -173,7 +173,7 @@ Json Peer::Changes(const Json& request) {
     std::optional<SnapshotChanges> planned = table->PlanChanges(id);
     if (!planned) return changes;
     for (const Split& split : planned->splits) {
-      table->ReadChanges(split, columns, [&](ChangeChunk& chunk) {
+      table->ReadChanges({split}, columns, [&](ChangeChunk& chunk) {
         for (idx_t i = 0; i < chunk.size(); i++) {
           changes[std::to_string(id)].push_back(
               RowToJson(chunk.rows, i, chunk.KindOf(i), schema.fields));
