@@ -32,7 +32,8 @@ class Bench {
         rows_(arguments.Number("rows", 5'000'000)),
         commit_rows_(arguments.Number("commit", rows_ / 10)),
         buckets_(static_cast<int>(arguments.Number("buckets", 1))),
-        threads_(static_cast<int>(arguments.Number("threads", buckets_))),
+        threads_(
+            static_cast<int>(arguments.Number("threads", std::thread::hardware_concurrency()))),
         reps_(static_cast<int>(arguments.Number("reps", 3))) {}
 
   void Run(const std::string& workload);
@@ -137,7 +138,7 @@ void Bench::Write(const Table& table, const Keys& keys, const WriteOptions& opti
         writers[static_cast<size_t>(me)]->Write(chunk);
       }
       if (options.full_each) writers[static_cast<size_t>(me)]->CompactFully();
-      prepared[static_cast<size_t>(me)] = writers[static_cast<size_t>(me)]->PrepareCommit();
+      prepared[static_cast<size_t>(me)] = writers[static_cast<size_t>(me)]->PrepareStreamCommit();
     };
     std::vector<std::thread> others;
     for (int me = 1; me < writers_wanted; me++) others.emplace_back(work, me);
@@ -148,6 +149,10 @@ void Bench::Write(const Table& table, const Keys& keys, const WriteOptions& opti
                 std::back_inserter(prepared[0].buckets));
     }
     table.Commit(prepared[0], user, ++identifier);
+  }
+  for (auto& writer : writers) {  // Compactions that are still under way.
+    Committable rest = writer->PrepareCommit();
+    if (!rest.buckets.empty()) table.Commit(rest, user, ++identifier);
   }
 }
 
@@ -182,13 +187,15 @@ uint64_t Bench::Scan(const Table& table, bool two, int64_t& found) {
 
 void Bench::DescribeFiles(const Table& table, Report& report) {
   int64_t files = 0, rows = 0, bytes = 0;
-  for (const Split& split : table.PlanScan({})) {
+  std::vector<Split> splits = table.PlanScan({});
+  for (const Split& split : splits) {
     for (const DataFileMeta& file : split.files) {
       files++;
       rows += file.row_count;
       bytes += file.file_size;
     }
   }
+  report.fields()["splits"] = static_cast<int64_t>(splits.size());
   report.fields()["live_files"] = files;
   report.fields()["rows_in_live_files"] = rows;
   report.fields()["live_bytes"] = bytes;
@@ -375,16 +382,16 @@ void Bench::Changelog() {
     uint64_t sum = 0;
     changes = 0;
     reading.Start();
+    std::vector<Split> splits;
     for (int64_t id = table->EarliestSnapshotId().value_or(1);; id++) {
       std::optional<SnapshotChanges> planned = table->PlanChanges(id);
       if (!planned) break;
-      for (const Split& split : planned->splits) {
-        table->ReadChanges(split, columns, [&](ChangeChunk& chunk) {
-          changes += static_cast<int64_t>(chunk.size());
-          sum += Checksum(chunk.rows, false);
-        });
-      }
+      std::move(planned->splits.begin(), planned->splits.end(), std::back_inserter(splits));
     }
+    table->ReadChanges(splits, columns, [&](ChangeChunk& chunk) {
+      changes += static_cast<int64_t>(chunk.size());
+      sum += Checksum(chunk.rows, false);
+    });
     reading.Stop();
     reading.fields()["checksum"] = static_cast<int64_t>(sum);
   }
