@@ -105,15 +105,5 @@ void Run(const std::string& folder) {
 }  // namespace millrace
 
 int main(int count, char** arguments) {
-  if (count != 2) {
-    std::cerr << "usage: follow <folder>\n";
-    return 2;
-  }
-  try {
-    millrace::Run(arguments[1]);
-    return 0;
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << "\n";
-    return 1;
-  }
+  return millrace::RunExample("follow", count, arguments, millrace::Run);
 }

@@ -114,15 +114,5 @@ void Run(const std::string& folder) {
 }  // namespace millrace
 
 int main(int count, char** arguments) {
-  if (count != 2) {
-    std::cerr << "usage: orders <folder>\n";
-    return 2;
-  }
-  try {
-    millrace::Run(arguments[1]);
-    return 0;
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << "\n";
-    return 1;
-  }
+  return millrace::RunExample("orders", count, arguments, millrace::Run);
 }

@@ -2,6 +2,8 @@
 // memory.
 #pragma once
 
+#include <iostream>
+
 #include "base/memory_budget.h"
 #include "base/object_cache.h"
 #include "duckdb/main/database.hpp"
@@ -23,5 +25,21 @@ struct LocalStore {
 
   TableContext context() { return {*files, *clock, random, *database.instance, &budget, &cache}; }
 };
+
+/// What main returns: runs `example` over the folder that the command line names.
+inline int RunExample(const char* name, int count, char** arguments,
+                      void (*example)(const std::string& folder)) {
+  if (count != 2) {
+    std::cerr << "usage: " << name << " <folder>\n";
+    return 2;
+  }
+  try {
+    example(arguments[1]);
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return 1;
+  }
+}
 
 }  // namespace millrace
