@@ -164,8 +164,7 @@ SystemRows ManifestRows(const SystemSource& source) {
   if (!snapshot) return rows;
   std::vector<ManifestFileMeta> manifests = source.state.manifests.ManifestsOf(*snapshot);
   if (snapshot->changelog_manifest_list) {
-    for (ManifestFileMeta& manifest :
-         source.state.manifests.ReadList(*snapshot->changelog_manifest_list)) {
+    for (ManifestFileMeta& manifest : source.state.manifests.ReadList(snapshot->ChangelogList())) {
       manifests.push_back(std::move(manifest));
     }
   }

@@ -8,6 +8,12 @@ namespace millrace {
 
 enum class CommitKind : uint8_t { kAppend, kCompact, kOverwrite, kAnalyze };
 
+/// A manifest list and its bytes; old snapshots do not say how many.
+struct ListFile {
+  std::string name;
+  std::optional<int64_t> size;
+};
+
 inline constexpr int64_t kBatchCommitIdentifier = 9223372036854775807;
 
 struct Snapshot {
@@ -33,6 +39,13 @@ struct Snapshot {
   std::optional<int64_t> next_row_id = 0;
   std::map<int, int64_t> log_offsets;  // Bucket -> next log offset; an extension since 1.4.
   bool operator==(const Snapshot&) const = default;
+
+  ListFile BaseList() const { return {base_manifest_list, base_manifest_list_size}; }
+  ListFile DeltaList() const { return {delta_manifest_list, delta_manifest_list_size}; }
+  /// Only where changelog_manifest_list is set.
+  ListFile ChangelogList() const {
+    return {*changelog_manifest_list, changelog_manifest_list_size};
+  }
 };
 
 std::string SnapshotToJson(const Snapshot& snapshot);

@@ -16,11 +16,11 @@ std::set<std::string> NamedFiles(TestWorld& world, const Table& table) {
   ManifestStore manifests(world.disk, table.folder());
   std::set<std::string> names;
   for (int64_t id = *table.EarliestSnapshotId(); auto snapshot = table.FindSnapshot(id); id++) {
-    for (const auto& entry : manifests.EntriesOf(snapshot->delta_manifest_list)) {
+    for (const auto& entry : manifests.EntriesOf(snapshot->DeltaList())) {
       names.insert(entry.file.file_name);
     }
     if (!snapshot->changelog_manifest_list) continue;
-    for (const auto& entry : manifests.EntriesOf(*snapshot->changelog_manifest_list)) {
+    for (const auto& entry : manifests.EntriesOf(snapshot->ChangelogList())) {
       names.insert(entry.file.file_name);
     }
   }

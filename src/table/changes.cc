@@ -44,15 +44,15 @@ std::vector<ManifestEntry> EntriesOfChanges(const TableState& table, const Snaps
   bool listed = snapshot.changelog_manifest_list.has_value();
   if (keyed && table.parsed.RecordsInCompactions()) {
     if (snapshot.commit_kind != CommitKind::kCompact || !listed) return {};
-    return table.manifests.EntriesOf(*snapshot.changelog_manifest_list);
+    return table.manifests.EntriesOf(snapshot.ChangelogList());
   }
   if (snapshot.commit_kind != CommitKind::kAppend) return {};
   bool input = keyed && table.parsed.changelog_producer == ChangelogProducer::kInput;
   std::vector<ManifestEntry> entries;
   if (!input) {
-    entries = table.manifests.EntriesOf(snapshot.delta_manifest_list);
+    entries = table.manifests.EntriesOf(snapshot.DeltaList());
   } else if (listed) {
-    entries = table.manifests.EntriesOf(*snapshot.changelog_manifest_list);
+    entries = table.manifests.EntriesOf(snapshot.ChangelogList());
   }
   if (keyed && (snapshot.delta_record_count != 0 || !entries.empty())) {
     full = input && HasFullInput(snapshot);
@@ -88,7 +88,7 @@ std::vector<Split> SplitsOf(const TableState& table, std::vector<ManifestEntry> 
 /// What an overwriting commit changed: of a keyed table all rows of the replaced files leave, then
 /// the new ones come; a table without key only tells of the new ones, as Paimon does.
 std::vector<Split> OverwrittenSplits(const TableState& table, const Snapshot& snapshot) {
-  std::vector<ManifestEntry> entries = table.manifests.EntriesOf(snapshot.delta_manifest_list);
+  std::vector<ManifestEntry> entries = table.manifests.EntriesOf(snapshot.DeltaList());
   std::vector<Split> splits;
   if (table.HasPrimaryKey()) splits = SplitsOf(table, entries, FileKind::kDelete);
   std::vector<Split> added = SplitsOf(table, std::move(entries), FileKind::kAdd);

@@ -86,11 +86,11 @@ idx_t CountOrphanManifests(TestWorld& world, const Table& table) {
   ManifestStore manifests(world.disk, table.folder());
   std::set<std::string> named;
   for (int64_t id = *table.EarliestSnapshotId(); auto snapshot = table.FindSnapshot(id); id++) {
-    std::vector<std::string> lists = {snapshot->base_manifest_list, snapshot->delta_manifest_list};
-    if (snapshot->changelog_manifest_list) lists.push_back(*snapshot->changelog_manifest_list);
+    std::vector<ListFile> lists = {snapshot->BaseList(), snapshot->DeltaList()};
+    if (snapshot->changelog_manifest_list) lists.push_back(snapshot->ChangelogList());
     if (snapshot->index_manifest) named.insert(*snapshot->index_manifest);
-    for (const std::string& list : lists) {
-      named.insert(list);
+    for (const ListFile& list : lists) {
+      named.insert(list.name);
       for (const auto& manifest : manifests.ReadList(list)) named.insert(manifest.file_name);
     }
   }

@@ -66,8 +66,8 @@ struct Committer::Part {
   std::vector<IndexManifestEntry> index_changes;  // As they fit to the newest snapshot.
   std::unique_ptr<IndexFileWriter> index_writer;  // Of files that others' changes made necessary.
   std::unique_ptr<ManifestWriter> writer;
-  std::optional<WrittenList> delta_list;
-  std::optional<WrittenList> changelog_list;
+  std::optional<ListFile> delta_list;
+  std::optional<ListFile> changelog_list;
   int64_t searched_to = 0;   // No snapshot up to this id is ours, as far as any is left.
   bool history_cut = false;  // Some had expired before we looked: one of them may have been ours.
   bool repeated = false;     // It was there already.
@@ -337,7 +337,7 @@ std::optional<int64_t> Committer::TryPublish(Part& part, const std::optional<Sna
 }
 
 Snapshot Committer::MakeSnapshot(const Part& part, const std::optional<Snapshot>& latest,
-                                 WrittenList base) const {
+                                 ListFile base) const {
   Snapshot next;
   next.id = latest ? latest->id + 1 : 1;
   next.schema_id = table_.schemas.LatestId().value_or(table_.schema.id);
@@ -495,7 +495,7 @@ bool Committer::IsApplied(const Part& part, const Snapshot& latest, int64_t exce
     if (!snapshot) break;
     bool found = false;
     if (!LookUnlessExpired(table_.snapshots, id, [&] {
-          found = !table_.manifests.EntriesOf(snapshot->delta_manifest_list, is_ours).empty() ||
+          found = !table_.manifests.EntriesOf(snapshot->DeltaList(), is_ours).empty() ||
                   has_our_index(*snapshot);
         })) {
       break;
@@ -601,7 +601,7 @@ std::string Committer::WhoRemoved(const ManifestEntry& entry, const Snapshot& la
     if (!snapshot) break;
     bool removed = false;
     if (!LookUnlessExpired(table_.snapshots, id, [&] {
-          removed = !table_.manifests.EntriesOf(snapshot->delta_manifest_list, removes).empty();
+          removed = !table_.manifests.EntriesOf(snapshot->DeltaList(), removes).empty();
         })) {
       break;
     }

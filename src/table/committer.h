@@ -31,7 +31,7 @@ class Committer {
   [[noreturn]] void GiveUp(Part& part) const;
   void DeleteQuietly(const ManifestEntry& entry) const;
   Snapshot MakeSnapshot(const Part& part, const std::optional<Snapshot>& latest,
-                        WrittenList base) const;
+                        ListFile base) const;
   std::optional<int64_t> FindPublished(Part& part, const std::optional<Snapshot>& latest);
   void RefuseMissingFiles(const Part& part) const;
   std::optional<std::string> FindMissingFile(const Part& part) const;

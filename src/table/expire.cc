@@ -72,7 +72,7 @@ struct Removed {
 
 /// The files that a delta removed. One that was lifted to another level is there under its old
 /// name.
-std::vector<ManifestEntry> RemovedBy(const TableState& table, const std::string& delta_list) {
+std::vector<ManifestEntry> RemovedBy(const TableState& table, const ListFile& delta_list) {
   std::vector<ManifestEntry> delta = table.manifests.EntriesOf(delta_list);
   std::set<std::string> added;
   for (const ManifestEntry& entry : delta) {
@@ -143,7 +143,7 @@ class SnapshotExpiry {
     for (int64_t id = begin_; id <= end_; id++) {
       std::optional<Snapshot> snapshot = table_.snapshots.Find(id);
       if (!snapshot) return false;
-      if (id > begin_) removed_.push_back({id, RemovedBy(table_, snapshot->delta_manifest_list)});
+      if (id > begin_) removed_.push_back({id, RemovedBy(table_, snapshot->DeltaList())});
       snapshots_.push_back(std::move(*snapshot));
     }
     for (size_t i = 0; i + 1 < snapshots_.size(); i++) {
@@ -154,8 +154,7 @@ class SnapshotExpiry {
       if (decoupled_) continue;
       gone_.AddChangelogLists(snapshot);
       if (snapshot.changelog_manifest_list) {
-        for (const ManifestEntry& entry :
-             table_.manifests.EntriesOf(*snapshot.changelog_manifest_list)) {
+        for (const ManifestEntry& entry : table_.manifests.EntriesOf(snapshot.ChangelogList())) {
           for (std::string& path : PathsOfEntry(table_, entry))
             changelog_.push_back(std::move(path));
         }
@@ -241,7 +240,7 @@ void RemoveChangelogs(const TableState& table, const std::vector<int64_t>& ids, 
     } else if (has_list(changelog->delta_manifest_list) &&
                has_list(changelog->base_manifest_list)) {
       gone.AddLists(*changelog);
-      removed.push_back({id, RemovedBy(table, changelog->delta_manifest_list)});
+      removed.push_back({id, RemovedBy(table, changelog->DeltaList())});
     }
   }
   for (int64_t id : ids) {

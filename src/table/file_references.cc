@@ -7,21 +7,21 @@
 
 namespace millrace {
 
-void FileReferences::AddList(const std::string& list) {
-  paths_.insert(table_.manifests.PathOf(list));
-  if (!lists_.insert(list).second) return;
+void FileReferences::AddList(const ListFile& list) {
+  paths_.insert(table_.manifests.PathOf(list.name));
+  if (!lists_.insert(list.name).second) return;
   for (const ManifestFileMeta& manifest : table_.manifests.ReadList(list)) {
     paths_.insert(table_.manifests.PathOf(manifest.file_name));
   }
 }
 
 void FileReferences::AddLists(const Snapshot& snapshot) {
-  AddList(snapshot.base_manifest_list);
-  AddList(snapshot.delta_manifest_list);
+  AddList(snapshot.BaseList());
+  AddList(snapshot.DeltaList());
 }
 
 void FileReferences::AddChangelogLists(const Snapshot& snapshot) {
-  if (snapshot.changelog_manifest_list) AddList(*snapshot.changelog_manifest_list);
+  if (snapshot.changelog_manifest_list) AddList(snapshot.ChangelogList());
 }
 
 void FileReferences::AddIndexes(const Snapshot& snapshot) {
@@ -46,7 +46,7 @@ void FileReferences::AddLiveFiles(const Snapshot& snapshot) {
 
 void FileReferences::AddChangelogFiles(const Snapshot& snapshot) {
   if (!snapshot.changelog_manifest_list) return;
-  for (const ManifestEntry& entry : table_.manifests.EntriesOf(*snapshot.changelog_manifest_list)) {
+  for (const ManifestEntry& entry : table_.manifests.EntriesOf(snapshot.ChangelogList())) {
     AddEntry(entry);
   }
 }

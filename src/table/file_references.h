@@ -42,7 +42,7 @@ class FileReferences {
   void AddPath(const std::string& path) { paths_.insert(path); }
 
  private:
-  void AddList(const std::string& list);
+  void AddList(const ListFile& list);
 
   const TableState& table_;
   std::set<std::string> paths_;

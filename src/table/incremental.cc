@@ -29,12 +29,12 @@ Buckets ByBucket(std::vector<ManifestEntry> entries) {
 std::vector<ManifestEntry> ChangesOf(const TableState& table, const Snapshot& snapshot, Mode mode) {
   if (mode == Mode::kDelta) {
     if (snapshot.commit_kind != CommitKind::kAppend) return {};
-    return table.manifests.EntriesOf(snapshot.delta_manifest_list);
+    return table.manifests.EntriesOf(snapshot.DeltaList());
   }
   RefuseLostChangelog(table, snapshot);
   if (snapshot.commit_kind == CommitKind::kOverwrite || !snapshot.changelog_manifest_list)
     return {};
-  return table.manifests.EntriesOf(*snapshot.changelog_manifest_list);
+  return table.manifests.EntriesOf(snapshot.ChangelogList());
 }
 
 std::vector<IncrementalSplit> PlanChangesBetween(const TableState& table,

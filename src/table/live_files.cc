@@ -34,9 +34,8 @@ bool LiveFiles::Follow(const Snapshot& latest, const Observer& observer) {
     std::optional<Snapshot> next = id == latest.id ? latest : table_.snapshots.Find(id);
     if (!next) return false;
     std::vector<ManifestEntry> delta;
-    if (!LookUnlessExpired(table_.snapshots, id, [&] {
-          delta = table_.manifests.EntriesOf(next->delta_manifest_list);
-        })) {
+    if (!LookUnlessExpired(table_.snapshots, id,
+                           [&] { delta = table_.manifests.EntriesOf(next->DeltaList()); })) {
       return false;
     }
     // An upgrade deletes and adds one name: deletions first.

@@ -15,16 +15,25 @@ std::string ManifestStore::PathOf(const std::string& name) const {
   return JoinPath(folder_, name);
 }
 
-std::string ManifestStore::ReadFile(const std::string& name) const {
+std::string ManifestStore::ReadFile(const ListFile& file) const {
+  std::string path = PathOf(file.name);
+  std::string bytes;
   try {
-    return files_.Read(PathOf(name));
+    bytes = files_.Read(path);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kNotFound) throw;
     Throw(ErrorCode::kCorrupt,
           "Cannot read the table: its metadata names the file {}, which is missing. "
           "If its snapshot was expired meanwhile, run the query again.",
-          PathOf(name));
+          path);
   }
+  // Avro has no end mark: what is cut between two blocks parses as a shorter file.
+  if (file.size && static_cast<int64_t>(bytes.size()) < *file.size) {
+    Throw(ErrorCode::kCorrupt,
+          "Cannot read the table: the file {} has {} bytes, the metadata that names it says {}.",
+          path, bytes.size(), *file.size);
+  }
+  return bytes;
 }
 
 namespace {
@@ -39,37 +48,38 @@ constexpr int64_t kSharedManifestBytes = 1 << 20;
 }  // namespace
 
 template <typename T, typename Decode>
-std::shared_ptr<const T> ManifestStore::Shared(const std::string& name, int64_t item_bytes,
+std::shared_ptr<const T> ManifestStore::Shared(const ListFile& file, int64_t item_bytes,
                                                Decode decode) const {
-  std::string path = PathOf(name);
+  std::string path = PathOf(file.name);
   if (cache_) {
     if (auto found = cache_->Find<T>(path)) return found;
   }
-  auto made = std::make_shared<const T>(decode(ReadFile(name), path));
+  auto made = std::make_shared<const T>(decode(ReadFile(file), path));
   if (cache_) cache_->Put(path, made, static_cast<int64_t>(made->size() + 1) * item_bytes);
   return made;
 }
 
-std::vector<ManifestFileMeta> ManifestStore::ReadList(const std::string& name) const {
-  return *Shared<std::vector<ManifestFileMeta>>(name, kListItemBytes, ManifestListFromAvro);
+std::vector<ManifestFileMeta> ManifestStore::ReadList(const ListFile& list) const {
+  return *Shared<std::vector<ManifestFileMeta>>(list, kListItemBytes, ManifestListFromAvro);
 }
 
 std::shared_ptr<const ManifestStore::Entries> ManifestStore::SharedEntries(
-    const std::string& name) const {
-  return Shared<Entries>(name, kEntryBytes, ManifestFromAvro);
+    const ManifestFileMeta& manifest) const {
+  return Shared<Entries>({manifest.file_name, manifest.file_size}, kEntryBytes, ManifestFromAvro);
 }
 
-std::vector<ManifestEntry> ManifestStore::Read(const std::string& name) const {
-  return *SharedEntries(name);
+std::vector<ManifestEntry> ManifestStore::Read(const ManifestFileMeta& manifest) const {
+  return *SharedEntries(manifest);
 }
 
 std::vector<IndexManifestEntry> ManifestStore::ReadIndex(const std::string& name) const {
-  return *Shared<std::vector<IndexManifestEntry>>(name, kIndexEntryBytes, IndexManifestFromAvro);
+  return *Shared<std::vector<IndexManifestEntry>>({name, {}}, kIndexEntryBytes,
+                                                  IndexManifestFromAvro);
 }
 
 std::vector<ManifestFileMeta> ManifestStore::ManifestsOf(const Snapshot& snapshot) const {
-  std::vector<ManifestFileMeta> manifests = ReadList(snapshot.base_manifest_list);
-  std::vector<ManifestFileMeta> delta = ReadList(snapshot.delta_manifest_list);
+  std::vector<ManifestFileMeta> manifests = ReadList(snapshot.BaseList());
+  std::vector<ManifestFileMeta> delta = ReadList(snapshot.DeltaList());
   manifests.insert(manifests.end(), delta.begin(), delta.end());
   return manifests;
 }
@@ -85,11 +95,11 @@ void AppendIf(const std::vector<ManifestEntry>& entries, const EntryFilter& filt
 
 }  // namespace
 
-std::vector<ManifestEntry> ManifestStore::EntriesOf(const std::string& list,
+std::vector<ManifestEntry> ManifestStore::EntriesOf(const ListFile& list,
                                                     const EntryFilter& filter) const {
   std::vector<ManifestEntry> entries;
   for (const ManifestFileMeta& manifest : ReadList(list)) {
-    AppendIf(*SharedEntries(manifest.file_name), filter, entries);
+    AppendIf(*SharedEntries(manifest), filter, entries);
   }
   return entries;
 }
@@ -106,7 +116,7 @@ std::shared_ptr<const ManifestStore::Entries> ManifestStore::SharedLive(
   if (bytes > kSharedManifestBytes) return nullptr;
   Entries entries;
   for (const ManifestFileMeta& manifest : manifests) {
-    AppendIf(*SharedEntries(manifest.file_name), {}, entries);
+    AppendIf(*SharedEntries(manifest), {}, entries);
   }
   auto live = std::make_shared<const Entries>(MergeManifestEntries(std::move(entries)));
   RefuseStrayDeletes(*live, snapshot);
@@ -124,7 +134,7 @@ std::vector<ManifestEntry> ManifestStore::LiveEntries(const Snapshot& snapshot,
   }
   for (const ManifestFileMeta& manifest : ManifestsOf(snapshot)) {
     if (manifest_filter && !manifest_filter(manifest)) continue;
-    AppendIf(*SharedEntries(manifest.file_name), filter, entries);
+    AppendIf(*SharedEntries(manifest), filter, entries);
   }
   std::vector<ManifestEntry> live = MergeManifestEntries(std::move(entries));
   RefuseStrayDeletes(live, snapshot);
@@ -214,7 +224,7 @@ std::vector<ManifestFileMeta> ManifestWriter::WriteManifests(
   return manifests;
 }
 
-WrittenList ManifestWriter::WriteList(const std::vector<ManifestFileMeta>& manifests) {
+ListFile ManifestWriter::WriteList(const std::vector<ManifestFileMeta>& manifests) {
   std::string bytes = ManifestListToAvro(manifests);
   std::string name = WriteFile(fmt::format("manifest-list-{}-{}", uuid_, lists_++), bytes);
   return {name, static_cast<int64_t>(bytes.size())};
@@ -230,7 +240,7 @@ std::vector<ManifestFileMeta> ManifestWriter::MergeManifests(
   auto rewrite = [&](auto begin, auto end, std::vector<ManifestFileMeta>& out) {
     std::vector<ManifestEntry> entries;
     for (auto manifest = begin; manifest != end; ++manifest) {
-      std::vector<ManifestEntry> read = store_.Read(manifest->file_name);
+      std::vector<ManifestEntry> read = store_.Read(*manifest);
       std::move(read.begin(), read.end(), std::back_inserter(entries));
     }
     // Cancels pairs; a DELETE whose ADD lies in an earlier manifest stays.

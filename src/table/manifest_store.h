@@ -23,28 +23,21 @@ using EntryFilter = std::function<bool(const ManifestEntry&)>;
 /// Skips whole manifests whose summary shows that no entry can be wanted.
 using ManifestFilter = std::function<bool(const ManifestFileMeta&)>;
 
-/// A manifest list that was written.
-struct WrittenList {
-  std::string name;
-  int64_t size = 0;
-};
-
 /// Reads and writes them.
-/// Threads: safe. Throws: Error(kCorrupt) naming a file that is missing or does not parse;
-/// Error(kIo).
+/// Threads: safe. Throws: Error(kCorrupt) naming a file that is missing, shorter than what names it
+/// says, or does not parse; Error(kIo).
 class ManifestStore {
  public:
   /// Decoded files stay in `cache`, if there is one.
   ManifestStore(FileSystem& files, const std::string& table_folder, ObjectCache* cache = nullptr);
 
-  std::vector<ManifestFileMeta> ReadList(const std::string& name) const;
-  std::vector<ManifestEntry> Read(const std::string& name) const;
+  std::vector<ManifestFileMeta> ReadList(const ListFile& list) const;
+  std::vector<ManifestEntry> Read(const ManifestFileMeta& manifest) const;
   std::vector<IndexManifestEntry> ReadIndex(const std::string& name) const;
   /// Manifests of the base and the delta list, in order.
   std::vector<ManifestFileMeta> ManifestsOf(const Snapshot& snapshot) const;
   /// All entries of a list, in order. An empty filter takes everything.
-  std::vector<ManifestEntry> EntriesOf(const std::string& list,
-                                       const EntryFilter& filter = {}) const;
+  std::vector<ManifestEntry> EntriesOf(const ListFile& list, const EntryFilter& filter = {}) const;
   /// The live files of a snapshot.
   std::vector<ManifestEntry> LiveEntries(const Snapshot& snapshot, const EntryFilter& filter = {},
                                          const ManifestFilter& manifest_filter = {}) const;
@@ -54,10 +47,10 @@ class ManifestStore {
  private:
   using Entries = std::vector<ManifestEntry>;
 
-  std::string ReadFile(const std::string& name) const;
+  std::string ReadFile(const ListFile& file) const;
   template <typename T, typename Decode>
-  std::shared_ptr<const T> Shared(const std::string& name, int64_t item_bytes, Decode decode) const;
-  std::shared_ptr<const Entries> SharedEntries(const std::string& name) const;
+  std::shared_ptr<const T> Shared(const ListFile& file, int64_t item_bytes, Decode decode) const;
+  std::shared_ptr<const Entries> SharedEntries(const ManifestFileMeta& manifest) const;
   /// All live files, kept for the next one who asks; nullptr when they are too many for that.
   std::shared_ptr<const Entries> SharedLive(const Snapshot& snapshot) const;
   void RefuseStrayDeletes(const Entries& live, const Snapshot& snapshot) const;
@@ -76,7 +69,7 @@ class ManifestWriter {
 
   /// Entries as one or more manifests of about the target size.
   std::vector<ManifestFileMeta> WriteManifests(const std::vector<ManifestEntry>& entries);
-  WrittenList WriteList(const std::vector<ManifestFileMeta>& manifests);
+  ListFile WriteList(const std::vector<ManifestFileMeta>& manifests);
   /// The name of an index manifest with exactly `entries`.
   std::string WriteIndex(const std::vector<IndexManifestEntry>& entries);
   /// Fewer and larger manifests with the same live entries: small neighbours are merged once

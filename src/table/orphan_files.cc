@@ -93,16 +93,16 @@ class OrphanFinder {
 
   void AddNamed(const std::optional<Snapshot>& snapshot, bool whole) {
     if (!snapshot) return;  // Expired since it was listed: so have its files.
-    std::vector<std::string> lists = {snapshot->base_manifest_list, snapshot->delta_manifest_list};
-    if (snapshot->changelog_manifest_list) lists.push_back(*snapshot->changelog_manifest_list);
-    for (const std::string& list : lists) AddNamedByList(list);
+    std::vector<ListFile> lists = {snapshot->BaseList(), snapshot->DeltaList()};
+    if (snapshot->changelog_manifest_list) lists.push_back(snapshot->ChangelogList());
+    for (const ListFile& list : lists) AddNamedByList(list);
     if (whole) used_.AddIndexes(*snapshot);
   }
 
   /// A long-lived changelog has lost some of its lists, a tag its changelog's.
-  void AddNamedByList(const std::string& list) {
-    if (!lists_.insert(list).second) return;
-    std::string path = table_.manifests.PathOf(list);
+  void AddNamedByList(const ListFile& list) {
+    if (!lists_.insert(list.name).second) return;
+    std::string path = table_.manifests.PathOf(list.name);
     if (!table_.context.files.Exists(path)) return;
     used_.AddPath(path);
     for (const ManifestFileMeta& manifest : table_.manifests.ReadList(list)) {
@@ -110,7 +110,7 @@ class OrphanFinder {
       used_.AddPath(manifest_path);
       if (!lists_.insert(manifest.file_name).second) continue;
       if (!table_.context.files.Exists(manifest_path)) continue;
-      for (const ManifestEntry& entry : table_.manifests.Read(manifest.file_name)) {
+      for (const ManifestEntry& entry : table_.manifests.Read(manifest)) {
         used_.AddEntry(entry);
       }
     }

@@ -229,14 +229,14 @@ std::optional<std::string> FindForeignChange(const TableState& table,
   for (int64_t id = read_snapshot + 1; id <= latest.id; id++) {
     std::optional<Snapshot> snapshot = table.snapshots.Find(id);
     bool meets = false;
-    bool there =
-        snapshot && LookUnlessExpired(table.snapshots, id, [&] {
-          if (snapshot->commit_kind == CommitKind::kCompact) return;
-          std::vector<ManifestEntry> entries =
-              table.manifests.EntriesOf(snapshot->delta_manifest_list, keys.InTheseBuckets());
-          meets = std::any_of(entries.begin(), entries.end(),
-                              [&](const ManifestEntry& entry) { return keys.Meets(entry); });
-        });
+    bool there = snapshot && LookUnlessExpired(table.snapshots, id, [&] {
+                   if (snapshot->commit_kind == CommitKind::kCompact) return;
+                   std::vector<ManifestEntry> entries =
+                       table.manifests.EntriesOf(snapshot->DeltaList(), keys.InTheseBuckets());
+                   meets =
+                       std::any_of(entries.begin(), entries.end(),
+                                   [&](const ManifestEntry& entry) { return keys.Meets(entry); });
+                 });
     if (!there) {
       return fmt::format(
           "the rows were read at snapshot {}, and what came after it has expired: snapshot {} "

@@ -39,8 +39,8 @@ std::string Dump(const Json& json, int indent) {
 /// The next snapshot: the state of `latest` with other statistics.
 Snapshot Following(const TableState& table, const Snapshot& latest, const std::string& name,
                    ManifestWriter& writer) {
-  WrittenList base = writer.WriteList(table.manifests.ManifestsOf(latest));
-  WrittenList delta = writer.WriteList({});
+  ListFile base = writer.WriteList(table.manifests.ManifestsOf(latest));
+  ListFile delta = writer.WriteList({});
   Snapshot next = latest;
   next.id++;
   next.base_manifest_list = base.name;

@@ -89,7 +89,7 @@ void RemoveFilesOf(const TableState& table, const Snapshot& snapshot,
     if (!table.context.files.Exists(table.manifests.PathOf(changelog->delta_manifest_list)))
       continue;
     kept.AddLists(*changelog);
-    for (const ManifestEntry& entry : table.manifests.EntriesOf(changelog->delta_manifest_list)) {
+    for (const ManifestEntry& entry : table.manifests.EntriesOf(changelog->DeltaList())) {
       kept.AddEntry(entry);
     }
   }

@@ -149,8 +149,8 @@ class TableVerifier {
       Say(Severity::kWarning, path,
           fmt::format("has a lesser watermark than snapshot {}", before->id));
     }
-    auto base = EntriesOf(snapshot.base_manifest_list, snapshot.base_manifest_list_size);
-    auto delta = EntriesOf(snapshot.delta_manifest_list, snapshot.delta_manifest_list_size);
+    auto base = EntriesOf(snapshot.BaseList());
+    auto delta = EntriesOf(snapshot.DeltaList());
     if (!base || !delta) {
       last_live_.reset();
       return;
@@ -223,8 +223,7 @@ class TableVerifier {
   }
 
   void CheckChangelog(const Snapshot& snapshot, const std::string& path) {
-    auto entries =
-        EntriesOf(*snapshot.changelog_manifest_list, snapshot.changelog_manifest_list_size);
+    auto entries = EntriesOf(snapshot.ChangelogList());
     if (!entries) return;
     int64_t rows = 0;
     for (const ManifestEntry& entry : *entries) {
@@ -318,15 +317,15 @@ class TableVerifier {
   // ----------------------------------------------------------------------------- manifests
 
   /// All entries of a list in order; nullptr when they cannot be read, which has been said then.
-  Entries EntriesOf(const std::string& list, std::optional<int64_t> recorded) {
-    std::string path = table_.manifests.PathOf(list);
-    if (recorded && checked_.insert(list).second) {
+  Entries EntriesOf(const ListFile& list) {
+    std::string path = table_.manifests.PathOf(list.name);
+    if (list.size && checked_.insert(list.name).second) {
       std::optional<int64_t> size = files_.SizeOf(path);
-      if (size && *recorded < *size) {
+      if (size && *list.size < *size) {
         Say(Severity::kError, path,
             fmt::format("has {} bytes, its snapshot says {}: readers of the Java version would see "
                         "no files at all",
-                        *size, *recorded));
+                        *size, *list.size));
       }
     }
     auto all = std::make_shared<std::vector<ManifestEntry>>();
@@ -350,8 +349,7 @@ class TableVerifier {
     if (found != manifests_.end()) return found->second;
     Entries entries;
     try {
-      entries =
-          std::make_shared<std::vector<ManifestEntry>>(table_.manifests.Read(manifest.file_name));
+      entries = std::make_shared<std::vector<ManifestEntry>>(table_.manifests.Read(manifest));
       if (checked_.insert(manifest.file_name).second) CheckManifest(manifest, *entries);
     } catch (const Error& error) {
       if (error.code() == ErrorCode::kIo) throw;
@@ -428,8 +426,8 @@ class TableVerifier {
       Guarded(
           [&] {
             const Snapshot& snapshot = tag->snapshot;
-            auto base = EntriesOf(snapshot.base_manifest_list, snapshot.base_manifest_list_size);
-            auto delta = EntriesOf(snapshot.delta_manifest_list, snapshot.delta_manifest_list_size);
+            auto base = EntriesOf(snapshot.BaseList());
+            auto delta = EntriesOf(snapshot.DeltaList());
             if (!base || !delta) return;
             CheckState(snapshot, *base, *delta, path, false);
           },
@@ -469,7 +467,7 @@ class TableVerifier {
 
   /// Of a table without changelog files the appended data files are the changelog.
   void CheckAppended(const Snapshot& changelog) {
-    auto delta = EntriesOf(changelog.delta_manifest_list, changelog.delta_manifest_list_size);
+    auto delta = EntriesOf(changelog.DeltaList());
     if (!delta) return;
     for (const ManifestEntry& entry : *delta) {
       if (entry.kind == FileKind::kAdd) files_.CheckData(entry, findings_);

@@ -60,8 +60,8 @@ void Replace(TestWorld& world, const Table& table,
   change(delta[1]);
   if (delta[1] == live[0]) delta.clear();
   next.id++;
-  WrittenList base_list = writer.WriteList(base);
-  WrittenList delta_list = writer.WriteList(writer.WriteManifests(delta));
+  ListFile base_list = writer.WriteList(base);
+  ListFile delta_list = writer.WriteList(writer.WriteManifests(delta));
   next.base_manifest_list = base_list.name;
   next.base_manifest_list_size = base_list.size;
   next.delta_manifest_list = delta_list.name;
@@ -238,7 +238,10 @@ TEST_CASE("A snapshot that does not follow from the one before is found") {
       {"is older by its time", [](Snapshot& s) { s.time_ms = 5; }},
       {"cannot be read|which is missing", [](Snapshot& s) { s.delta_manifest_list = "none"; }},
       {"its base is not the state|is added twice",
-       [](Snapshot& s) { s.base_manifest_list = s.delta_manifest_list; }},
+       [](Snapshot& s) {
+         s.base_manifest_list = s.delta_manifest_list;
+         s.base_manifest_list_size = s.delta_manifest_list_size;
+       }},
   };
   for (const Lie& lie : lies) {
     CAPTURE(lie.says);
