@@ -267,4 +267,22 @@ INSERT INTO shown SELECT a.who, a.s - b.s FROM (SELECT who, SUM(id) AS s FROM x 
     return f"{done} kills, {looked[0]} looks, {len(shown)} lines"
 
 
-SCRIPT_CASES = {"batch-script": case_batch_script, "logged-set": case_logged_set, "edited": case_edited, "two-sets": case_two_sets}
+def case_first_open(folder, rng, kills):
+    """A serving database is whole from the moment it can be seen: killed then, the next life goes on with it."""
+    lake = Lake(folder)
+    for n in range(kills):
+        path = f"{folder}/serving-{n}.db"
+        args = lake.args(f"first-{n}", "SET 'execution.runtime-mode'='batch';\n" + sequence("numbers", 10)
+                         + f"""CREATE TEMPORARY TABLE shown (id BIGINT, PRIMARY KEY (id) NOT ENFORCED)
+WITH ('connector'='jdbc', 'url'='jdbc:duckdb:{path}', 'table-name'='shown'); INSERT INTO shown SELECT id FROM numbers;""")
+        life = Life(args)
+        while life.process.poll() is None and not os.path.exists(path):
+            pass
+        code = life.end(0, kill=True)
+        check(code in (0, -signal.SIGKILL), f"exit code {code}\n{life.errors[-3000:]}")
+        run(args)
+    return f"{kills} kills"
+
+
+SCRIPT_CASES = {"batch-script": case_batch_script, "logged-set": case_logged_set, "edited": case_edited, "two-sets": case_two_sets,
+                "first-open": case_first_open}

@@ -1,10 +1,14 @@
 #include "sql/connect/jdbc/database_lease.h"
 
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <mutex>
 
 #include "base/error.h"
 #include "duckdb/main/config.hpp"
 #include "duckdb/main/database.hpp"
+#include "io/file_system.h"
 
 namespace millrace {
 
@@ -34,6 +38,27 @@ std::unique_ptr<duckdb::DuckDB> Open(const std::string& path) {
   return std::make_unique<duckdb::DuckDB>(path, &config);
 }
 
+/// A database file without tables, as bytes.
+std::string EmptyDatabase(FileSystem& files) {
+  std::string folder = (std::filesystem::temp_directory_path() / "millrace-XXXXXX").string();
+  if (!::mkdtemp(folder.data())) {
+    Throw(ErrorCode::kIo, "Making the folder {}: {}", folder, std::strerror(errno));
+  }
+  std::string path = JoinPath(folder, "empty.db");
+  Open(path).reset();
+  std::string bytes = files.Read(path);
+  files.DeleteFolder(folder);
+  return bytes;
+}
+
+/// DuckDB writes a new file in place: a process killed then leaves one that nobody can open. So a
+/// new one appears whole.
+void CreateIfMissing(const std::string& path) {
+  std::unique_ptr<FileSystem> files = MakeLocalFileSystem();
+  if (files->Exists(path)) return;
+  (void)files->CreateExclusive(path, EmptyDatabase(*files));  // Or another process was first.
+}
+
 }  // namespace
 
 DatabaseLease::DatabaseLease(const std::string& path, Clock& clock, int64_t timeout_ms)
@@ -44,7 +69,10 @@ DatabaseLease::DatabaseLease(const std::string& path, Clock& clock, int64_t time
       std::lock_guard lock(Mutex());
       OpenDatabase& open = OpenDatabases()[path];
       try {
-        if (!open.database) open.database = Open(path);
+        if (!open.database) {
+          CreateIfMissing(path);
+          open.database = Open(path);
+        }
         open.leases++;
         database_ = open.database.get();
         writing_ = &open.writing;
