@@ -98,7 +98,7 @@ bool Matches(const ProcedureCall& call, const char* argument, const std::string&
   }
 }
 
-/// Every primary-key table of the databases wanted; the others have nothing to merge.
+/// Every table of the databases wanted.
 ProcedureRows RunCompactDatabase(const ProcedureCall& call) {
   int64_t compacted = 0;
   for (const std::string& database : call.store.Databases()) {
@@ -112,9 +112,7 @@ ProcedureRows RunCompactDatabase(const ProcedureCall& call) {
       ProcedureCall one = call;
       one.arguments["table"] = Value(full);
       if (call.Has("table_options")) one.arguments["options"] = call.arguments.at("table_options");
-      std::shared_ptr<const Table> table = one.OpenTable();
-      if (!table->HasPrimaryKey()) continue;
-      CompactOne(one, *table);
+      CompactOne(one, *one.OpenTable());
       compacted++;
     }
   }

@@ -35,7 +35,11 @@ class RowChanger {
  public:
   RowChanger(const Table& table, const std::string& user, const RowChangeQuery& query,
              const std::string& doing)
-      : table_(table), query_(query), doing_(doing), writer_(table.NewWriter(user)) {}
+      : table_(table),
+        query_(query),
+        doing_(doing),
+        // Files whose rows it changes are not to be compacted by the way.
+        writer_(table.NewWriter(user, {.compacts = false})) {}
 
   void Add(DataChunk& rows) {
     rows.Flatten();

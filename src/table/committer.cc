@@ -118,14 +118,14 @@ std::optional<int64_t> Committer::Commit(const Committable& committable, CommitR
   if (last && !main.repeated) compact.searched_to = *last;
   int64_t compacted = PublishPart(compact);
   if (!compact.conflict) return compacted;
+  report->dropped_compaction = *compact.conflict;
+  DeleteInVain(compact);
   if (!has_main) {
     Throw(ErrorCode::kConflict,
           "Cannot commit the compaction of table {}: {}. Nothing was changed; run "
           "one compacting writer per table and set 'write-only'='true' for the others.",
           table_.folder, *compact.conflict);
   }
-  report->dropped_compaction = *compact.conflict;
-  DeleteInVain(compact);
   return last;
 }
 
@@ -174,6 +174,14 @@ void Committer::DeleteInVain(const Part& compact) const {
   }
   for (const ManifestEntry& entry : compact.changelog) {
     DeleteQuietly(entry);
+  }
+  for (const IndexManifestEntry& change : compact.prepared_index_changes) {
+    if (change.kind != FileKind::kAdd) continue;
+    try {
+      table_.context.files.Delete(IndexFilePath(table_, change));
+    } catch (const Error&) {
+      // An orphan: no snapshot names it.
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 #include "table/compact_table.h"
 
 #include "base/error.h"
+#include "table/append_compaction.h"
 #include "table/bucket_compactor.h"
 #include "table/live_files.h"
 
@@ -48,12 +49,7 @@ class TableCompaction {
 
 Committable PrepareTableCompaction(std::shared_ptr<const TableState> table,
                                    const CompactRequest& request) {
-  if (!table->HasPrimaryKey()) {
-    Throw(ErrorCode::kUnsupported,
-          "Cannot compact table {}: compaction of append-only tables is not there yet. Its small "
-          "files can be read as they are.",
-          table->folder);
-  }
+  if (!table->HasPrimaryKey()) return PrepareAppendCompaction(table, request);
   if (table->parsed.deletion_vectors) {
     Throw(ErrorCode::kUnsupported,
           "Cannot compact table {}: compaction that writes deletion vectors is not there yet. "

@@ -6,8 +6,7 @@
 
 namespace millrace {
 
-/// Compacts bucket by bucket; what to commit. Throws: Error(kUnsupported) for a table without
-/// primary key; Error(kIo): what was written is deleted.
+/// Compacts bucket by bucket; what to commit. Throws: Error(kIo): what was written is deleted.
 Committable PrepareTableCompaction(std::shared_ptr<const TableState> table,
                                    const CompactRequest& request);
 

@@ -221,6 +221,11 @@ std::vector<Split> PlanTableScan(const TableState& table, const ScanOptions& opt
       PlanKeyedBucket(table, pruner, order, entries, packer);
       continue;
     }
+    if (table.HasBuckets()) {  // A bucket has an order, which compactions keep.
+      std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
+        return a.file.min_sequence_number < b.file.min_sequence_number;
+      });
+    }
     for (ManifestEntry& entry : entries) {
       if (pruner.KeepByValues(entry.file)) packer.Add(entry, {entry.file}, true);
     }

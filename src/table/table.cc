@@ -155,16 +155,25 @@ ChangelogType Table::InputType() const {
 std::optional<int64_t> Table::Compact(const CompactRequest& request, const std::string& commit_user,
                                       int64_t identifier) const {
   state_->table->CheckSupported("compact");
-  Committable committable = PrepareTableCompaction(state_->table, request);
-  if (committable.Empty()) return std::nullopt;
-  return Commit(committable, commit_user, identifier);
+  for (int attempt = 0;; attempt++) {
+    Committable committable = PrepareTableCompaction(state_->table, request);
+    if (committable.Empty()) return std::nullopt;
+    CommitReport report;
+    try {
+      return Commit(committable, commit_user, identifier, &report);
+    } catch (const Error&) {
+      // Others have deleted rows, or replaced files: look again at what is there now.
+      bool in_vain = !HasPrimaryKey() && !report.dropped_compaction.empty();
+      if (!in_vain || attempt >= state_->table->parsed.commit_max_retries) throw;
+    }
+  }
 }
 
 std::unique_ptr<TableWriter> Table::NewWriter(const std::string& commit_user,
                                               const WriterOptions& options) const {
   state_->table->CheckWritable("write to");
   if (HasPrimaryKey()) return MakeKeyedWriter(state_->table, commit_user, options);
-  return MakeAppendWriter(state_->table, options);
+  return MakeAppendWriter(state_->table, commit_user, options);
 }
 
 std::unique_ptr<RowDeleter> Table::NewRowDeleter(int64_t snapshot_id) const {

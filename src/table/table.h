@@ -123,6 +123,8 @@ struct Committable {
 /// How a writer is meant to be used.
 struct WriterOptions {
   bool overwrite = false;  // The table's files will be replaced: they count for nothing.
+  /// Of append-only tables with buckets: commits may compact, unless the table is `write-only`.
+  bool compacts = true;
 };
 
 /// What happened on the way of a commit, for logs and metrics.
@@ -154,7 +156,8 @@ class TableWriter {
   /// The same for one of many commits of a stream: compactions may go on in the background and be
   /// part of a later commit.
   virtual Committable PrepareStreamCommit() { return PrepareCommit(); }
-  /// All runs of all touched buckets to the top level, at the next PrepareCommit.
+  /// All runs of all touched buckets to the top level, or small files of an append-only table to
+  /// large ones, at the next PrepareCommit.
   virtual void CompactFully() = 0;
 };
 
@@ -222,8 +225,8 @@ class Table {
   /// The changes that a writer must be given: kFull where old rows count too.
   ChangelogType InputType() const;
   /// Compacts committed files, also of a write-only table, and commits that. nullopt: there was
-  /// nothing to do. Throws: Error(kUnsupported) for a table without primary key; Error(kConflict)
-  /// when another compaction came first.
+  /// nothing to do. Throws: Error(kConflict) when another compaction came first; a table without
+  /// primary key is looked at anew then, so often as a commit is tried.
   std::optional<int64_t> Compact(const CompactRequest& request, const std::string& commit_user,
                                  int64_t identifier) const;
   /// `commit_user` is stable over restarts of one job.

@@ -38,6 +38,7 @@ class Machine {
     options["snapshot.num-retained.min"] = "4";
     options["snapshot.num-retained.max"] = "9";
     options["manifest.merge-min-count"] = "4";
+    options["compaction.min.file-num"] = "3";
     Table::Create(world_.context(), kFolder, TestDefinition(keyed, true, options));
     Reopen();
     deletes_rows_ = !keyed && options.contains("deletion-vectors.enabled");
@@ -225,9 +226,33 @@ class Machine {
   }
 
   void Compact() {
-    if (!keyed_) return Write();
+    if (!keyed_ && Below(2) == 0) return RaceCompaction();
     Say("compact");
     table_->Compact({.full = Below(2) == 0}, "compactor", ++commits_);
+    Committed();
+  }
+
+  /// Somebody else does something between a compaction and its commit.
+  void RaceCompaction() {
+    Say("compact, and before that is committed");
+    auto other = table_->NewWriter("compactor");
+    other->CompactFully();
+    Committable compaction = other->PrepareCommit();
+    switch (Below(3)) {
+      case 0:
+        Overwrite();
+        break;
+      case 1:
+        if (deletes_rows_) DeleteRows();
+        break;
+      default:
+        Write();
+    }
+    try {
+      table_->Commit(compaction, "compactor", ++commits_);
+    } catch (const Error& error) {
+      REQUIRE(error.code() == ErrorCode::kConflict);
+    }
     Committed();
   }
 
@@ -433,6 +458,7 @@ TEST_CASE("Random operations on an append-only table agree with a model") {
   Run(false, {{"bucket", "-1"}});
   Run(false, {{"bucket", "2"}, {"bucket-key", "id"}, {"file-index.bloom-filter.columns", "id"}});
   Run(false, {{"bucket", "-1"}, {"deletion-vectors.enabled", "true"}});
+  Run(false, {{"bucket", "2"}, {"bucket-key", "id"}, {"deletion-vectors.enabled", "true"}});
 }
 
 }  // namespace millrace

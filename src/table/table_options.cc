@@ -107,10 +107,15 @@ constexpr const char* kRead[] = {"aggregation.remove-record-on-delete",
                                  "commit.max-retries",
                                  "commit.max-retry-wait",
                                  "commit.min-retry-wait",
+                                 "compaction.delete-ratio-threshold",
+                                 "compaction.file-num-limit",
                                  "compaction.incremental-size-threshold",
                                  "compaction.max-size-amplification-percent",
+                                 "compaction.max.file-num",  // Of old: without a meaning.
+                                 "compaction.min.file-num",
                                  "compaction.optimization-interval",
                                  "compaction.size-ratio",
+                                 "compaction.small-file-ratio",
                                  "compaction.total-size-threshold",
                                  "data-file.prefix",
                                  "deletion-vector.index-file.target-size",
@@ -291,6 +296,25 @@ void ParseChangelog(const TableSchema& schema, const Options& options, TableOpti
   }
 }
 
+/// A share between 0 and 1.
+double Share(const Options& options, const std::string& name, double fallback) {
+  double share = GetDouble(options, name, fallback);
+  if (share >= 0 && share <= 1) return share;
+  Throw(ErrorCode::kInvalid, "Option '{}' cannot be '{}': expected a share from 0 to 1.", name,
+        options.at(name));
+}
+
+/// REQUIRES: target_file_bytes is set.
+void ParseAppendCompaction(const Options& options, TableOptions& parsed) {
+  parsed.append_min_files = static_cast<int>(Number(options, "compaction.min.file-num", 5, 1));
+  parsed.append_min_files = std::max(parsed.append_min_files, 2);  // One alone gains nothing.
+  parsed.append_file_limit = Number(options, "compaction.file-num-limit", 100'000, 1);
+  parsed.append_delete_ratio = Share(options, "compaction.delete-ratio-threshold", 0.2);
+  parsed.append_small_bytes =
+      static_cast<int64_t>(static_cast<double>(parsed.target_file_bytes) *
+                           Share(options, "compaction.small-file-ratio", 0.7));
+}
+
 }  // namespace
 
 TableOptions ParseTableOptions(const TableSchema& schema, const Options& options) {
@@ -350,6 +374,7 @@ TableOptions ParseTableOptions(const TableSchema& schema, const Options& options
     parsed.compaction_interval_ms = GetDurationMs(options, "compaction.optimization-interval", 0);
   }
   parsed.level_count = static_cast<int>(Number(options, "num-levels", compaction.trigger + 1, 2));
+  ParseAppendCompaction(options, parsed);
   parsed.manifest_target_bytes =
       GetMemoryBytes(options, "manifest.target-file-size", parsed.manifest_target_bytes);
   parsed.manifest_merge_min_count =

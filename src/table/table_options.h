@@ -36,6 +36,11 @@ struct TableOptions {
   std::string changelog_compression;  // Empty: as data files.
   ParquetWriteOptions parquet;
   CompactionOptions compaction;
+  // Of tables without a key:
+  int append_min_files = 5;                  // compaction.min.file-num
+  int64_t append_file_limit = 100'000;       // compaction.file-num-limit
+  double append_delete_ratio = 0.2;          // compaction.delete-ratio-threshold
+  int64_t append_small_bytes = 179LL << 20;  // target-file-size * compaction.small-file-ratio
   int level_count = 6;
   int stop_trigger = 8;  // More runs of a bucket make the writer wait.
   std::optional<int64_t> compaction_interval_ms;

@@ -11,7 +11,7 @@ std::unique_ptr<TableWriter> MakeKeyedWriter(std::shared_ptr<const TableState> t
                                              std::string user, const WriterOptions& options);
 /// Of an append-only table: rolling files by bucket.
 std::unique_ptr<TableWriter> MakeAppendWriter(std::shared_ptr<const TableState> table,
-                                              const WriterOptions& options);
+                                              std::string user, const WriterOptions& options);
 /// Of an append-only table: deletion vectors. Error(kNotFound) when there is no such snapshot.
 std::unique_ptr<RowDeleter> MakeRowDeleter(std::shared_ptr<const TableState> table,
                                            int64_t snapshot_id);

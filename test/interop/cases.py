@@ -328,7 +328,7 @@ class Case:
         elif options["bucket"] != "-1":
             options["bucket-key"] = ",".join(name for name, _, _ in self.key)
         if not self.keyed:
-            options["write-only"] = "true"  # Small files stay: when to merge them is each writer's own affair.
+            options["write-only"] = "true"  # Small files stay until somebody is asked to compact them.
         if self.factors["vectors"] == "on":
             options["deletion-vectors.enabled"] = "true"
         options.update({

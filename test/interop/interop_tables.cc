@@ -215,6 +215,12 @@ void WriteTable(World& world, const std::string& warehouse, const Recipe& recipe
     if (recipe.options.contains("deletion-vectors.enabled")) {
       for (int64_t step : {7, 10}) DeleteRows(*table, step, ++identifier, model);
     }
+    if (recipe.compact) {
+      table->Compact({.full = true}, "interop", ++identifier);
+      WriteRows(*writer, Rows(RowKind::kInsert, 900, 1000, 1), 2, model);
+      commit();
+      DeleteRows(*table, 9, ++identifier, model);
+    }
   }
   Json expected = Json::array();
   for (auto [i, salt] : model) {
@@ -301,6 +307,16 @@ int Run(const std::string& command, const std::string& place) {
          false,
          {{"bucket", "2"}, {"bucket-key", "code"}, {"deletion-vectors.enabled", "true"}},
          false},
+        {"append_compacted",
+         {},
+         true,
+         {{"deletion-vectors.enabled", "true"}, {"file-index.bloom-filter.columns", "id"}},
+         true},
+        {"append_compacted_two",
+         {},
+         false,
+         {{"bucket", "2"}, {"bucket-key", "code"}, {"deletion-vectors.enabled", "true"}},
+         true},
         {"append_indexed",
          {},
          false,

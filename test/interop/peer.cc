@@ -30,6 +30,7 @@ class Peer {
     if (what == "create") return Create(request);
     if (what == "write") return Write(request);
     if (what == "compact") return Compact(request);
+    if (what == "delete") return Delete(request);
     if (what == "read") return Read(request);
     if (what == "changes") return Changes(request);
     if (what == "hash") return Hash(request);
@@ -50,6 +51,7 @@ class Peer {
   Json Create(const Json& request);
   Json Write(const Json& request);
   Json Compact(const Json& request);
+  Json Delete(const Json& request);
   Json Read(const Json& request);
   Json Changes(const Json& request);
   Json Hash(const Json& request);
@@ -122,10 +124,42 @@ Json Peer::Write(const Json& request) {
 Json Peer::Compact(const Json& request) {
   auto table = Open(request);
   std::string user = request.at("user");
+  if (!table->HasPrimaryKey()) {
+    table->Compact({.full = true}, user, request.at("identifier"));
+    return Json::object();
+  }
   auto writer = table->NewWriter(user);
   writer->CompactFully();
   table->Commit(writer->PrepareCommit(), user, request.at("identifier"));
   return Json::object();
+}
+
+/// Of an append-only table every n-th row, by its position; how many these are.
+Json Peer::Delete(const Json& request) {
+  auto table = Open(request);
+  int64_t every = request.at("every"), seen = 0;
+  ScanOptions options;
+  options.snapshot_id = table->LatestSnapshot()->id;
+  options.positions = true;
+  auto deleter = table->NewRowDeleter(*options.snapshot_id);
+  DataChunk chunk;
+  chunk.Initialize(duckdb::Allocator::DefaultAllocator(),
+                   {LogicalType::INTEGER, LogicalType::BIGINT});
+  for (const Split& split : table->PlanScan(options)) {
+    auto reader = table->ReadSplit(split, options);
+    for (chunk.Reset(); reader->Next(chunk); chunk.Reset()) {
+      for (idx_t i = 0; i < chunk.size(); i++) {
+        if (++seen % every != 0) continue;
+        auto file = static_cast<size_t>(chunk.GetValue(0, i).GetValue<int32_t>());
+        deleter->Delete(split, split.files.at(file), {chunk.GetValue(1, i).GetValue<int64_t>()});
+      }
+    }
+  }
+  int64_t deleted = deleter->DeletedRows();
+  Committable committable;
+  deleter->PrepareCommit(committable);
+  table->Commit(committable, request.at("user"), request.at("identifier"));
+  return deleted;
 }
 
 Json RowToJson(DataChunk& rows, idx_t row, RowKind kind, const std::vector<DataField>& fields) {

@@ -6,6 +6,9 @@ import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import org.apache.paimon.AppendOnlyFileStore;
+import org.apache.paimon.append.AppendCompactCoordinator;
+import org.apache.paimon.append.AppendCompactTask;
 import org.apache.paimon.catalog.Catalog;
 import org.apache.paimon.catalog.CatalogContext;
 import org.apache.paimon.catalog.CatalogFactory;
@@ -15,6 +18,7 @@ import org.apache.paimon.data.GenericRow;
 import org.apache.paimon.data.InternalRow;
 import org.apache.paimon.disk.IOManager;
 import org.apache.paimon.manifest.ManifestEntry;
+import org.apache.paimon.operation.BaseAppendFileStoreWrite;
 import org.apache.paimon.options.Options;
 import org.apache.paimon.predicate.Predicate;
 import org.apache.paimon.predicate.PredicateBuilder;
@@ -26,6 +30,7 @@ import org.apache.paimon.shade.jackson2.com.fasterxml.jackson.databind.node.Json
 import org.apache.paimon.shade.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
 import org.apache.paimon.table.BucketMode;
 import org.apache.paimon.table.FileStoreTable;
+import org.apache.paimon.table.sink.CommitMessage;
 import org.apache.paimon.table.sink.StreamTableWrite;
 import org.apache.paimon.table.sink.StreamWriteBuilder;
 import org.apache.paimon.table.sink.TableCommitImpl;
@@ -98,10 +103,14 @@ final class Tables {
     }
   }
 
-  /** All runs of all buckets to the top level. */
+  /** All runs of all buckets to the top level; files of a table without buckets as they are due. */
   void compact(JsonNode request) throws Exception {
     FileStoreTable table = open(request);
     StreamWriteBuilder builder = builder(table, request);
+    if (table.bucketMode() == BucketMode.BUCKET_UNAWARE) {
+      compactPacks(table, builder, request.get("identifier").longValue());
+      return;
+    }
     long identifier = request.get("identifier").longValue();
     try (StreamTableWrite write = builder.newWrite();
         TableCommitImpl commit = (TableCommitImpl) builder.newCommit();
@@ -117,6 +126,20 @@ final class Tables {
       }
       commit.ignoreEmptyCommit(true); // As in a batch job: nothing but the COMPACT snapshot.
       commit.commit(identifier, write.prepareCommit(true, identifier));
+    }
+  }
+
+  private static void compactPacks(FileStoreTable table, StreamWriteBuilder builder, long identifier)
+      throws Exception {
+    BaseAppendFileStoreWrite write =
+        ((AppendOnlyFileStore) table.store()).newWrite(builder.commitUser());
+    List<CommitMessage> messages = new ArrayList<>();
+    for (AppendCompactTask task : new AppendCompactCoordinator(table, false).run()) {
+      messages.add(task.doCompact(table, write));
+    }
+    try (TableCommitImpl commit = (TableCommitImpl) builder.newCommit()) {
+      commit.ignoreEmptyCommit(true);
+      commit.commit(identifier, messages);
     }
   }
 
