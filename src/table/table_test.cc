@@ -191,7 +191,7 @@ TEST_CASE("append-only tables keep every row, in partitions and buckets, and ref
       CAPTURE(partitioned);
       CAPTURE(bucket);
       TestWorld world;
-      Options options = {{"bucket", bucket}, {"write-buffer-size", "1 kb"}};
+      Options options = {{"bucket", bucket}, {"write-buffer-size", "1 kb"}, {"write-only", "true"}};
       if (bucket == std::string("2")) options["bucket-key"] = "id";
       auto table =
           Table::Create(world.context(), "w/d.db/t", TestDefinition(false, partitioned, options));
