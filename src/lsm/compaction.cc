@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "lsm/key_batches.h"
 #include "lsm/merge_reader.h"
+#include "lsm/rows_above.h"
 #include "meta/binary_row.h"
 
 namespace millrace {
@@ -32,6 +33,10 @@ class Task {
   }
 
   CompactResult Run() {
+    if (unit_.rewrites_each) {
+      for (const DataFileMeta& file : unit_.files) Rewrite({file});
+      return std::move(result_);
+    }
     int64_t big = options_.write.target_file_bytes / 10 * 7;
     for (Section& section : PartitionIntoSections(unit_.files, order_)) {
       if (section.size() > 1) {
@@ -83,14 +88,15 @@ class Task {
 
   void Upgrade(const DataFileMeta& file) {
     bool to_top = unit_.output_level == options_.max_level;
-    bool has_deletes = !file.delete_row_count.has_value() || *file.delete_row_count > 0;
-    if (to_top && has_deletes) return Rewrite({file});
+    bool has_deletes = MayHoldDeletes({file});
+    // Where vectors say which rows are gone nobody looks for deletes above level 0.
+    bool lets_go = to_top || (options_.marks_above && file.level == 0);
+    if (lets_go && has_deletes) return Rewrite({file});
     if (file.level == unit_.output_level) return;
     if (MustTrack({file})) {
       // Its rows may have to take up what lies above, unless they hide it whatever it is.
-      bool hides =
-          options_.merge.engine == MergeEngine::kDeduplicate && layout_.sequence_fields.empty();
-      if (options_.takes_up_above && !to_top && !hides) return RewriteTracked({file}, true);
+      if (options_.takes_up_above && !to_top && !HidesAbove({file})) return Rewrite({file});
+      MarkAbove({file});
       if (options_.changelog.kind != CompactionChangelog::kNone) RewriteTracked({file}, false);
     }
     result_.before.push_back(file);
@@ -109,8 +115,32 @@ class Task {
                        [](const DataFileMeta& file) { return file.level == 0; });
   }
 
+  /// Whether a row of these files hides what lies of its key above, whatever that is.
+  bool HidesAbove(const std::vector<DataFileMeta>& files) const {
+    bool newest_wins =
+        options_.merge.engine == MergeEngine::kDeduplicate && layout_.sequence_fields.empty();
+    bool ignores = options_.marks_above && options_.merge.ignore_delete;
+    return newest_wins && !(ignores && MayHoldDeletes(files));
+  }
+
+  /// Tells of the rows above the output level whose keys come from level 0 in `files`.
+  void MarkAbove(const std::vector<DataFileMeta>& files) {
+    if (!options_.marks_above) return;
+    std::vector<DataFileMeta> level0;
+    std::copy_if(files.begin(), files.end(), std::back_inserter(level0),
+                 [](const DataFileMeta& file) { return file.level == 0; });
+    marked_ = FindRowsAbove(context_, layout_, options_.write.folder, level0,
+                            FilesAbove(RangeOf(level0)), ReadAll(), [this] { CheckCancelled(); });
+    for (const auto& [name, rows] : marked_) result_.deleted[name].AddAll(rows);
+  }
+
   void Rewrite(const std::vector<DataFileMeta>& files) {
-    if (MustTrack(files)) return RewriteTracked(files, true);
+    if (MustTrack(files)) {
+      MarkAbove(files);
+      bool needs_values = !options_.marks_above || !HidesAbove(files) ||
+                          options_.changelog.kind != CompactionChangelog::kNone;
+      if (needs_values) return RewriteTracked(files, true);
+    }
     MergeReader reader(context_, layout_, options_.write.folder, files, ReadAll());
     RunFileWriter writer(context_, layout_, names_, options_.write);
     try {
@@ -159,7 +189,8 @@ class Task {
     ReadPlan plan = PlanMerge(layout_, read, function->needed_fields());
     BatchCombiner combiner(plan, *function, layout_, read.fields, /*key_value=*/true);
     ReadPlan above_plan;
-    auto batches = MakeKeyBatches(OpenRuns(files, plan, read, above_plan), plan,
+    MergeReadOptions above_read = read;
+    auto batches = MakeKeyBatches(OpenRuns(files, plan, read, above_plan, above_read), plan,
                                   options_.takes_up_above || options_.merge.whole_above_level0);
     ChangelogMaker maker(layout_, plan, options_.changelog,
                          [&](DataChunk& rows) { changelog.Write(rows); });
@@ -222,16 +253,32 @@ class Task {
     return range;
   }
 
-  /// `above_plan`: for the files above, without row groups outside of the keys of `files`.
+  /// Files above the output level that keys of `range` may be in.
+  std::vector<DataFileMeta> FilesAbove(const KeyRange& range) const {
+    std::vector<DataFileMeta> files;
+    for (const DataFileMeta& file : options_.above) {
+      bool apart = order_.Normalise(file.max_key) < range.least ||
+                   order_.Normalise(file.min_key) > range.greatest;
+      if (!apart) files.push_back(file);
+    }
+    return files;
+  }
+
+  /// `above_plan` and `above_read` are for the files above: without row groups outside of the keys
+  /// of `files` and, with deletion vectors, for nothing but the rows that are marked.
   std::vector<RunInput> OpenRuns(const std::vector<DataFileMeta>& files, const ReadPlan& plan,
-                                 const MergeReadOptions& read, ReadPlan& above_plan) const {
+                                 const MergeReadOptions& read, ReadPlan& above_plan,
+                                 MergeReadOptions& above_read) const {
     std::vector<RunInput> runs;
-    auto open = [&](std::vector<DataFileMeta> run, const ReadPlan& run_plan, bool lookup_only) {
+    auto open = [&](std::vector<DataFileMeta> run, const ReadPlan& run_plan,
+                    const MergeReadOptions& run_read, bool lookup_only) {
       runs.push_back(
-          {RunScan(context_, layout_, options_.write.folder, std::move(run), run_plan, read),
+          {RunScan(context_, layout_, options_.write.folder, std::move(run), run_plan, run_read),
            lookup_only});
     };
-    for (SortedRun& run : PackIntoRuns(files, order_)) open(std::move(run.files), plan, false);
+    for (SortedRun& run : PackIntoRuns(files, order_)) {
+      open(std::move(run.files), plan, read, false);
+    }
     if (!options_.takes_up_above) return runs;
     KeyRange range = RangeOf(files);
     above_plan = plan;
@@ -240,15 +287,20 @@ class Task {
         {plan.key[0], Op::kGreaterEqual, DecodeRow(layout_.KeyTypes(), range.least_key)[0]});
     above_plan.prune.push_back(
         {plan.key[0], Op::kLessEqual, DecodeRow(layout_.KeyTypes(), range.greatest_key)[0]});
-    std::map<int, std::vector<DataFileMeta>> above;
-    for (const DataFileMeta& file : options_.above) {
-      bool apart = order_.Normalise(file.max_key) < range.least ||
-                   order_.Normalise(file.min_key) > range.greatest;
-      if (!apart) above[file.level].push_back(file);
+    std::vector<DataFileMeta> files_above = FilesAbove(range);
+    if (options_.marks_above) {
+      std::erase_if(files_above,
+                    [&](const DataFileMeta& file) { return !marked_.contains(file.file_name); });
+      above_read.rows_of_file = [this](const DataFileMeta& file) {
+        RowSet others = marked_.at(file.file_name).Complement(file.row_count);
+        return FileRows{.hidden = std::make_shared<const RowSet>(std::move(others))};
+      };
     }
+    std::map<int, std::vector<DataFileMeta>> above;
+    for (DataFileMeta& file : files_above) above[file.level].push_back(std::move(file));
     for (auto& [level, run] : above) {
       for (SortedRun& sorted : PackIntoRuns(std::move(run), order_)) {
-        open(std::move(sorted.files), above_plan, true);
+        open(std::move(sorted.files), above_plan, above_read, true);
       }
     }
     return runs;
@@ -261,6 +313,7 @@ class Task {
     read.drop_deletes = options_.drop_deletes;
     read.key_value = true;
     read.fields_of_schema = options_.fields_of_schema;
+    read.rows_of_file = options_.rows_of_file;
     return read;
   }
 
@@ -279,6 +332,7 @@ class Task {
   std::vector<DataFileMeta> candidates_;  // To be rewritten together.
   bool overlapping_ = false;              // Some of them overlap.
   std::vector<DataFileMeta> written_;
+  DeletionVectors marked_;  // Of the files that are rewritten just now.
   CompactResult result_;
 };
 

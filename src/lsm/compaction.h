@@ -3,6 +3,7 @@
 // Rules: docs/format.md#compaction (UniversalCompaction.java, MergeTreeCompactTask.java).
 #pragma once
 
+#include "format/deletion_vector.h"
 #include "lsm/changelog_maker.h"
 #include "lsm/levels.h"
 #include "lsm/run_file_writer.h"
@@ -23,6 +24,7 @@ struct CompactionOptions {
 struct CompactUnit {
   int output_level = 0;
   std::vector<DataFileMeta> files;
+  bool rewrites_each = false;  // File for file: all lie at the output level, some rows are hidden.
   bool operator==(const CompactUnit&) const = default;
 };
 
@@ -36,8 +38,9 @@ class UniversalCompaction {
   [[nodiscard]] std::optional<CompactUnit> Pick(const Levels& levels) const;
   /// All level-0 runs (and what size ratio adds): lookup changelogs need an empty level 0.
   [[nodiscard]] std::optional<CompactUnit> PickLevel0(const Levels& levels) const;
-  /// All runs to the top level; nullopt when only the top level has files.
-  [[nodiscard]] static std::optional<CompactUnit> PickAll(const Levels& levels);
+  /// All runs to the top level; when only that has files, those of them that hide rows.
+  [[nodiscard]] static std::optional<CompactUnit> PickAll(
+      const Levels& levels, const std::function<bool(const DataFileMeta&)>& hides_rows = nullptr);
 
  private:
   CompactionOptions options_;
@@ -47,11 +50,13 @@ struct CompactResult {
   std::vector<DataFileMeta> before;  // Removed (an upgrade: with its old level).
   std::vector<DataFileMeta> after;   // Added (an upgrade: same name, new level).
   std::vector<DataFileMeta> changelog;
+  DeletionVectors deleted = {};  // Rows of files above the output level, which are replaced.
 };
 
 struct CompactOptions {
   MergeSpec merge = {};
-  /// Deletes may go: the output is at or above the highest non-empty level and is not level 0.
+  /// Deletes may go: the output is at or above the highest non-empty level and is not level 0, or
+  /// `marks_above`.
   bool drop_deletes = false;
   int max_level = 5;  // Levels::MaxLevel(): files with deletes do not rise there as they are.
   ChangelogOptions changelog = {};
@@ -59,6 +64,12 @@ struct CompactOptions {
   /// row above level 0 holds the whole (MergeSpec::whole_above_level0).
   bool takes_up_above = false;
   std::vector<DataFileMeta> above = {};  // Files of levels above the output's.
+  /// With deletion vectors: of each key that comes from level 0 the row above the output level is
+  /// told of as deleted. So above level 0 each key has one row that is not hidden. REQUIRES:
+  /// takes_up_above.
+  bool marks_above = false;
+  /// As in MergeReadOptions: what deletion vectors hide by now.
+  std::function<FileRows(const DataFileMeta& file)> rows_of_file = nullptr;
   RunWriteOptions write = {};            // Its level and source are set by the task.
   RunWriteOptions write_changelog = {};  // Its level too.
   /// As in MergeReadOptions: without it, files of an older schema are read by today's names.

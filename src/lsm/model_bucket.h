@@ -128,6 +128,8 @@ struct ModelBucket {
   CompactionChangelog changelog_kind = CompactionChangelog::kNone;
   bool leaves_out_same = false;
   std::vector<std::pair<RowKind, TestRow>> changes;  // Of all compactions.
+  bool marks_above = false;                          // With deletion vectors:
+  DeletionVectors hidden;                            // by file.
   int64_t next_sequence = 0;
 
   explicit ModelBucket(uint64_t seed)
@@ -202,7 +204,9 @@ struct ModelBucket {
       const std::vector<DataFileMeta>& of_files) {
     std::map<TestRow, std::vector<NaiveRow>, KeyLess> rows;
     for (const DataFileMeta& file : of_files) {
+      int64_t position = 0;
       for (const auto& [key, row] : model.at(file.file_name)) {
+        if (IsHidden(file, position++)) continue;
         rows[key].push_back(row);
         rows[key].back().level = file.level;
       }
@@ -210,12 +214,25 @@ struct ModelBucket {
     return rows;
   }
 
+  bool IsHidden(const DataFileMeta& file, int64_t position) const {
+    auto found = hidden.find(file.file_name);
+    return found != hidden.end() && found->second.Contains(position);
+  }
+  FileRows RowsOfFile(const DataFileMeta& file) const {
+    auto found = hidden.find(file.file_name);
+    if (found == hidden.end()) return {};
+    return {.hidden = std::make_shared<const RowSet>(found->second.Copy())};
+  }
+
   bool LooksUp() const { return changelog_kind == CompactionChangelog::kLookup; }
+  bool TakesUp() const { return LooksUp() || marks_above; }
 
   void Compact(const CompactUnit& unit) {
     CompactOptions options;
     options.merge = table.spec;
-    options.drop_deletes = MayDropDeletes(levels, unit);
+    options.drop_deletes = MayDropDeletes(levels, unit) || marks_above;
+    options.marks_above = marks_above;
+    options.rows_of_file = [this](const DataFileMeta& file) { return RowsOfFile(file); };
     options.max_level = levels.MaxLevel();
     options.write.folder = "/b";
     options.write_changelog.folder = "/b";
@@ -225,13 +242,20 @@ struct ModelBucket {
                          .inserts_only = table.spec.engine == MergeEngine::kFirstRow,
                          .leaves_out_same = leaves_out_same};
     for (idx_t i = 0; i < table.layout.fields.size(); i++) options.changelog.compared.push_back(i);
-    options.takes_up_above = LooksUp();
+    options.takes_up_above = TakesUp();
     for (const DataFileMeta& file : levels.Files()) {
       if (file.level > unit.output_level) options.above.push_back(file);
     }
     CompactResult result = millrace::Compact(context, table.layout, order, unit, names, options);
-    NaiveRun run = CompactNaively(unit, result.before, options.drop_deletes);
+    DeletionVectors deleted;
+    NaiveRun run = CompactNaively(unit, result.before, options.drop_deletes, deleted);
+    CHECK(result.deleted == deleted);
     levels.Replace(result.before, result.after);
+    for (const auto& [file, rows] : deleted) hidden[file].AddAll(rows);
+    std::erase_if(hidden, [files = levels.Files()](const auto& item) {
+      return std::none_of(files.begin(), files.end(),
+                          [&](const DataFileMeta& file) { return file.file_name == item.first; });
+    });
     ReadChanges(result.changelog);
     if (result.after.size() == 1 && model.contains(result.after[0].file_name)) return;  // Lifted.
     REQUIRE(result.after.size() == (run.empty() ? 0 : 1));
@@ -240,22 +264,24 @@ struct ModelBucket {
     CheckFile(result.after[0]);
   }
 
-  /// The row of `key` that lies lowest above `level`.
-  std::optional<NaiveRow> FindAbove(const TestRow& key, int level) const {
+  /// The row of `key` that lies lowest above `level`; `deleted` gets its place.
+  std::optional<NaiveRow> FindAbove(const TestRow& key, int level, DeletionVectors* deleted) const {
     std::optional<NaiveRow> found;
     for (const DataFileMeta& file : levels.Files()) {
       const NaiveRun& run = model.at(file.file_name);
       auto row = run.find(key);
       if (file.level <= level || row == run.end()) continue;
-      if (found && found->level < file.level) continue;
+      int64_t position = std::distance(run.begin(), row);
+      if (IsHidden(file, position) || (found && found->level < file.level)) continue;
       found = row->second;
       found->level = file.level;
+      if (deleted) (*deleted)[file.file_name].Add(position);
     }
     return found;
   }
 
   NaiveRun CompactNaively(const CompactUnit& unit, const std::vector<DataFileMeta>& before,
-                          bool drop_deletes) {
+                          bool drop_deletes, DeletionVectors& deleted) {
     NaiveRun output;
     bool tracked = false;
     for (const DataFileMeta& file : before) tracked |= file.level == 0;
@@ -264,12 +290,12 @@ struct ModelBucket {
       for (const NaiveRow& row : rows) above |= row.level > 0;
       bool hides = table.spec.engine == MergeEngine::kFirstRow;
       bool dropped = false;
-      if (LooksUp() && !above) {
-        auto found = FindAbove(key, unit.output_level);
+      if (TakesUp() && !above) {
+        auto found = FindAbove(key, unit.output_level, marks_above ? &deleted : nullptr);
         dropped = found && hides;
         if (found) rows.push_back(*found);
       }
-      bool pass_single = !LooksUp() || !tracked;
+      bool pass_single = !TakesUp() || !tracked;
       auto merged = MergeNaively(rows, pass_single);
       if (merged && !dropped && (!drop_deletes || IsAdd(merged->kind))) output[key] = *merged;
     }
@@ -329,6 +355,7 @@ struct ModelBucket {
     MergeReadOptions options;
     options.fields = fields;
     options.merge = table.spec;
+    options.rows_of_file = [this](const DataFileMeta& file) { return RowsOfFile(file); };
     MergeReader reader(context, table.layout, "/b", levels.Files(), options);
     std::vector<TestRow> expected;
     for (auto& [key, rows] : RowsOf(levels.Files())) {
@@ -338,6 +365,25 @@ struct ModelBucket {
       for (idx_t field : fields) expected.back().push_back(merged->values[field]);
     }
     CheckRows(Drain(reader), expected);
+  }
+
+  /// What scans see with deletion vectors: each key once.
+  void CheckVisible() {
+    std::vector<DataFileMeta> files = levels.Files();
+    std::erase_if(files, [](const DataFileMeta& file) { return file.level == 0; });
+    MergeReadOptions options;
+    for (idx_t i = 0; i < table.layout.fields.size(); i++) options.fields.push_back(i);
+    options.rows_of_file = [this](const DataFileMeta& file) { return RowsOfFile(file); };
+    RunReader reader(context, table.layout, "/b", files, options);
+    std::vector<TestRow> found = Drain(reader), expected;
+    std::sort(found.begin(), found.end(),
+              [](const TestRow& a, const TestRow& b) { return a[0] < b[0]; });
+    for (auto& [key, rows] : RowsOf(files)) {
+      REQUIRE(rows.size() == 1);
+      CHECK(IsAdd(rows[0].kind));
+      expected.push_back(rows[0].values);
+    }
+    CheckRows(found, expected);
   }
 
   std::vector<idx_t> SomeFields() {

@@ -16,7 +16,7 @@ int64_t TotalBytes(const std::vector<LevelRun>& runs, size_t count) {
 /// The first `count` runs to `output_level`; nullopt when that would change nothing.
 std::optional<CompactUnit> MakeUnit(const std::vector<LevelRun>& runs, size_t count,
                                     int output_level) {
-  CompactUnit unit{output_level, {}};
+  CompactUnit unit{.output_level = output_level, .files = {}};
   for (size_t i = 0; i < count; i++) {
     const auto& files = runs[i].run.files;
     unit.files.insert(unit.files.end(), files.begin(), files.end());
@@ -95,11 +95,20 @@ std::optional<CompactUnit> UniversalCompaction::PickLevel0(const Levels& levels)
   return UnitOf(runs, count, levels.MaxLevel());
 }
 
-std::optional<CompactUnit> UniversalCompaction::PickAll(const Levels& levels) {
+std::optional<CompactUnit> UniversalCompaction::PickAll(
+    const Levels& levels, const std::function<bool(const DataFileMeta&)>& hides_rows) {
   std::vector<LevelRun> runs = levels.Runs();
   int max_level = levels.MaxLevel();
-  if (runs.empty() || (runs.size() == 1 && runs[0].level == max_level)) return std::nullopt;
-  return MakeUnit(runs, runs.size(), max_level);
+  if (runs.empty()) return std::nullopt;
+  if (runs.size() > 1 || runs[0].level != max_level) {
+    return MakeUnit(runs, runs.size(), max_level);
+  }
+  CompactUnit unit{.output_level = max_level, .files = {}, .rewrites_each = true};
+  if (!hides_rows) return std::nullopt;
+  for (const DataFileMeta& file : runs[0].run.files) {
+    if (hides_rows(file)) unit.files.push_back(file);
+  }
+  return unit.files.empty() ? std::nullopt : std::optional(std::move(unit));
 }
 
 bool MayDropDeletes(const Levels& levels, const CompactUnit& unit) {

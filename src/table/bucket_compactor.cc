@@ -43,12 +43,16 @@ BucketCompactor::BucketCompactor(std::shared_ptr<const TableState> table, DataFi
       names_(names) {}
 
 std::optional<CompactUnit> BucketCompactor::Pick(const Levels& levels, CompactionEffort effort,
-                                                 bool interval_passed) const {
+                                                 bool interval_passed,
+                                                 const HiddenRows& hidden) const {
   // Somebody writes with a newer schema already: rewriting his files would drop what it has added.
   for (const DataFileMeta& file : levels.Files()) {
     if (file.schema_id > layout_.schema_id) return std::nullopt;
   }
-  if (effort == CompactionEffort::kFull) return UniversalCompaction::PickAll(levels);
+  if (effort == CompactionEffort::kFull) {
+    return UniversalCompaction::PickAll(
+        levels, [&](const DataFileMeta& file) { return hidden.contains(file.file_name); });
+  }
   if (interval_passed && levels.Runs().size() > 1) return UniversalCompaction::PickAll(levels);
   UniversalCompaction strategy(table_->parsed.compaction);
   auto unit = strategy.Pick(levels);
@@ -58,7 +62,7 @@ std::optional<CompactUnit> BucketCompactor::Pick(const Levels& levels, Compactio
 bool BucketCompactor::HasWork(const std::vector<DataFileMeta>& files, CompactionEffort effort,
                               bool interval_passed) const {
   if (files.empty()) return false;
-  return Pick(Levels(order_, files, table_->parsed.level_count), effort, interval_passed)
+  return Pick(Levels(order_, files, table_->parsed.level_count), effort, interval_passed, {})
       .has_value();
 }
 
@@ -73,13 +77,45 @@ size_t BucketCompactor::RunCount(const std::vector<DataFileMeta>& files) const {
   return runs;
 }
 
-CompactOptions BucketCompactor::OptionsFor(const RowBytes& partition, int bucket,
-                                           const Levels& levels, const CompactUnit& unit) const {
+BucketCompactor::HiddenRows BucketCompactor::HiddenRowsOf(const BucketFiles& bucket) {
+  HiddenRows hidden;
+  if (!bucket.vectors) return hidden;
+  for (const auto& [file, rows] : *bucket.vectors) {
+    hidden[file] = std::shared_ptr<const RowSet>(bucket.vectors, &rows);
+  }
+  return hidden;
+}
+
+/// Takes over what a compaction has deleted; its inputs are gone.
+void BucketCompactor::Follow(const CompactResult& result, HiddenRows& hidden) {
+  for (const auto& [file, rows] : result.deleted) {
+    RowSet all = rows.Copy();
+    std::shared_ptr<const RowSet>& known = hidden[file];
+    if (known) all.AddAll(*known);
+    known = std::make_shared<const RowSet>(std::move(all));
+  }
+  for (const DataFileMeta& file : result.before) {
+    bool lifted =
+        std::any_of(result.after.begin(), result.after.end(),
+                    [&](const DataFileMeta& other) { return other.file_name == file.file_name; });
+    if (!lifted) hidden.erase(file.file_name);
+  }
+}
+
+CompactOptions BucketCompactor::OptionsFor(const std::string& folder, const Levels& levels,
+                                           const CompactUnit& unit,
+                                           const HiddenRows& hidden) const {
   const TableOptions& parsed = table_->parsed;
-  std::string folder = table_->BucketFolder(partition, bucket);
   CompactOptions options;
   options.merge = parsed.merge;
-  options.drop_deletes = MayDropDeletes(levels, unit);
+  options.marks_above = parsed.deletion_vectors;
+  options.drop_deletes = MayDropDeletes(levels, unit) || options.marks_above;
+  if (options.marks_above) {
+    options.rows_of_file = [&hidden](const DataFileMeta& file) {
+      auto found = hidden.find(file.file_name);
+      return FileRows{.hidden = found == hidden.end() ? nullptr : found->second};
+    };
+  }
   options.max_level = levels.MaxLevel();
   options.write = DataWriteOptions(*table_, folder, unit.output_level);
   options.write_changelog = ChangelogWriteOptions(*table_, folder, unit.output_level);
@@ -105,20 +141,21 @@ CompactOptions BucketCompactor::OptionsFor(const RowBytes& partition, int bucket
   return options;
 }
 
-CompactResult BucketCompactor::Run(const RowBytes& partition, int bucket,
-                                   std::vector<DataFileMeta> files, CompactionEffort effort,
+CompactResult BucketCompactor::Run(const BucketFiles& bucket, CompactionEffort effort,
                                    bool interval_passed,
                                    const std::function<bool()>& cancelled) const {
   CompactResult total;
-  if (files.empty()) return total;
-  std::string folder = table_->BucketFolder(partition, bucket);
-  Levels levels(order_, files, table_->parsed.level_count);
+  if (bucket.files.empty()) return total;
+  std::string folder = table_->BucketFolder(bucket.partition, bucket.bucket);
+  Levels levels(order_, bucket.files, table_->parsed.level_count);
+  HiddenRows hidden = HiddenRowsOf(bucket);
   try {
-    while (auto unit = Pick(levels, effort, interval_passed)) {
+    while (auto unit = Pick(levels, effort, interval_passed, hidden)) {
       interval_passed = false;
       CompactResult result = Compact(table_->lsm(), layout_, order_, *unit, names_,
-                                     OptionsFor(partition, bucket, levels, *unit), cancelled);
+                                     OptionsFor(folder, levels, *unit, hidden), cancelled);
       levels.Replace(result.before, result.after);
+      Follow(result, hidden);
       AddResult(table_->context.files, folder, std::move(result), total);
     }
   } catch (...) {
@@ -130,7 +167,13 @@ CompactResult BucketCompactor::Run(const RowBytes& partition, int bucket,
 
 void BucketCompactor::AddResult(FileSystem& files, const std::string& folder, CompactResult later,
                                 CompactResult& change) {
+  for (auto& [name, rows] : later.deleted) change.deleted[name].AddAll(rows);
   for (const DataFileMeta& file : later.before) {
+    if (std::none_of(later.after.begin(), later.after.end(), [&](const DataFileMeta& other) {
+          return other.file_name == file.file_name;
+        })) {
+      change.deleted.erase(file.file_name);
+    }
     auto same = [&](const DataFileMeta& other) { return SameFile(other, file); };
     // What this change has made already is never committed, unless it was only lifted.
     if (std::erase_if(change.after, same) == 0) {

@@ -12,6 +12,14 @@ enum class CompactionEffort : uint8_t {
   kFull,      // All runs to the top level.
 };
 
+/// A bucket as a compaction finds it.
+struct BucketFiles {
+  RowBytes partition;
+  int bucket = 0;
+  std::vector<DataFileMeta> files;
+  std::shared_ptr<const DeletionVectors> vectors = nullptr;  // Of a table with deletion vectors.
+};
+
 /// Threads: safe (immutable but for `names`, which is safe).
 /// Throws: Error(kNotFound) when another writer's compaction has made files go; Error(kIo).
 class BucketCompactor {
@@ -25,8 +33,7 @@ class BucketCompactor {
                bool interval_passed) const;
   /// Compacts until there is nothing left to do. What is in `before` and not in `files` never is:
   /// files in between are deleted.
-  CompactResult Run(const RowBytes& partition, int bucket, std::vector<DataFileMeta> files,
-                    CompactionEffort effort, bool interval_passed,
+  CompactResult Run(const BucketFiles& bucket, CompactionEffort effort, bool interval_passed,
                     const std::function<bool()>& cancelled = nullptr) const;
   /// Sorted runs, as the stop trigger counts them.
   size_t RunCount(const std::vector<DataFileMeta>& files) const;
@@ -39,10 +46,15 @@ class BucketCompactor {
   static void Discard(FileSystem& files, const std::string& folder, const CompactResult& result);
 
  private:
+  /// What is hidden of each file by now.
+  using HiddenRows = std::map<std::string, std::shared_ptr<const RowSet>>;
+
   std::optional<CompactUnit> Pick(const Levels& levels, CompactionEffort effort,
-                                  bool interval_passed) const;
-  CompactOptions OptionsFor(const RowBytes& partition, int bucket, const Levels& levels,
-                            const CompactUnit& unit) const;
+                                  bool interval_passed, const HiddenRows& hidden) const;
+  CompactOptions OptionsFor(const std::string& folder, const Levels& levels,
+                            const CompactUnit& unit, const HiddenRows& hidden) const;
+  static HiddenRows HiddenRowsOf(const BucketFiles& bucket);
+  static void Follow(const CompactResult& result, HiddenRows& hidden);
 
   const std::shared_ptr<const TableState> table_;
   const KeyValueLayout layout_;

@@ -201,6 +201,7 @@ BucketChange BucketFromJson(const Json& json) {
   GetIndexChanges(json, "index", bucket, bucket.index_changes);
   GetIndexChanges(json, "compactIndex", bucket, bucket.compact_index_changes);
   if (json.contains("hashBase")) json.at("hashBase").get_to(bucket.hash_index_base);
+  if (json.contains("vectorBase")) json.at("vectorBase").get_to(bucket.vector_base);
   if (json.contains("deletedFiles")) bucket.deleted_files = FilesFromJson(json.at("deletedFiles"));
   return bucket;
 }
@@ -219,6 +220,7 @@ Json BucketToJson(const BucketChange& bucket) {
   PutIndexChanges(json, "index", bucket.index_changes);
   PutIndexChanges(json, "compactIndex", bucket.compact_index_changes);
   if (!bucket.hash_index_base.empty()) json["hashBase"] = bucket.hash_index_base;
+  if (!bucket.vector_base.empty()) json["vectorBase"] = bucket.vector_base;
   if (!bucket.deleted_files.empty()) json["deletedFiles"] = FilesToJson(bucket.deleted_files);
   return json;
 }

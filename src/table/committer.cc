@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "table/bucket_vectors.h"
 #include "table/changes.h"
 #include "table/commit_group.h"
 #include "table/hash_index_merge.h"
@@ -176,12 +177,7 @@ void Committer::DeleteInVain(const Part& compact) const {
     DeleteQuietly(entry);
   }
   for (const IndexManifestEntry& change : compact.prepared_index_changes) {
-    if (change.kind != FileKind::kAdd) continue;
-    try {
-      table_.context.files.Delete(IndexFilePath(table_, change));
-    } catch (const Error&) {
-      // An orphan: no snapshot names it.
-    }
+    if (change.kind == FileKind::kAdd) DeleteQuietly(IndexFilePath(table_, change));
   }
 }
 
@@ -203,11 +199,15 @@ void Committer::GiveUp(Part& part) const {
 void Committer::DeleteQuietly(const ManifestEntry& entry) const {
   for (const std::string& path :
        DataFilePaths(table_.BucketFolder(entry.partition, entry.bucket), entry.file)) {
-    try {
-      table_.context.files.Delete(path);
-    } catch (const Error&) {
-      // An orphan: no snapshot names it.
-    }
+    DeleteQuietly(path);
+  }
+}
+
+void Committer::DeleteQuietly(const std::string& path) const {
+  try {
+    table_.context.files.Delete(path);
+  } catch (const Error&) {
+    // An orphan: no snapshot names it.
   }
 }
 
@@ -525,11 +525,13 @@ std::optional<std::string> Committer::FindConflict(Part& part,
        table_.manifests.LiveEntries(*latest, InBuckets(part.delta, part.index_changes))) {
     live.emplace(FileIdentifier(entry), std::move(entry));
   }
+  std::optional<std::string> other_base = FindOtherBase(part, *latest, live);
   for (const ManifestEntry& entry : part.delta) {
     if (entry.kind == FileKind::kDelete && live.erase(FileIdentifier(entry)) == 0) {
       return WhoRemoved(entry, *latest);
     }
   }
+  if (other_base) return other_base;
   std::set<std::string> added;
   for (const ManifestEntry& entry : part.delta) {
     if (entry.kind != FileKind::kAdd) continue;
@@ -566,6 +568,36 @@ std::optional<std::string> Committer::FindConflict(Part& part,
           ranges[i].entry->bucket, ranges[i].entry->file.level, latest->id,
           CommitKindName(latest->commit_kind), latest->commit_user);
     }
+  }
+  return std::nullopt;
+}
+
+/// Whether a compaction with deletion vectors was made for other files above level 0, or other
+/// vectors, than `live` and `latest` have.
+std::optional<std::string> Committer::FindOtherBase(
+    const Part& part, const Snapshot& latest,
+    const std::map<std::string, ManifestEntry>& live) const {
+  if (part.kind != CommitKind::kCompact) return std::nullopt;
+  std::map<std::string, BucketState> states;  // By BucketName.
+  for (const BucketChange& bucket : part.committable.buckets) {
+    if (!bucket.vector_base.empty()) states[BucketName(bucket.partition, bucket.bucket)];
+  }
+  if (states.empty()) return std::nullopt;
+  auto add = [&](const auto& entry, const auto& what) {
+    auto found = states.find(BucketName(entry.partition, entry.bucket));
+    if (found != states.end()) found->second.Add(what);
+  };
+  for (const auto& [identifier, entry] : live) add(entry, entry.file);
+  for (const IndexManifestEntry& entry : ReadIndexEntries(table_, latest)) add(entry, entry);
+  for (const BucketChange& bucket : part.committable.buckets) {
+    if (bucket.vector_base.empty() ||
+        states[BucketName(bucket.partition, bucket.bucket)].Text() == bucket.vector_base) {
+      continue;
+    }
+    return fmt::format(
+        "bucket {} has been compacted meanwhile: its files above level 0, or which of their rows "
+        "are deleted, are others (latest snapshot {}, {} by '{}')",
+        bucket.bucket, latest.id, CommitKindName(latest.commit_kind), latest.commit_user);
   }
   return std::nullopt;
 }

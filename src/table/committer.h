@@ -30,6 +30,7 @@ class Committer {
   std::optional<std::string> Rebase(Part& part, const std::optional<Snapshot>& latest) const;
   [[noreturn]] void GiveUp(Part& part) const;
   void DeleteQuietly(const ManifestEntry& entry) const;
+  void DeleteQuietly(const std::string& path) const;
   Snapshot MakeSnapshot(const Part& part, const std::optional<Snapshot>& latest,
                         ListFile base) const;
   std::optional<int64_t> FindPublished(Part& part, const std::optional<Snapshot>& latest);
@@ -40,6 +41,8 @@ class Committer {
   void DeleteInVain(const Part& compact) const;
   bool IsApplied(const Part& part, const Snapshot& latest, int64_t except_id) const;
   std::optional<std::string> FindConflict(Part& part, const std::optional<Snapshot>& latest) const;
+  std::optional<std::string> FindOtherBase(const Part& part, const Snapshot& latest,
+                                           const std::map<std::string, ManifestEntry>& live) const;
   std::optional<std::string> FindIndexConflictOf(
       Part& part, const Snapshot& latest, const std::map<std::string, ManifestEntry>& live) const;
   std::string WhoRemoved(const ManifestEntry& entry, const Snapshot& latest) const;

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "table/append_compaction.h"
 #include "table/bucket_compactor.h"
+#include "table/bucket_vectors.h"
 #include "table/live_files.h"
 
 namespace millrace {
@@ -13,11 +14,20 @@ namespace {
 class TableCompaction {
  public:
   explicit TableCompaction(std::shared_ptr<const TableState> table)
-      : table_(std::move(table)), names_(table_->context.random), compactor_(table_, names_) {}
+      : table_(std::move(table)),
+        names_(table_->context.random),
+        compactor_(table_, names_),
+        bases_(*table_),
+        index_writer_(*table_) {}
 
-  void Add(const LiveFiles::Bucket& bucket, CompactionEffort effort) {
-    CompactResult result =
-        compactor_.Run(bucket.partition, bucket.bucket, bucket.files, effort, false);
+  void Add(const Snapshot& snapshot, const LiveFiles::Bucket& bucket, CompactionEffort effort) {
+    BucketFiles files{bucket.partition, bucket.bucket, bucket.files};
+    std::optional<VectorBase> base;
+    if (table_->parsed.deletion_vectors) {
+      base = bases_.BaseOf(snapshot, bucket.partition, bucket.bucket, bucket.files);
+      files.vectors = base->vectors;
+    }
+    CompactResult result = compactor_.Run(files, effort, false);
     if (result.before.empty() && result.changelog.empty()) return;
     BucketChange& change = committable_.buckets.emplace_back();
     change.partition = bucket.partition;
@@ -26,13 +36,15 @@ class TableCompaction {
     change.compact_before = std::move(result.before);
     change.compact_after = std::move(result.after);
     change.compact_changelog_files = std::move(result.changelog);
+    if (base) AddVectorChanges(*table_, *base, result.deleted, index_writer_, change);
   }
 
   void Discard() {
+    index_writer_.DeleteAll();
     for (const BucketChange& change : committable_.buckets) {
       BucketCompactor::Discard(
           table_->context.files, table_->BucketFolder(change.partition, change.bucket),
-          {change.compact_before, change.compact_after, change.compact_changelog_files});
+          {change.compact_before, change.compact_after, change.compact_changelog_files, {}});
     }
   }
 
@@ -42,6 +54,8 @@ class TableCompaction {
   const std::shared_ptr<const TableState> table_;
   DataFileNames names_;
   const BucketCompactor compactor_;
+  VectorBases bases_;
+  IndexFileWriter index_writer_;
   Committable committable_;
 };
 
@@ -50,12 +64,6 @@ class TableCompaction {
 Committable PrepareTableCompaction(std::shared_ptr<const TableState> table,
                                    const CompactRequest& request) {
   if (!table->HasPrimaryKey()) return PrepareAppendCompaction(table, request);
-  if (table->parsed.deletion_vectors) {
-    Throw(ErrorCode::kUnsupported,
-          "Cannot compact table {}: compaction that writes deletion vectors is not there yet. "
-          "Another writer of the table has to compact it.",
-          table->folder);
-  }
   LiveFiles live(*table);
   live.Advance([](const Snapshot&, const std::vector<ManifestEntry>*) {});
   TableCompaction compaction(table);
@@ -63,7 +71,8 @@ Committable PrepareTableCompaction(std::shared_ptr<const TableState> table,
     for (const auto& [name, bucket] : live.buckets()) {
       if (bucket.files.empty()) continue;
       if (request.partitions && !request.partitions(bucket.partition)) continue;
-      compaction.Add(bucket, request.full ? CompactionEffort::kFull : CompactionEffort::kAsNeeded);
+      compaction.Add(*live.at(), bucket,
+                     request.full ? CompactionEffort::kFull : CompactionEffort::kAsNeeded);
     }
   } catch (...) {
     compaction.Discard();

@@ -13,12 +13,14 @@
 #include "lsm/write_buffer.h"
 #include "table/bucket_assigner.h"
 #include "table/bucket_compactor.h"
+#include "table/bucket_vectors.h"
 #include "table/compaction_thread.h"
 #include "table/live_files.h"
 #include "table/pending_commits.h"
 #include "table/row_checker.h"
 #include "table/row_kinds.h"
 #include "table/row_router.h"
+#include "table/snapshot_search.h"
 #include "table/table_writer.h"
 #include "table/write_options.h"
 
@@ -42,6 +44,8 @@ class KeyedWriter : public TableWriter {
         kinds_(table_->schema, options_, table_->folder),
         live_(*table_),
         pending_(std::move(user)),
+        bases_(*table_),
+        index_writer_(*table_),
         account_(table_->context.budget, MemoryBudget::Use::kWriteBuffers) {}
 
   void Write(ChangeChunk& chunk) override;
@@ -54,6 +58,9 @@ class KeyedWriter : public TableWriter {
     BucketChange change;
     std::unique_ptr<WriteBuffer> buffer;
     int64_t memory = 0;
+    // Of a table with deletion vectors, since the first compaction of the cycle.
+    std::optional<VectorBase> base;
+    DeletionVectors deleted;
   };
 
   /// An overwriting commit has no changelog.
@@ -72,6 +79,9 @@ class KeyedWriter : public TableWriter {
   void AddIdleBuckets(bool full, bool wait);
   // Compaction.
   std::vector<DataFileMeta> FilesOf(const Bucket& bucket) const;
+  std::optional<VectorBase> BaseNow(const BucketChange& change);
+  BucketFiles ForCompaction(Bucket& bucket);
+  bool IsOutdated(const Bucket& bucket, const std::optional<VectorBase>& base);
   void CompactNow(const std::string& name, Bucket& bucket, CompactionEffort effort);
   void CompactBeside(const std::string& name, Bucket& bucket);
   void TakeBackground(const std::string& name, Bucket& bucket, bool wait);
@@ -92,6 +102,8 @@ class KeyedWriter : public TableWriter {
   RowKinds kinds_;
   LiveFiles live_;
   PendingCommits pending_;
+  VectorBases bases_;
+  IndexFileWriter index_writer_;
   std::map<std::string, Bucket> buckets_;        // Of this cycle, by BucketName.
   std::set<std::string> touched_;                // Since they were last compacted fully.
   std::map<std::string, int64_t> optimised_ms_;  // When compaction.optimization-interval began.
@@ -100,8 +112,9 @@ class KeyedWriter : public TableWriter {
   MemoryAccount account_;  // Tells the budget.
   bool in_cycle_ = false;
   bool compact_fully_ = false;
-  bool swept_ = false;           // All buckets have been looked at for a full compaction.
-  CompactionThread background_;  // The last: its jobs use the rest.
+  bool swept_ = false;  // All buckets have been looked at for a full compaction.
+  std::map<std::string, VectorBase> background_bases_;  // Of what goes on in the background.
+  CompactionThread background_;                         // The last: its jobs use the rest.
 };
 
 void KeyedWriter::StartCycle() {
@@ -236,13 +249,43 @@ std::vector<DataFileMeta> KeyedWriter::FilesOf(const Bucket& bucket) const {
 void KeyedWriter::AddResult(Bucket& bucket, CompactResult result) {
   BucketChange& change = bucket.change;
   CompactResult total{std::move(change.compact_before), std::move(change.compact_after),
-                      std::move(change.compact_changelog_files)};
+                      std::move(change.compact_changelog_files), std::move(bucket.deleted)};
   BucketCompactor::AddResult(table_->context.files,
                              table_->BucketFolder(change.partition, change.bucket),
                              std::move(result), total);
   change.compact_before = std::move(total.before);
   change.compact_after = std::move(total.after);
   change.compact_changelog_files = std::move(total.changelog);
+  bucket.deleted = std::move(total.deleted);
+}
+
+/// What a compaction of the bucket builds on; nullopt: only on its files.
+std::optional<VectorBase> KeyedWriter::BaseNow(const BucketChange& change) {
+  if (!options_.deletion_vectors) return std::nullopt;
+  VectorBase base;
+  while (live_.at()) {
+    const LiveFiles::Bucket* live = live_.Find(change.partition, change.bucket);
+    if (LookUnlessExpired(table_->snapshots, live_.at()->id, [&] {
+          base = bases_.BaseOf(*live_.at(), change.partition, change.bucket,
+                               live ? live->files : std::vector<DataFileMeta>());
+        })) {
+      break;
+    }
+    StartCycle();
+  }
+  return base;
+}
+
+BucketFiles KeyedWriter::ForCompaction(Bucket& bucket) {
+  if (!bucket.base) bucket.base = BaseNow(bucket.change);
+  BucketFiles files{bucket.change.partition, bucket.change.bucket, FilesOf(bucket)};
+  if (bucket.base) files.vectors = WithDeleted(bucket.base->vectors, bucket.deleted);
+  return files;
+}
+
+/// Whether others have compacted the bucket since a compaction began, which is in vain then.
+bool KeyedWriter::IsOutdated(const Bucket& bucket, const std::optional<VectorBase>& base) {
+  return base && BaseNow(bucket.change)->state != base->state;
 }
 
 /// Whether some of `files` are no longer in the table, nor made by this cycle.
@@ -266,13 +309,12 @@ bool KeyedWriter::IntervalPassed(const std::string& name) {
 void KeyedWriter::CompactNow(const std::string& name, Bucket& bucket, CompactionEffort effort) {
   TakeBackground(name, bucket, /*wait=*/true);
   if (pending_.Holds(name)) return;
-  std::vector<DataFileMeta> files = FilesOf(bucket);
+  BucketFiles files = ForCompaction(bucket);
   try {
-    AddResult(bucket, compactor_.Run(bucket.change.partition, bucket.change.bucket, files, effort,
-                                     IntervalPassed(name)));
+    AddResult(bucket, compactor_.Run(files, effort, IntervalPassed(name)));
   } catch (const Error& error) {
     // Another writer has compacted the same files, and they have expired since.
-    if (error.code() != ErrorCode::kNotFound || !HasLostFiles(bucket, files)) throw;
+    if (error.code() != ErrorCode::kNotFound || !HasLostFiles(bucket, files.files)) throw;
   }
 }
 
@@ -283,16 +325,14 @@ void KeyedWriter::CompactBeside(const std::string& name, Bucket& bucket) {
   if (background_.Has(name) || pending_.Holds(name) || !bucket.change.compact_before.empty()) {
     return;
   }
-  std::vector<DataFileMeta> files = FilesOf(bucket);
   bool interval = IntervalPassed(name);
-  if (!compactor_.HasWork(files, CompactionEffort::kAsNeeded, interval)) return;
-  RowBytes partition = bucket.change.partition;
-  int number = bucket.change.bucket;
-  auto job = [this, partition, number, files, interval](const std::function<bool()>& cancelled) {
-    return compactor_.Run(partition, number, files, CompactionEffort::kAsNeeded, interval,
-                          cancelled);
+  if (!compactor_.HasWork(FilesOf(bucket), CompactionEffort::kAsNeeded, interval)) return;
+  BucketFiles files = ForCompaction(bucket);
+  if (bucket.base) background_bases_[name] = *bucket.base;
+  std::string folder = table_->BucketFolder(files.partition, files.bucket);
+  auto job = [this, files = std::move(files), interval](const std::function<bool()>& cancelled) {
+    return compactor_.Run(files, CompactionEffort::kAsNeeded, interval, cancelled);
   };
-  std::string folder = table_->BucketFolder(partition, number);
   background_.Start(name, std::move(job), [this, folder](const CompactResult& result) {
     BucketCompactor::Discard(table_->context.files, folder, result);
   });
@@ -300,7 +340,18 @@ void KeyedWriter::CompactBeside(const std::string& name, Bucket& bucket) {
 
 void KeyedWriter::TakeBackground(const std::string& name, Bucket& bucket, bool wait) {
   try {
-    if (auto result = background_.Take(name, wait)) AddResult(bucket, std::move(*result));
+    std::optional<CompactResult> result = background_.Take(name, wait);
+    if (!result) return;
+    std::optional<VectorBase> base;
+    if (auto found = background_bases_.extract(name)) base = std::move(found.mapped());
+    if (IsOutdated(bucket, base)) {
+      BucketCompactor::Discard(table_->context.files,
+                               table_->BucketFolder(bucket.change.partition, bucket.change.bucket),
+                               *result);
+      return;
+    }
+    if (base) bucket.base = std::move(base);
+    AddResult(bucket, std::move(*result));
   } catch (const Error& error) {
     // Others have compacted these files meanwhile, and they have expired: nothing is lost but work.
     if (error.code() != ErrorCode::kNotFound) throw;
@@ -333,8 +384,13 @@ void KeyedWriter::AddIndexChanges() {
 /// Buckets without rows in this cycle that have something to hand over, or to be compacted.
 void KeyedWriter::AddIdleBuckets(bool full, bool wait) {
   std::vector<std::string> names = background_.Names(/*ended_only=*/!wait);
+  // With deletion vectors what waits in level 0, for its compaction was given up, is not seen.
+  bool shows = wait && options_.deletion_vectors && !options_.write_only;
   for (const auto& [name, live] : live_.buckets()) {
-    bool due = std::find(names.begin(), names.end(), name) != names.end();
+    bool due = std::find(names.begin(), names.end(), name) != names.end() ||
+               (shows && touched_.contains(name) &&
+                std::any_of(live.files.begin(), live.files.end(),
+                            [](const DataFileMeta& file) { return file.level == 0; }));
     if (live.total_buckets != options_.bucket) continue;  // Nothing of ours: it is to be rescaled.
     if (due || (full && touched_.contains(name))) BucketOf(live.partition, live.bucket);
   }
@@ -366,6 +422,9 @@ Committable KeyedWriter::Prepare(bool wait) {
     } else if (!options_.write_only) {
       CompactBeside(name, bucket);
       HoldRunsDown(name, bucket);
+    }
+    if (bucket.base && !bucket.change.compact_before.empty()) {
+      AddVectorChanges(*table_, *bucket.base, bucket.deleted, index_writer_, bucket.change);
     }
     if (!bucket.change.Empty()) committable.buckets.push_back(std::move(bucket.change));
   }

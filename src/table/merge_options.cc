@@ -73,6 +73,7 @@ class Reader {
     }
     spec_.whole_above_level0 =
         GetBool(options_, "force-lookup", false) ||
+        GetBool(options_, "deletion-vectors.enabled", false) ||
         StringUtil::Lower(GetString(options_, "changelog-producer", "none")) == "lookup";
     CheckFieldNames();
     if (spec_.engine == MergeEngine::kAggregation) ReadAggregation();

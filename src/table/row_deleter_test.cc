@@ -291,9 +291,6 @@ TEST_CASE("a primary-key table with deletion vectors is read raw, without level 
   CHECK(CountRows(*reading) == 9);
   for (const Split& split : reading->PlanScan({})) CHECK(split.raw);
   CHECK(std::none_of(rows.begin(), rows.end(), [](auto& row) { return row.starts_with("4|"); }));
-  CHECK_THROWS_WITH_AS(reading->NewWriter("u"), doctest::Contains("'write-only' = 'true'"), Error);
-  vectors_on["write-only"] = "true";
-  CHECK(Table::Open(world.context(), kFolder, vectors_on)->NewWriter("u"));
   // The difference of the states before and after is the deleted row.
   Options between = {{"deletion-vectors.enabled", "true"}, {"incremental-between", "2,3"}};
   between["incremental-between-scan-mode"] = "diff";

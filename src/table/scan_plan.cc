@@ -95,6 +95,13 @@ void PlanVectorBucket(const ScanPruner& pruner, std::vector<ManifestEntry>& entr
   packer.Finish();
 }
 
+/// What lies there when a stream starts has been told of already, and is not told again when it is
+/// compacted (but by changelogs of compactions, whose readers leave level 0 out before).
+bool HasLevel0(const std::vector<ManifestEntry>& entries) {
+  return std::any_of(entries.begin(), entries.end(),
+                     [](const ManifestEntry& entry) { return entry.file.level == 0; });
+}
+
 /// Adds a section as one split for each range of keys.
 void AddByKeyRange(const ManifestEntry& bucket, const Section& section, const KeyOrder& order,
                    const std::vector<RowBytes>& cuts, SplitPacker& packer) {
@@ -213,7 +220,8 @@ std::vector<Split> PlanTableScan(const TableState& table, const ScanOptions& opt
   SplitPacker packer(table.parsed, deletions, splits);
   KeyOrder order(table.Layout().KeyTypes());
   for (auto& [name, entries] : buckets) {
-    if (table.HasPrimaryKey() && table.parsed.deletion_vectors) {
+    if (table.HasPrimaryKey() && table.parsed.deletion_vectors &&
+        !(options.as_stream_start && HasLevel0(entries))) {
       PlanVectorBucket(pruner, entries, packer);
       continue;
     }

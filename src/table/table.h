@@ -97,7 +97,8 @@ struct BucketChange {
   /// replaced meanwhile is noticed.
   std::vector<IndexManifestEntry> index_changes;
   std::vector<IndexManifestEntry> compact_index_changes;
-  std::string hash_index_base = {};              // HashIndexState that HASH changes were made for.
+  std::string hash_index_base = {};  // HashIndexState that HASH changes were made for.
+  std::string vector_base = {};  // BucketState that a compaction with deletion vectors is made for.
   std::vector<DataFileMeta> deleted_files = {};  // Rewritten by UPDATE, DELETE and the like.
   bool Empty() const {
     return new_files.empty() && changelog_files.empty() && compact_before.empty() &&

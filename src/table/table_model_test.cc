@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "meta/binary_row.h"
 #include "table/alter_table.h"
 #include "table/expire.h"
 #include "table/orphan_files.h"
@@ -41,7 +42,10 @@ class Machine {
     options["compaction.min.file-num"] = "3";
     Table::Create(world_.context(), kFolder, TestDefinition(keyed, true, options));
     Reopen();
-    deletes_rows_ = !keyed && options.contains("deletion-vectors.enabled");
+    bool vectors = options.contains("deletion-vectors.enabled");
+    deletes_rows_ = !keyed && vectors;
+    level0_waits_ = keyed && vectors;
+    records_in_compactions_ = table_->state().parsed.RecordsInCompactions();
   }
 
   void Step() {
@@ -77,23 +81,26 @@ class Machine {
 
   void CheckNow() {
     CAPTURE(said_);
-    REQUIRE(ReadRows(*table_) == Sorted(rows_));
+    REQUIRE(ReadRows(*table_) == Sorted(seen_));
   }
 
   /// All that is kept.
   void CheckAll() {
     CAPTURE(said_);
-    for (const auto& [id, rows] : history_) {
+    for (const auto& [id, state] : history_) {
       CAPTURE(id);
       ScanOptions options;
       options.snapshot_id = id;
-      REQUIRE(ReadRows(*table_, options) == Sorted(rows));
+      REQUIRE(ReadRows(*table_, options) == Sorted(state.seen));
+      if (!level0_waits_) continue;
+      options.as_stream_start = !records_in_compactions_;
+      if (options.as_stream_start) REQUIRE(ReadRows(*table_, options) == Sorted(state.rows));
     }
     for (const auto& [name, tagged] : tags_) {
       CAPTURE(name);
       ScanOptions options;
       options.snapshot = table_->state().tags.Need(name).snapshot;
-      REQUIRE(ReadRows(*table_, options) == Sorted(tagged.rows));
+      REQUIRE(ReadRows(*table_, options) == Sorted(tagged.state.seen));
     }
     CheckWhole(*table_);
   }
@@ -109,9 +116,13 @@ class Machine {
   const std::string& said() const { return said_; }
 
  private:
+  struct State {
+    Rows rows;  // All that was committed.
+    Rows seen;  // By scans: with deletion vectors without level 0.
+  };
   struct Tagged {
     int64_t snapshot;
-    Rows rows;
+    State state;
   };
 
   int64_t Below(int64_t bound) { return static_cast<int64_t>(random_() % bound); }
@@ -171,15 +182,43 @@ class Machine {
     }
   }
 
-  /// Something was committed: its snapshots hold what the model holds now.
-  void Committed() {
+  /// Something was committed: its snapshots hold what the model holds now. `replaced`: partitions
+  /// that were overwritten.
+  void Committed(const std::set<std::string>& replaced = {}) {
     auto latest = table_->LatestSnapshot();
     if (!latest) return;
-    for (int64_t id = recorded_ + 1; id <= latest->id; id++) history_[id] = rows_;
+    for (int64_t id = recorded_ + 1; id <= latest->id; id++) {
+      See(*table_->FindSnapshot(id), replaced);
+      history_[id] = {rows_, seen_};
+    }
     recorded_ = latest->id;
     std::erase_if(history_,
                   [&](const auto& item) { return item.first < *table_->EarliestSnapshotId(); });
     world_.clock.AdvanceMs(10);
+  }
+
+  /// What scans of `snapshot` see: of a partition whose level 0 waits what they saw before, or
+  /// nothing when it was overwritten.
+  void See(const Snapshot& snapshot, const std::set<std::string>& replaced) {
+    std::set<std::string> waits;
+    if (level0_waits_) {
+      for (const ManifestEntry& entry : table_->state().manifests.LiveEntries(snapshot)) {
+        if (entry.file.level > 0) continue;
+        waits.insert(DecodeRow(PartitionTypes(table_->schema()), entry.partition)[0].ToString());
+      }
+    }
+    bool overwrites = snapshot.commit_kind == CommitKind::kOverwrite;
+    std::erase_if(seen_, [&](const std::string& text) {
+      std::string part = PartOf(text);
+      return !waits.contains(part) || (overwrites && replaced.contains(part));
+    });
+    for (const std::string& text : rows_) {
+      if (!waits.contains(PartOf(text))) seen_.insert(text);
+    }
+  }
+  static std::string PartOf(const std::string& text) {
+    size_t at = text.find('|') + 1;
+    return text.substr(at, text.find('|', at) - at);
   }
 
   void Write() {
@@ -275,13 +314,10 @@ class Machine {
       committable.overwrite->partitions = {
           MakePartitionSpec(table_->schema(), {{"part", Value(part)}}, "Testing")};
     }
-    std::erase_if(rows_, [&](const std::string& text) {
-      size_t at = text.find('|') + 1;
-      return replaced.contains(text.substr(at, text.find('|', at) - at));
-    });
+    std::erase_if(rows_, [&](const std::string& text) { return replaced.contains(PartOf(text)); });
     Apply(rows);
     table_->Commit(committable, "overwriter", ++commits_);
-    Committed();
+    Committed(replaced);
     Reopen();  // What it knew of the replaced files is of no use.
   }
 
@@ -382,12 +418,13 @@ class Machine {
     if (!tags_.empty() && Below(2) == 0) {
       auto tag = std::next(tags_.begin(), Below(static_cast<int64_t>(tags_.size())));
       id = tag->second.snapshot;
-      history_[id] = tag->second.rows;
+      history_[id] = tag->second.state;
       target = table_->state().tags.Need(tag->first).snapshot;
     }
     Say("roll back to " + std::to_string(id));
     RollbackTo(table_->state(), target);
-    rows_ = history_.at(id);
+    rows_ = history_.at(id).rows;
+    seen_ = history_.at(id).seen;
     std::erase_if(history_, [&](const auto& item) { return item.first > id; });
     std::erase_if(history_, [&](const auto& item) { return !table_->FindSnapshot(item.first); });
     std::erase_if(tags_, [&](const auto& item) { return item.second.snapshot > id; });
@@ -405,10 +442,12 @@ class Machine {
   TestWorld world_;
   std::mt19937_64 random_;
   bool deletes_rows_ = false;
+  bool level0_waits_ = false;
+  bool records_in_compactions_ = false;
   std::shared_ptr<const Table> table_;
   std::unique_ptr<TableWriter> writer_;
-  Rows rows_;
-  std::map<int64_t, Rows> history_;  // By snapshot.
+  Rows rows_, seen_;
+  std::map<int64_t, State> history_;  // By snapshot.
   std::map<std::string, Tagged> tags_;
   int64_t recorded_ = 0;
   int64_t commits_ = 0;
@@ -448,6 +487,24 @@ TEST_CASE("Random operations on a keyed table with its input as changelog agree 
 TEST_CASE("Random operations on a keyed table that records changes agree with a model") {
   Run(true, {{"bucket", "1"}, {"changelog-producer", "lookup"}});
   Run(true, {{"bucket", "2"}, {"changelog-producer", "full-compaction"}});
+}
+
+TEST_CASE("Random operations on a keyed table with deletion vectors agree with a model") {
+  Options vectors = {{"bucket", "1"}, {"deletion-vectors.enabled", "true"}};
+  auto run = [&](Options more) {
+    more.insert(vectors.begin(), vectors.end());
+    Run(true, more);
+  };
+  run({});
+  run({{"changelog-producer", "lookup"}, {"num-levels", "3"}});
+  run({{"changelog-producer", "input"}, {"deletion-vectors.bitmap64", "true"}});
+  run({{"merge-engine", "partial-update"},
+       {"partial-update.remove-record-on-delete", "true"},
+       {"changelog-producer", "lookup"}});
+  run({{"merge-engine", "aggregation"},
+       {"fields.default-aggregate-function", "last_value"},
+       {"aggregation.remove-record-on-delete", "true"},
+       {"index-file-in-data-file-dir", "true"}});
 }
 
 TEST_CASE("Random operations on a table with dynamic buckets agree with a model") {

@@ -242,9 +242,14 @@ std::optional<std::string> FindUnsupported(const TableSchema& schema, const Opti
 }
 
 std::optional<std::string> FindUnwritable(const TableSchema& schema, const TableOptions& options) {
-  if (options.deletion_vectors && !schema.primary_keys.empty() && !options.write_only) {
-    return "option 'deletion-vectors.enabled' = 'true' of a table with a primary key is supported "
-           "for reading only; set 'write-only' = 'true' and let another engine compact it";
+  if (!options.deletion_vectors || schema.primary_keys.empty()) return std::nullopt;
+  if (options.merge.engine == MergeEngine::kFirstRow) {
+    return "option 'deletion-vectors.enabled' = 'true' does not go with 'merge-engine' = "
+           "'first-row', where no row is ever replaced; remove one of the two";
+  }
+  if (options.changelog_producer == ChangelogProducer::kFullCompaction) {
+    return "option 'deletion-vectors.enabled' = 'true' of a table with a primary key does not go "
+           "with 'changelog-producer' = 'full-compaction'; use 'lookup'";
   }
   return std::nullopt;
 }

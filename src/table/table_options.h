@@ -67,9 +67,10 @@ struct TableOptions {
   int64_t split_target_bytes = 128LL << 20;
   int64_t split_open_bytes = 4LL << 20;
 
-  /// Compactions empty level 0 and take up what lies above (MergeSpec::whole_above_level0).
+  /// Of primary-key tables: compactions empty level 0 and take up what lies above
+  /// (MergeSpec::whole_above_level0).
   bool LooksUp() const {
-    return changelog_producer == ChangelogProducer::kLookup || force_lookup ||
+    return changelog_producer == ChangelogProducer::kLookup || force_lookup || deletion_vectors ||
            merge.engine == MergeEngine::kFirstRow;
   }
   /// The changelog is what compactions record.

@@ -374,9 +374,7 @@ TEST_CASE("what a table cannot hold is refused with its column and value") {
 TEST_CASE("options that would change the meaning are refused by name, also on foreign tables") {
   TestWorld world;
   for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{
-           {"fields.default-aggregate-function", "rbm32"},
-           {"deletion-vectors.enabled", "true"},
-           {"bucket", "-2"}}) {
+           {"fields.default-aggregate-function", "rbm32"}, {"bucket", "-2"}}) {
     CAPTURE(name);
     try {
       Table::Create(world.context(), "w/d.db/t", TestDefinition(true, false, {{name, value}}));
@@ -386,6 +384,13 @@ TEST_CASE("options that would change the meaning are refused by name, also on fo
       CHECK(error.text().find("'" + name + "'") != std::string::npos);
     }
     CHECK(!Table::Exists(world.disk, "w/d.db/t"));
+  }
+  for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{
+           {"merge-engine", "first-row"}, {"changelog-producer", "full-compaction"}}) {
+    Options vectors = {{"deletion-vectors.enabled", "true"}, {name, value}};
+    CHECK_THROWS_WITH_AS(
+        Table::Create(world.context(), "w/d.db/t", TestDefinition(true, false, vectors)),
+        doctest::Contains(("does not go with '" + name + "' = '" + value).c_str()), Error);
   }
   for (const char* producer : {"lookup", "full-compaction"}) {
     Options logged = {{"log.system", "local"}, {"changelog-producer", producer}};

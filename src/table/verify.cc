@@ -7,6 +7,7 @@
 #include "table/statistics.h"
 #include "table/verify_files.h"
 #include "table/verify_indexes.h"
+#include "table/verify_vectors.h"
 
 namespace millrace {
 
@@ -29,6 +30,8 @@ class TableVerifier {
       : table_(table),
         files_(table, full),
         indexes_(table, files_, full),
+        keys_(table, files_),
+        shows_once_(full && table.HasPrimaryKey() && table.parsed.deletion_vectors),
         order_(table.Layout().KeyTypes()) {}
 
   std::vector<Finding> Run() {
@@ -54,6 +57,7 @@ class TableVerifier {
     findings_.resize(before);
     files_.Forget();
     indexes_.Forget();
+    keys_.Forget();
     last_live_.reset();
   }
 
@@ -205,6 +209,7 @@ class TableVerifier {
     CheckBuckets(live, path);
     CheckStatistics(snapshot);
     indexes_.Check(snapshot, live, findings_);
+    if (shows_once_) keys_.Check(snapshot, live, findings_);
   }
 
   void CheckCounts(const Snapshot& snapshot, const std::optional<Snapshot>& before,
@@ -497,6 +502,8 @@ class TableVerifier {
   const TableState& table_;
   FileVerifier files_;
   IndexVerifier indexes_;
+  VisibleKeyVerifier keys_;
+  const bool shows_once_;  // A key, by deletion vectors.
   const KeyOrder order_;
   std::vector<Finding> findings_;
   std::set<std::string> checked_;  // Metadata files: each is judged once.
