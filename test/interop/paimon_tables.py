@@ -87,8 +87,9 @@ def check_ours(program, warehouse):
     run(program, "write", warehouse)
     catalog = CatalogFactory.create({"warehouse": warehouse})
     good = True
-    for name in ("pk_one", "pk_two", "pk_text", "pk_part", "pk_dynamic", "pk_dynamic_part", "append_any", "append_part",
-                 "append_deleted", "append_deleted_two", "append_compacted", "append_compacted_two", "append_indexed"):
+    for name in ("pk_one", "pk_two", "pk_text", "pk_part", "pk_dynamic", "pk_dynamic_part", "pk_vectors",
+                 "pk_vectors_part", "append_any", "append_part", "append_deleted", "append_deleted_two",
+                 "append_compacted", "append_compacted_two", "append_indexed"):
         with open(f"{warehouse}/expected-{name}.json", encoding="utf-8") as file:
             expected = json.load(file)
         found = read_with_paimon(catalog, f"db.{name}")
