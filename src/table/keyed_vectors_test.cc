@@ -91,7 +91,7 @@ std::vector<std::string> Fold(const Table& table) {
   TestModel model;
   for (int64_t id = 1; auto changes = table.PlanChanges(id); id++) {
     for (const Split& split : changes->splits) {
-      table.ReadChanges(split, {0, 1, 2}, [&](ChangeChunk& chunk) {
+      table.ReadChanges({split}, {0, 1, 2}, [&](ChangeChunk& chunk) {
         for (idx_t i = 0; i < chunk.size(); i++) {
           model.Apply({chunk.KindOf(i), chunk.rows.GetValue(0, i).GetValue<int64_t>(),
                        chunk.rows.GetValue(1, i).ToString(), chunk.rows.GetValue(2, i).ToString()});

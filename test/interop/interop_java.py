@@ -121,6 +121,9 @@ class Comparison:
             if self.case.factors["types"] == "floats":  # We widen a bound of zero to both zeros.
                 for bound in ("min", "max"):
                     file["valueStats"][bound] = file["valueStats"][bound].replace("00000080", "00000000")
+        if not self.case.keyed:  # Java rewrites the smallest files first, we the oldest.
+            for snapshot in found["snapshots"]:
+                snapshot["delta"] = in_order(snapshot["delta"])
         factors = self.case.factors
         if (factors["option"] == "small files" or factors["engine"] == "first-row" or
                 factors["changelog"] == "lookup" or factors["vectors"] == "on"):
