@@ -88,14 +88,15 @@ class TimeMillisWriter : public PlainWriter<int32_t> {
   int32_t Store(int64_t micros) const override { return static_cast<int32_t>(micros / 1000); }
 };
 
-/// Gives up the dictionary of a row group that holds -0.0.
+/// Gives up the dictionary of a row group that holds -0.0 or NaN: DuckDB looks values up by ==, which
+/// takes -0.0 for 0.0 and never finds a NaN.
 template <typename T>
-class SignedZeroWriter : public duckdb::StandardColumnWriter<T, T, duckdb::FloatingPointOperator> {
+class FloatWriter : public duckdb::StandardColumnWriter<T, T, duckdb::FloatingPointOperator> {
   using Base = duckdb::StandardColumnWriter<T, T, duckdb::FloatingPointOperator>;
   using State = duckdb::StandardColumnWriterState<T, T, duckdb::FloatingPointOperator>;
 
  public:
-  explicit SignedZeroWriter(duckdb::ColumnWriter& replaced)
+  explicit FloatWriter(duckdb::ColumnWriter& replaced)
       : Base(replaced.writer, duckdb::ParquetColumnSchema(replaced.Schema()),
              replaced.schema_path) {
     this->can_have_nulls = replaced.can_have_nulls;
@@ -104,7 +105,7 @@ class SignedZeroWriter : public duckdb::StandardColumnWriter<T, T, duckdb::Float
 
   duckdb::unique_ptr<duckdb::ColumnWriterState> InitializeWriteState(
       duckdb_parquet::RowGroup& row_group) override {
-    has_negative_zero_ = false;
+    needs_plain_ = false;
     return Base::InitializeWriteState(row_group);
   }
 
@@ -112,21 +113,22 @@ class SignedZeroWriter : public duckdb::StandardColumnWriter<T, T, duckdb::Float
                idx_t count) override {
     const T* values = duckdb::FlatVector::GetData<T>(vector);
     // A null's value may be anything: giving up a dictionary for it does no harm.
-    for (idx_t i = 0; i < count; i++)
-      has_negative_zero_ |= values[i] == 0 && std::signbit(values[i]);
-    Base::Analyze(state, parent, vector, count);
+    for (idx_t i = 0; i < count; i++) {
+      needs_plain_ |= (values[i] == 0 && std::signbit(values[i])) || std::isnan(values[i]);
+    }
+    if (!needs_plain_) Base::Analyze(state, parent, vector, count);
   }
 
   void FinalizeAnalyze(duckdb::ColumnWriterState& state) override {
     Base::FinalizeAnalyze(state);
-    if (!has_negative_zero_) return;
+    if (!needs_plain_) return;
     auto& own = state.Cast<State>();
     own.dictionary.Reset();
     own.encoding = duckdb_parquet::Encoding::PLAIN;
   }
 
  private:
-  bool has_negative_zero_ = false;
+  bool needs_plain_ = false;
 };
 
 /// Child writers are read-only to the public, but nothing else may put another in their place.
@@ -172,9 +174,9 @@ void ReplaceLeafWriters(duckdb::unique_ptr<duckdb::ColumnWriter>& writer, const 
   } else if (type.root == TypeRoot::kTime && !top) {
     writer = duckdb::make_uniq<TimeMillisWriter>(*writer);
   } else if (type.root == TypeRoot::kFloat) {
-    writer = duckdb::make_uniq<SignedZeroWriter<float>>(*writer);
+    writer = duckdb::make_uniq<FloatWriter<float>>(*writer);
   } else if (type.root == TypeRoot::kDouble) {
-    writer = duckdb::make_uniq<SignedZeroWriter<double>>(*writer);
+    writer = duckdb::make_uniq<FloatWriter<double>>(*writer);
   }
   for (auto& [child, child_type] : Inside(*writer, type)) {
     ReplaceLeafWriters(*child, child_type, false);

@@ -1,8 +1,8 @@
 // leaf_writers.h - column writers for what DuckDB's Parquet writer cannot store as Paimon does.
 //
 // TIMESTAMP and TIMESTAMP_LTZ of precision 7 to 9 are INT96, TIME inside another type is int32
-// milliseconds, and FLOAT and DOUBLE keep the sign of zero (DuckDB's dictionaries take -0.0 and
-// 0.0 for one value). Also says of each leaf of a column which schema element is its own.
+// milliseconds, and FLOAT and DOUBLE keep the sign of zero and NaNs (dictionaries of DuckDB take
+// -0.0 and 0.0 for one value). Also says of each leaf of a column which schema element is its own.
 #pragma once
 
 #include "format/parquet_file.h"

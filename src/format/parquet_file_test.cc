@@ -180,6 +180,24 @@ TEST_CASE("The sign of zero survives, also among few values and inside other typ
   }
 }
 
+TEST_CASE("NaNs survive among few values") {
+  std::mt19937_64 random(9);
+  MemoryFileSystem disk;
+  std::vector<FileColumn> columns = {{"d", ParseDataType("DOUBLE"), 0},
+                                     {"f", ParseDataType("FLOAT"), 1}};
+  for (int nans : {1, 50, 2999, 3000}) {
+    CAPTURE(nans);
+    Rows rows;
+    for (int i = 0; i < 3000; i++) {
+      double value = i < nans ? std::nan("") : i % 3;
+      rows.push_back({Value::DOUBLE(value), Value::FLOAT(static_cast<float>(value))});
+    }
+    std::shuffle(rows.begin(), rows.end(), random);
+    WriteFile(disk, "/f", columns, rows, random);
+    CheckSame(ReadFile(disk, "/f", columns), rows, columns);
+  }
+}
+
 TEST_CASE("Columns are found by name, cast when their type changed, NULL when missing") {
   std::mt19937_64 random(4);
   MemoryFileSystem disk;

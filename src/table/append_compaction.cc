@@ -96,15 +96,21 @@ std::vector<Files> AppendCompactor::Pick(Files files, const Vectors& vectors,
 std::vector<Files> AppendCompactor::PickInSequence(Files files, const Vectors& vectors,
                                                    CompactionEffort effort) const {
   std::vector<Files> groups;
-  if (effort == CompactionEffort::kAsNeeded) {
-    while (auto picked = PickOne(files)) {
-      int64_t last = picked->back().min_sequence_number;
-      std::erase_if(files,
-                    [&](const DataFileMeta& file) { return file.min_sequence_number <= last; });
-      groups.push_back(std::move(*picked));
-    }
-    return groups;
+  if (effort == CompactionEffort::kFull) {
+    Files all = PickAll(files, vectors);
+    if (!all.empty()) return {std::move(all)};
   }
+  while (auto picked = PickOne(files)) {
+    int64_t last = picked->back().min_sequence_number;
+    std::erase_if(files,
+                  [&](const DataFileMeta& file) { return file.min_sequence_number <= last; });
+    groups.push_back(std::move(*picked));
+  }
+  return groups;
+}
+
+/// From the first file on that is small or has deleted rows; empty when that is not worth it.
+Files AppendCompactor::PickAll(Files files, const Vectors& vectors) const {
   auto deletions = ByDataFile(vectors);
   auto has_deletions = [&](const DataFileMeta& file) { return deletions.contains(file.file_name); };
   SortForRewrite(files, true);
@@ -115,10 +121,8 @@ std::vector<Files> AppendCompactor::PickInSequence(Files files, const Vectors& v
   auto small = static_cast<size_t>(std::count_if(
       files.begin(), files.end(), [&](const DataFileMeta& file) { return IsSmall(file); }));
   bool many = files.size() >= kFullCompactionFilesMin && small > files.size() - small;
-  if (many || std::any_of(files.begin(), files.end(), has_deletions)) {
-    groups.push_back(std::move(files));
-  }
-  return groups;
+  if (!many && std::none_of(files.begin(), files.end(), has_deletions)) return {};
+  return files;
 }
 
 std::optional<Files> AppendCompactor::PickOne(Files files) const {

@@ -51,6 +51,7 @@ class AppendCompactor {
   bool IsSmall(const DataFileMeta& file) const;
   std::vector<Files> PickInSequence(Files files, const Vectors& vectors,
                                     CompactionEffort effort) const;
+  Files PickAll(Files files, const Vectors& vectors) const;
   std::vector<Files> PickFromPartition(Files files, const Vectors& vectors) const;
   std::vector<Files> Pack(std::vector<Files> items, bool keep_rest) const;
   Files Rewrite(const RowBytes& partition, int bucket, const Files& files, const Vectors& vectors,

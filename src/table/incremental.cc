@@ -85,10 +85,10 @@ void RefuseRescaled(const TableState& table, const std::vector<ManifestEntry>& f
   }
 }
 
-/// With deletion vectors level 0 waits for its compaction (docs/format.md#scan).
+/// What waits in level 0 for its compaction may not be seen (docs/format.md#scan).
 std::vector<ManifestEntry> ReadableFiles(const TableState& table, const Snapshot& snapshot) {
   std::vector<ManifestEntry> live = table.manifests.LiveEntries(snapshot);
-  if (table.parsed.deletion_vectors) {
+  if (table.parsed.HidesLevel0()) {
     std::erase_if(live, [](const ManifestEntry& entry) { return entry.file.level == 0; });
   }
   return live;

@@ -384,8 +384,8 @@ void KeyedWriter::AddIndexChanges() {
 /// Buckets without rows in this cycle that have something to hand over, or to be compacted.
 void KeyedWriter::AddIdleBuckets(bool full, bool wait) {
   std::vector<std::string> names = background_.Names(/*ended_only=*/!wait);
-  // With deletion vectors what waits in level 0, for its compaction was given up, is not seen.
-  bool shows = wait && options_.deletion_vectors && !options_.write_only;
+  // What waits in level 0, for its compaction was given up, may not be seen there.
+  bool shows = wait && options_.HidesLevel0() && !options_.write_only;
   for (const auto& [name, live] : live_.buckets()) {
     bool due = std::find(names.begin(), names.end(), name) != names.end() ||
                (shows && touched_.contains(name) &&

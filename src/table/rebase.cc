@@ -133,7 +133,7 @@ class WrittenKeys {
 /// the same as a change by others after the snapshot was read.
 std::optional<std::string> FindWaitingChange(const TableState& table, WrittenKeys& keys,
                                              int64_t read_snapshot) {
-  if (!table.parsed.deletion_vectors) return std::nullopt;
+  if (!table.parsed.HidesLevel0()) return std::nullopt;
   std::optional<Snapshot> read = table.snapshots.Find(read_snapshot);
   if (!read) return std::nullopt;
   std::vector<ManifestEntry> waiting;

@@ -81,9 +81,9 @@ class SplitPacker {
   int64_t weight_ = 0;
 };
 
-/// With deletion vectors the newest row of each key is the live one, wherever it lies; level 0
-/// waits for the compaction that will say so (docs/format.md#scan).
-void PlanVectorBucket(const ScanPruner& pruner, std::vector<ManifestEntry>& entries,
+/// Above level 0 every key has one live row, wherever it lies; level 0 waits for the compaction
+/// that will say which (docs/format.md#scan).
+void PlanHidingBucket(const ScanPruner& pruner, std::vector<ManifestEntry>& entries,
                       SplitPacker& packer) {
   for (ManifestEntry& entry : entries) {
     if (entry.file.level == 0 || !pruner.KeepByKey(entry.file) ||
@@ -220,9 +220,9 @@ std::vector<Split> PlanTableScan(const TableState& table, const ScanOptions& opt
   SplitPacker packer(table.parsed, deletions, splits);
   KeyOrder order(table.Layout().KeyTypes());
   for (auto& [name, entries] : buckets) {
-    if (table.HasPrimaryKey() && table.parsed.deletion_vectors &&
+    if (table.HasPrimaryKey() && table.parsed.HidesLevel0() &&
         !(options.as_stream_start && HasLevel0(entries))) {
-      PlanVectorBucket(pruner, entries, packer);
+      PlanHidingBucket(pruner, entries, packer);
       continue;
     }
     if (table.HasPrimaryKey()) {

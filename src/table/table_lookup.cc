@@ -146,7 +146,7 @@ const TableLookup::Candidates& TableLookup::CandidatesOf(const LiveFiles::Bucket
   if (!is_new) return found->second;
   for (const DataFileMeta& file : bucket.files) {
     // As scans of tables with deletion vectors: level 0 waits for its compaction.
-    if (file.level == 0 && table_->parsed.deletion_vectors) continue;
+    if (file.level == 0 && table_->parsed.HidesLevel0()) continue;
     found->second.push_back({file, table_->BucketFolder(bucket.partition, bucket.bucket),
                              order_.Normalise(file.min_key), order_.Normalise(file.max_key)});
   }

@@ -364,7 +364,8 @@ TableOptions ParseTableOptions(const TableSchema& schema, const Options& options
   compaction.trigger = static_cast<int>(Number(options, "num-sorted-run.compaction-trigger", 5, 1));
   compaction.max_size_amplification_percent =
       static_cast<int>(Number(options, "compaction.max-size-amplification-percent", 200, 0));
-  compaction.size_ratio_percent = static_cast<int>(Number(options, "compaction.size-ratio", 1, 0));
+  compaction.size_ratio_percent =
+      static_cast<int>(Number(options, "compaction.size-ratio", 1, -100));
   if (options.contains("compaction.total-size-threshold")) {
     compaction.total_size_threshold = GetMemoryBytes(options, "compaction.total-size-threshold", 0);
   }

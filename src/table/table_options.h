@@ -70,9 +70,11 @@ struct TableOptions {
   /// Of primary-key tables: compactions empty level 0 and take up what lies above
   /// (MergeSpec::whole_above_level0).
   bool LooksUp() const {
-    return changelog_producer == ChangelogProducer::kLookup || force_lookup || deletion_vectors ||
-           merge.engine == MergeEngine::kFirstRow;
+    return changelog_producer == ChangelogProducer::kLookup || force_lookup || HidesLevel0();
   }
+  /// Of primary-key tables: what level 0 holds is not to be seen before it is compacted, and above
+  /// it no file has a row that another one hides (CoreOptions.batchScanSkipLevel0).
+  bool HidesLevel0() const { return deletion_vectors || merge.engine == MergeEngine::kFirstRow; }
   /// The changelog is what compactions record.
   bool RecordsInCompactions() const {
     return changelog_producer == ChangelogProducer::kLookup ||

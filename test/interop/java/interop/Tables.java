@@ -7,6 +7,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import org.apache.paimon.AppendOnlyFileStore;
+import org.apache.paimon.CoreOptions.ChangelogProducer;
 import org.apache.paimon.append.AppendCompactCoordinator;
 import org.apache.paimon.append.AppendCompactTask;
 import org.apache.paimon.catalog.Catalog;
@@ -89,17 +90,32 @@ final class Tables {
         IOManager disk = IOManager.create(scratch)) {
       write.withIOManager(disk);
       Buckets buckets = new Buckets(table, builder.commitUser());
+      // What Flink's FullChangelogStoreSinkWrite does: everything that a commit touches.
+      boolean compactsFully =
+          table.coreOptions().changelogProducer() == ChangelogProducer.FULL_COMPACTION;
+      Map<String, Runnable> compactions = new HashMap<>();
       for (JsonNode json : request.get("rows")) {
         GenericRow row = Cells.parseRow(json, 1, table.rowType());
         row.setRowKind(RowKind.fromShortString(json.get(0).textValue()));
-        if (buckets.areDynamic()) {
-          write.write(row, buckets.assign(row));
-        } else {
-          write.write(row);
+        int bucket = buckets.areDynamic() ? buckets.assign(row) : write.getBucket(row);
+        write.write(row, bucket);
+        if (compactsFully) {
+          BinaryRow partition = write.getPartition(row).copy();
+          String name = Cells.hex(SerializationUtils.serializeBinaryRow(partition)) + "/" + bucket;
+          compactions.putIfAbsent(name, () -> compactFully(write, partition, bucket));
         }
       }
+      compactions.values().forEach(Runnable::run);
       buckets.prepareCommit(identifier);
       commit.commit(identifier, write.prepareCommit(true, identifier));
+    }
+  }
+
+  private static void compactFully(StreamTableWrite write, BinaryRow partition, int bucket) {
+    try {
+      write.compact(partition, bucket, true);
+    } catch (Exception e) {
+      throw new RuntimeException(e);
     }
   }
 
