@@ -88,8 +88,8 @@ class TimeMillisWriter : public PlainWriter<int32_t> {
   int32_t Store(int64_t micros) const override { return static_cast<int32_t>(micros / 1000); }
 };
 
-/// Gives up the dictionary of a row group that holds -0.0 or NaN: DuckDB looks values up by ==, which
-/// takes -0.0 for 0.0 and never finds a NaN.
+/// Gives up the dictionary of a row group that holds -0.0 or NaN: DuckDB looks values up by ==,
+/// which takes -0.0 for 0.0 and never finds a NaN.
 template <typename T>
 class FloatWriter : public duckdb::StandardColumnWriter<T, T, duckdb::FloatingPointOperator> {
   using Base = duckdb::StandardColumnWriter<T, T, duckdb::FloatingPointOperator>;
