@@ -11,7 +11,6 @@ import struct
 
 # What this program cannot do yet: (factor, value). Such values are left out of the family; the summary lists them.
 NOT_YET = {
-    ("schema", "add"), ("schema", "rename"), ("schema", "widen"), ("schema", "drop"),
     ("option", "thin"),
 }
 
@@ -34,6 +33,10 @@ TOGETHER = ("engine", "changelog", "vectors")
 # The column that orders the rows of a key where there is one (`sequence.field`, sequence groups); others have no order.
 SEQUENCE = {"integers": "v4", "floats": "v4", "decimals": "v3", "texts": "v0", "times": "v6", "fine times": "v0",
             "rows": "v2"}
+# What a column becomes where types are widened: its number, its new type, values of that.
+WIDER = {"integers": (1, "INT", lambda r: integers(32)(r)), "floats": (0, "DOUBLE", lambda r: plain_double(r)),
+         "decimals": (1, "DECIMAL(20, 2)", lambda r: decimals(20, 2)(r)), "texts": (1, "STRING", lambda r: texts()(r)),
+         "binaries": (1, "BYTES", lambda r: binaries()(r))}
 # Aggregate functions by the type's first word; "*" fits all types.
 FUNCTIONS = {
     "*": ["last_value", "last_non_null_value", "first_value", "first_non_null_value"],
@@ -64,6 +67,8 @@ def allowed(case):
     if option == "groups" and engine not in (None, "partial-update"):
         return False
     if option == "groups" and changelog == "lookup":  # Of a row alone Java's changelog tells what its file does not say.
+        return False
+    if case.get("schema") == "widen" and case.get("types", "texts") not in WIDER:
         return False
     if case.get("vectors") == "on" and changelog == "full-compaction":
         return False
@@ -318,6 +323,10 @@ class Case:
         self.functions = {}
         if factors["engine"] == "aggregation":
             self.choose_functions()
+        self.changed = None
+        if factors["schema"] in ("rename", "drop", "widen"):
+            self.changed = self.column_to_change()
+            self.functions.pop(f"fields.{self.changed}.aggregate-function", None)
         self.keys = [[make(self.random) for _, _, make in self.key + self.partition] for _ in range(50)]
 
     def __str__(self):
@@ -364,6 +373,31 @@ class Case:
         order = SEQUENCE.get(self.factors["types"])
         others = [name for name, _, _ in self.values if name != order]
         return {f"fields.{order}.sequence-group": ",".join(others[::2])}
+
+    def column_to_change(self):
+        """A value column that no option names, but those of aggregate functions."""
+        if self.factors["schema"] == "widen":
+            return f"v{WIDER[self.factors['types']][0]}"
+        order = SEQUENCE.get(self.factors["types"])
+        return [name for name, _, _ in self.values if name != order][1]
+
+    def change_schema(self):
+        """The request that does it; rows have the columns of the new schema from here on."""
+        what = self.factors["schema"]
+        if what == "add":
+            self.values.append(("added", "STRING", texts()))
+            return {"change": "add", "column": "added", "type": "STRING"}
+        place = [name for name, _, _ in self.values].index(self.changed)
+        if what == "drop":
+            del self.values[place]
+            return {"change": "drop", "column": self.changed}
+        name, kind, make = self.values[place]
+        if what == "rename":
+            self.values[place] = ("renamed", kind, make)
+            return {"change": "rename", "column": name, "name": "renamed"}
+        _, kind, make = WIDER[self.factors["types"]]
+        self.values[place] = (name, kind, make)
+        return {"change": "widen", "column": name, "type": kind}
 
     def choose_functions(self):
         """A function for each value column; sums and products are kept away from the ends of their types."""

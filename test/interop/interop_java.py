@@ -156,6 +156,9 @@ def run_case(case, ours, java, rows):
         for count in (rows, later, later):
             comparison.change(ours, java, case.batch(count))
         comparison.look("after three commits")
+        if case.factors["schema"] != "none":
+            comparison.both(ours, java, "alter", **case.change_schema())
+            comparison.look("under the new schema")
         comparison.change(java, ours, case.batch(later))
         if case.keyed and case.factors["vectors"] == "on":
             comparison.look("written on by the other")

@@ -13,6 +13,7 @@
 #include "duckdb/common/allocator.hpp"
 #include "duckdb/main/database.hpp"
 #include "meta/binary_row.h"
+#include "table/alter_table.h"
 #include "table/table.h"
 
 namespace millrace {
@@ -28,6 +29,7 @@ class Peer {
   Json Answer(const Json& request) {
     std::string what = request.at("do");
     if (what == "create") return Create(request);
+    if (what == "alter") return Alter(request);
     if (what == "write") return Write(request);
     if (what == "compact") return Compact(request);
     if (what == "delete") return Delete(request);
@@ -49,6 +51,7 @@ class Peer {
   }
 
   Json Create(const Json& request);
+  Json Alter(const Json& request);
   Json Write(const Json& request);
   Json Compact(const Json& request);
   Json Delete(const Json& request);
@@ -96,6 +99,22 @@ Json Peer::Create(const Json& request) {
   definition.partition_keys = request.at("partitionKeys").get<std::vector<std::string>>();
   definition.options = request.at("options").get<Options>();
   Table::Create(Context(), Folder(request), definition);
+  return Json::object();
+}
+
+/// "add", "drop", "rename" or "widen" one column.
+Json Peer::Alter(const Json& request) {
+  std::string what = request.at("change"), column = request.at("column");
+  DataType type;
+  if (request.contains("type")) {
+    type = FieldsOf({{{"id", 0}, {"name", column}, {"type", request.at("type")}}}).at(0).type;
+  }
+  SchemaChange change = DropColumn{{column}};
+  if (what == "add") change = AddColumn{{column}, type};
+  if (what == "rename") change = RenameColumn{{column}, request.at("name")};
+  if (what == "widen") change = ChangeColumnType{{column}, type};
+  AlterTableSchema(Context(), Folder(request), request.at("table"),
+                   [&](const TableSchema&) { return std::vector<SchemaChange>{change}; });
   return Json::object();
 }
 

@@ -42,6 +42,9 @@ public final class Peer {
       case "create":
         tables.create(request);
         return MAPPER.createObjectNode();
+      case "alter":
+        tables.alter(request);
+        return MAPPER.createObjectNode();
       case "write":
         tables.write(request);
         return MAPPER.createObjectNode();

@@ -25,6 +25,7 @@ import org.apache.paimon.predicate.Predicate;
 import org.apache.paimon.predicate.PredicateBuilder;
 import org.apache.paimon.reader.RecordReader;
 import org.apache.paimon.schema.Schema;
+import org.apache.paimon.schema.SchemaChange;
 import org.apache.paimon.shade.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.paimon.shade.jackson2.com.fasterxml.jackson.databind.node.ArrayNode;
 import org.apache.paimon.shade.jackson2.com.fasterxml.jackson.databind.node.JsonNodeFactory;
@@ -40,6 +41,7 @@ import org.apache.paimon.table.source.ReadBuilder;
 import org.apache.paimon.table.source.Split;
 import org.apache.paimon.table.source.StreamTableScan;
 import org.apache.paimon.table.source.TableRead;
+import org.apache.paimon.types.DataType;
 import org.apache.paimon.types.DataTypeJsonParser;
 import org.apache.paimon.types.RowKind;
 import org.apache.paimon.types.RowType;
@@ -78,6 +80,29 @@ final class Tables {
     schema.options(texts(request.get("options")));
     catalog.createTable(
         Identifier.create("db", request.get("table").textValue()), schema.build(), false);
+  }
+
+  /** Adds, drops, renames or widens one column. */
+  void alter(JsonNode request) throws Exception {
+    String column = request.get("column").textValue();
+    DataType type =
+        request.has("type") ? DataTypeJsonParser.parseDataType(request.get("type")) : null;
+    SchemaChange change;
+    switch (request.get("change").textValue()) {
+      case "add":
+        change = SchemaChange.addColumn(column, type);
+        break;
+      case "drop":
+        change = SchemaChange.dropColumn(column);
+        break;
+      case "rename":
+        change = SchemaChange.renameColumn(column, request.get("name").textValue());
+        break;
+      default:
+        change = SchemaChange.updateColumnType(column, type);
+    }
+    Identifier table = Identifier.create("db", request.get("table").textValue());
+    catalog.alterTable(table, List.of(change), false);
   }
 
   /** Writes `rows`, waits for the compaction they cause, commits under `user` and `identifier`. */
@@ -204,7 +229,7 @@ final class Tables {
     Map<String, String> options = new HashMap<>();
     options.put("scan.mode", "from-snapshot");
     options.put("scan.snapshot-id", first.toString());
-    ReadBuilder builder = table.copy(options).newReadBuilder();
+    ReadBuilder builder = table.copyWithoutTimeTravel(options).newReadBuilder();
     StreamTableScan scan = builder.newStreamScan();
     while (scan.checkpoint() == null || scan.checkpoint() <= last) {
       for (Split split : scan.plan().splits()) {
