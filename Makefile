@@ -1,5 +1,5 @@
 # The commands of the house. Each installs what it needs first; a second run with nothing changed takes seconds.
-.PHONY: help build test test-interop demo bench bench-store soak format clean install asan tsan
+.PHONY: help build test test-interop demo bench bench-store soak fuzz format clean install asan tsan
 JOBS ?= $(shell nproc)
 
 help:  ## Show this list
@@ -42,6 +42,12 @@ soak:  ## Random operations on tables, then kill pipelines for a quarter of an h
 	@cmake --build build -j $(JOBS) --target millrace table_test
 	@MILLRACE_OPERATIONS=$(or $(OPERATIONS),20000) build/bin/table_test -tc="Random operations*,Damage*"
 	@MILLRACE=$(CURDIR)/build/millrace python3 test/crash/crash_test.py --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED))
+
+fuzz:  ## Damage the input of every decoder (FUZZ_RUNS=300000 inputs of each)
+	@tools/install.sh test
+	@cmake --preset release -DMILLRACE_TESTS=ON > build.log.tmp 2>&1 || { cat build.log.tmp; rm -f build.log.tmp; exit 1; }; rm -f build.log.tmp
+	@cmake --build build -j $(JOBS) --target fuzz_targets
+	@test/fuzz/run.sh build
 
 asan tsan:  ## Build and run the unit tests under a sanitizer
 	@tools/install.sh test
