@@ -24,6 +24,13 @@ constexpr size_t kInputBytesMax = 1 << 16;
 constexpr size_t kAllocationBytesMax = 64 << 20;  // No input is a reason for more at once.
 constexpr int64_t kMemoryKilobytesMax = 256 << 10;
 constexpr unsigned kInputSecondsMax = 60;
+// Sanitizers have an allocator of their own, which sees more and takes more.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MILLRACE_SANITIZED
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
 
 // For the signal handler.
 std::string crash_path;
@@ -60,8 +67,7 @@ void CatchSignals() {
 
 }  // namespace
 
-// Sanitizers have their own, and see more.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef MILLRACE_SANITIZED
 void* operator new(size_t size) {
   if (size > kAllocationBytesMax) {
     std::fprintf(stderr, "%zu bytes of memory at once: ", size);
@@ -208,13 +214,11 @@ int Fuzz(uint64_t seed, int64_t runs) {
     input = mutator.Next();
     if (!RunOne()) return 1;
   }
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  if (PeakKilobytes() - before > kMemoryKilobytesMax) {
+  if (!kSanitized && PeakKilobytes() - before > kMemoryKilobytesMax) {
     std::fprintf(stderr, "took up to %lld KB of memory\n",
                  static_cast<long long>(PeakKilobytes() - before));
     return 1;
   }
-#endif
   return 0;
 }
 
