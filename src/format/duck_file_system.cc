@@ -30,6 +30,14 @@ void DuckFileSystem::Open(const std::string& path) {
   tail_ = {reading_->Size(), ""};
 }
 
+void DuckFileSystem::SetParts(std::vector<FilePart> parts) {
+  parts_ = std::move(parts);
+}
+
+int64_t DuckFileSystem::ReadableBytes() const {
+  return parts_.empty() ? reading_->Size() : parts_.back().at + parts_.back().length;
+}
+
 void DuckFileSystem::SetChecksums(std::shared_ptr<const std::vector<ChunkChecksum>> chunks) {
   chunks_ = std::move(chunks);
   checked_.assign(chunks_->size(), false);
@@ -49,7 +57,7 @@ duckdb::unique_ptr<duckdb::FileHandle> DuckFileSystem::OpenFile(
 
 void DuckFileSystem::Read(duckdb::FileHandle&, void* buffer, int64_t length, idx_t location) {
   auto offset = static_cast<int64_t>(location);
-  int64_t size = reading_->Size();
+  int64_t size = ReadableBytes();
   // Offsets and lengths stand in the file itself: a damaged one asks for anything.
   if (length < 0 || offset < 0 || offset > size || length > size - offset) {
     Throw(ErrorCode::kCorrupt, "Reading data file '{}': {} bytes at {} lie outside of its {} bytes",
@@ -60,19 +68,38 @@ void DuckFileSystem::Read(duckdb::FileHandle&, void* buffer, int64_t length, idx
 
 int64_t DuckFileSystem::Read(duckdb::FileHandle& handle, void* buffer, int64_t length) {
   auto& own = static_cast<Handle&>(handle);
-  length = std::max<int64_t>(0, std::min(length, reading_->Size() - own.position));
+  length = std::max<int64_t>(0, std::min(length, ReadableBytes() - own.position));
   if (length > 0) Fetch(buffer, length, own.position);
   own.position += length;
   return length;
 }
 
 void DuckFileSystem::Fetch(void* buffer, int64_t length, int64_t offset) {
+  FetchUnchecked(static_cast<char*>(buffer), length, offset);
+  if (!checked_.empty()) CheckChunks(static_cast<const char*>(buffer), length, offset);
+}
+
+void DuckFileSystem::FetchUnchecked(char* buffer, int64_t length, int64_t offset) {
+  int64_t size = reading_->Size();
+  while (length > 0 && offset >= size) {
+    auto after = std::upper_bound(parts_.begin(), parts_.end(), offset,
+                                  [](int64_t at, const FilePart& part) { return at < part.at; });
+    MILLRACE_CHECK(after != parts_.begin());
+    const FilePart& part = *std::prev(after);
+    int64_t count = std::min(length, part.at + part.length - offset);
+    MILLRACE_CHECK(count > 0);
+    reading_->ReadAt(part.offset + (offset - part.at), buffer, count);
+    buffer += count;
+    offset += count;
+    length -= count;
+  }
+  if (length <= 0) return;
+  MILLRACE_CHECK(offset + length <= size);
   if (offset >= tail_.offset) {
     std::memcpy(buffer, tail_.bytes.data() + (offset - tail_.offset), static_cast<size_t>(length));
   } else {
     reading_->ReadAt(offset, buffer, length);
   }
-  if (!checked_.empty()) CheckChunks(static_cast<const char*>(buffer), length, offset);
 }
 
 void DuckFileSystem::CheckChunks(const char* buffer, int64_t length, int64_t offset) {
@@ -87,7 +114,7 @@ void DuckFileSystem::CheckChunks(const char* buffer, int64_t length, int64_t off
     const char* bytes = buffer + (chunk.offset - offset);
     if (chunk.offset < offset || chunk.offset + chunk.length > offset + length) {
       whole.resize(static_cast<size_t>(chunk.length));
-      reading_->ReadAt(chunk.offset, whole.data(), chunk.length);
+      FetchUnchecked(whole.data(), chunk.length, chunk.offset);
       bytes = whole.data();
     }
     if (Crc32({bytes, static_cast<size_t>(chunk.length)}) != chunk.crc) {
@@ -127,7 +154,7 @@ void DuckFileSystem::Close() {
 }
 
 int64_t DuckFileSystem::GetFileSize(duckdb::FileHandle& handle) {
-  return handle.flags.OpenForWriting() ? written_bytes() : reading_->Size();
+  return handle.flags.OpenForWriting() ? written_bytes() : ReadableBytes();
 }
 
 void DuckFileSystem::FileSync(duckdb::FileHandle&) {

@@ -12,6 +12,13 @@
 
 namespace millrace {
 
+/// Bytes at `at`, behind the end of the file, that stand for those at `offset`.
+struct FilePart {
+  int64_t at;
+  int64_t length;
+  int64_t offset;
+};
+
 /// Opens files for sequential writing and positional reading; everything else is refused.
 /// Threads: one at a time. Throws: what `files` throws, unchanged; Error(kCorrupt) for damage.
 class DuckFileSystem : public duckdb::FileSystem {
@@ -23,6 +30,8 @@ class DuckFileSystem : public duckdb::FileSystem {
   void OpenChecked(const std::string& path);
   /// The same for a file whose footer is known.
   void Open(const std::string& path);
+  /// Lays `parts` behind the end of the file that is read.
+  void SetParts(std::vector<FilePart> parts);
   /// From now on chunks that are read are checked, each once. They ascend.
   void SetChecksums(std::shared_ptr<const std::vector<ChunkChecksum>> chunks);
 
@@ -64,7 +73,10 @@ class DuckFileSystem : public duckdb::FileSystem {
 
  private:
   struct Handle;
+  /// Of the file that is read, with what lies behind its end.
+  int64_t ReadableBytes() const;
   void Fetch(void* buffer, int64_t length, int64_t offset);
+  void FetchUnchecked(char* buffer, int64_t length, int64_t offset);
   void CheckChunks(const char* buffer, int64_t length, int64_t offset);
   void Close();
 
@@ -72,6 +84,7 @@ class DuckFileSystem : public duckdb::FileSystem {
   std::string path_;
   std::unique_ptr<RandomAccessFile> reading_;
   FileTail tail_;
+  std::vector<FilePart> parts_;
   std::shared_ptr<const std::vector<ChunkChecksum>> chunks_;  // By offset.
   std::vector<bool> checked_;                                 // Of `chunks_`.
   std::unique_ptr<WritableFile> writing_;

@@ -24,6 +24,7 @@ struct FileColumn {
   DataType type;
   int field_id = -1;
   bool unique = false;  // No value twice: a writer need not look for a dictionary.
+  bool sorted = false;  // Rows ascend by it; of one column at most, without NULL.
 };
 
 /// The key-value layout of a primary-key table: _KEY_*, _SEQUENCE_NUMBER, _VALUE_KIND, all columns.

@@ -15,6 +15,7 @@
 #include "duckdb/main/connection.hpp"
 #include "duckdb/planner/filter/constant_filter.hpp"
 #include "format/duck_file_system.h"
+#include "format/page_slices.h"
 #include "format/parquet_file.h"
 #include "format/row_set.h"
 #include "parquet_reader.hpp"
@@ -118,6 +119,7 @@ class LiveRows : public duckdb::DeleteFilter {
 struct Footer {
   duckdb::shared_ptr<duckdb::ParquetFileMetadataCache> metadata;
   std::shared_ptr<const std::vector<ChunkChecksum>> checksums;
+  std::optional<FilePages> pages;
 };
 
 int64_t StatisticsInteger(const std::string& bytes) {
@@ -172,6 +174,7 @@ struct ParquetFileReader::State {
   DataChunk file_chunk;
   duckdb::unique_ptr<duckdb::ParquetReader> reader;
   duckdb::ParquetReaderScanState scan;
+  std::shared_ptr<const Footer> footer;
   int64_t rows_without_columns = 0;
 
   template <typename Work>
@@ -191,7 +194,7 @@ struct ParquetFileReader::State {
 
   void OpenReader() {
     auto& context = *connection.context;
-    std::shared_ptr<const Footer> known;
+    std::shared_ptr<const Footer>& known = footer;
     if (options.cache) known = options.cache->Find<Footer>(path);
     if (known) {
       file_system->Open(path);
@@ -203,21 +206,33 @@ struct ParquetFileReader::State {
         known ? known->metadata : duckdb::shared_ptr<duckdb::ParquetFileMetadataCache>());
     reader->parquet_options.can_have_nan = true;
     if (!known) {
-      auto footer = std::make_shared<Footer>();
-      footer->metadata = reader->metadata;
-      footer->checksums = std::make_shared<const std::vector<ChunkChecksum>>(Checksums());
-      if (options.cache) options.cache->Put<Footer>(path, footer, FooterBytes());
-      known = std::move(footer);
+      auto read = std::make_shared<Footer>();
+      read->metadata = reader->metadata;
+      read->checksums = std::make_shared<const std::vector<ChunkChecksum>>(Checksums());
+      read->pages = Pages();
+      if (options.cache)
+        options.cache->Put<Footer>(path, read, FooterBytes(read->pages.has_value()));
+      known = std::move(read);
     }
     // From here on column chunks are checked as they are read.
     file_system->SetChecksums(known->checksums);
   }
 
   /// About what the footer takes in memory.
-  int64_t FooterBytes() const {
+  int64_t FooterBytes(bool has_pages) const {
     auto& metadata = *reader->GetFileMetadata();
     idx_t chunks = metadata.row_groups.size() * metadata.schema.size();
-    return static_cast<int64_t>(chunks) * 500 + 4096;
+    return static_cast<int64_t>(chunks) * (has_pages ? 620 : 500) + 4096;
+  }
+
+  std::optional<FilePages> Pages() const {
+    auto& metadata = *reader->GetFileMetadata();
+    for (const auto& entry : metadata.key_value_metadata) {
+      if (entry.key != kPagesKey) continue;
+      std::optional<FilePages> pages = FilePagesFromText(entry.value);
+      if (pages && Describes(*pages, metadata)) return pages;
+    }
+    return std::nullopt;
   }
 
   void Open() {
@@ -254,6 +269,7 @@ struct ParquetFileReader::State {
     if (options.hidden) reader->deletion_filter = duckdb::make_uniq<LiveRows>(*options.hidden);
     if (options.choose_rows) ChooseRows(file_types);
     if (!direct) file_chunk.Initialize(duckdb::Allocator::DefaultAllocator(), file_types);
+    if (footer->pages) groups = ReadPagesOf(groups);
     reader->InitializeScan(*connection.context, scan,
                            duckdb::vector<idx_t>(groups.begin(), groups.end()));
   }
@@ -332,6 +348,56 @@ struct ParquetFileReader::State {
       std::erase_if(groups, [&](idx_t group) { return !MayMatch(predicate, group); });
     }
     return groups;
+  }
+
+  /// Row groups of other metadata, where pages that cannot match are left out.
+  std::vector<idx_t> ReadPagesOf(const std::vector<idx_t>& groups) {
+    std::vector<GroupSlice> wanted;
+    bool all = true;
+    for (idx_t group : groups) {
+      PageRange range = PagesOf(group);
+      bool whole = range.first == 0 && range.end == footer->pages->row_groups[group].least.size();
+      all = all && whole;
+      if (whole) wanted.push_back({group});
+      if (!whole && !range.empty()) wanted.push_back({group, range});
+    }
+    if (all) return groups;
+    SlicedFile sliced = SlicePages(*reader->GetFileMetadata(), *footer->pages, wanted,
+                                   static_cast<int64_t>(reader->GetHandle().GetFileSize()));
+    auto crypto = duckdb::make_uniq<duckdb_parquet::FileCryptoMetaData>();
+    reader->metadata = duckdb::make_shared_ptr<duckdb::ParquetFileMetadataCache>(
+        std::move(sliced.metadata), reader->GetHandle(), nullptr, std::move(crypto), 0);
+    if (!footer->checksums->empty()) {
+      auto checks = std::make_shared<std::vector<ChunkChecksum>>(*footer->checksums);
+      checks->insert(checks->end(), sliced.checks.begin(), sliced.checks.end());
+      file_system->SetChecksums(std::move(checks));
+    }
+    file_system->SetParts(std::move(sliced.parts));
+    return std::move(sliced.groups);
+  }
+
+  PageRange PagesOf(idx_t group) {
+    const RowGroupPages& pages = footer->pages->row_groups[group];
+    PageRange range{0, pages.least.size()};
+    if (range.empty()) return range;
+    for (const FilePredicate& predicate : options.prune) {
+      const std::string& name = columns[predicate.column].name;
+      const std::string& sorted = footer->pages->sorted_column;
+      idx_t found = Find(name);
+      const LogicalType& type = types[predicate.column];
+      if ((name != sorted && "_KEY_" + name != sorted) || found == kMissing ||
+          reader->columns[found].type != type || predicate.constant.IsNull()) {
+        continue;
+      }
+      Value constant = predicate.constant;
+      LogicalType of_pages = pages.least[0].type();
+      bool is_text = of_pages.id() == LogicalTypeId::VARCHAR;
+      if (is_text != (type.id() == LogicalTypeId::VARCHAR)) continue;
+      if (constant.type() != type || !constant.DefaultTryCastAs(of_pages)) continue;
+      PageRange matching = FindPages(pages, predicate.op, constant);
+      range = {std::max(range.first, matching.first), std::min(range.end, matching.end)};
+    }
+    return range;
   }
 
   bool MayMatch(const FilePredicate& predicate, idx_t group) {

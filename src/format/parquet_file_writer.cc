@@ -15,6 +15,7 @@
 #include "duckdb/parallel/task_scheduler.hpp"
 #include "format/duck_file_system.h"
 #include "format/leaf_writers.h"
+#include "format/page_scan.h"
 #include "format/parquet_file.h"
 #include "io/executor.h"
 #include "parquet_writer.hpp"
@@ -48,6 +49,7 @@ constexpr idx_t kTellingRows = 16'384;  // Fewer say little of a column's values
 constexpr idx_t kColumnsPerPass = 4;  // Walking the buffer for several columns at once is cheaper.
 constexpr idx_t kPageRows = 10 * kChunkRows;  // As parquet-mr, which Paimon writes with.
 constexpr idx_t kEncodersMax = 4;             // Threads that share the columns of a row group.
+constexpr size_t kPageKeyBytesMax = 64;       // With longer texts pages go without keys.
 
 bool IsMillis(const DataType& type) {
   return (type.root == TypeRoot::kTimestamp || type.root == TypeRoot::kTimestampLtz) &&
@@ -157,6 +159,7 @@ struct ParquetFileWriter::State {
   duckdb::ColumnDataAppendState append_state;
   std::vector<uint32_t> checksums;  // Of all column chunks so far.
   std::vector<size_t> chunk_of;     // Per column: its first chunk in a row group.
+  FilePages pages;                  // Of all row groups so far.
   std::vector<bool> look;           // Columns that may have a dictionary in this row group.
 
   // A full row group is encoded on another thread while the next one fills. Until it is joined the
@@ -310,6 +313,7 @@ struct ParquetFileWriter::State {
     }
     look = options.dictionaries->Look(columns.size());
     EncodeInPasses(rows, prepared);
+    bool paged = HasSamePages(prepared, rows.Count());
     writer->FlushRowGroup(prepared);
     const auto& chunks = ((*writer).*Member(MetadataTag())).row_groups.back().columns;
     std::vector<bool> plain;
@@ -318,11 +322,52 @@ struct ParquetFileWriter::State {
                       !chunks[chunk_of[i]].meta_data.__isset.dictionary_page_offset);
     }
     if (rows.Count() >= kTellingRows) options.dictionaries->Note(std::move(plain));
-    ChecksumRowGroup();
+    RowGroupPages& group = pages.row_groups.emplace_back();
+    group.rows = kPageRows;
+    if (paged) group.least = LeastOfPages(rows);
+    ChecksumRowGroup(paged ? &group.chunks : nullptr);
   }
 
-  /// Adds up the chunks of the row group just written, then lets its bytes go.
-  void ChecksumRowGroup() {
+  /// Whether there are several pages, of the same rows in each column.
+  bool HasSamePages(duckdb::PreparedRowGroup& prepared, idx_t rows) const {
+    if (rows <= kPageRows) return false;
+    for (idx_t i = 0; i < columns.size(); i++) {
+      if (storage_types[i].IsNested()) return false;
+      idx_t left = rows;
+      for (const auto& page :
+           prepared.states[i]->Cast<duckdb::PrimitiveColumnWriterState>().page_info) {
+        if (page.row_count != std::min(left, kPageRows)) return false;
+        left -= page.row_count;
+      }
+    }
+    return true;
+  }
+
+  /// The first value of each page in the sorted column; empty without one, or for other types.
+  std::vector<Value> LeastOfPages(duckdb::ColumnDataCollection& rows) {
+    std::vector<Value> least;
+    auto sorted = std::find_if(columns.begin(), columns.end(),
+                               [](const FileColumn& column) { return column.sorted; });
+    if (sorted == columns.end()) return least;
+    idx_t column = static_cast<idx_t>(sorted - columns.begin());
+    auto type = storage_types[column].id();
+    bool integer = type == LogicalTypeId::BIGINT || type == LogicalTypeId::INTEGER;
+    if (!integer && type != LogicalTypeId::VARCHAR) return least;
+    pages.sorted_column = sorted->name;
+    DataChunk chunk;
+    rows.InitializeScanChunk(chunk);
+    for (idx_t row = 0; row < rows.Count(); row += kPageRows) {
+      rows.FetchChunk(row / kChunkRows, chunk);
+      Value value = chunk.GetValue(column, 0);
+      least.push_back(integer ? value.DefaultCastAs(LogicalType(LogicalTypeId::BIGINT)) : value);
+      if (!integer && duckdb::StringValue::Get(value).size() > kPageKeyBytesMax) return {};
+    }
+    return least;
+  }
+
+  /// Adds up the chunks of the row group just written, with `chunk_pages` also their pages, then
+  /// lets its bytes go.
+  void ChecksumRowGroup(std::vector<ChunkPages>* chunk_pages) {
     writer->GetWriter().Flush();
     const std::string& bytes = file_system.pending();
     for (const auto& column : ((*writer).*Member(MetadataTag())).row_groups.back().columns) {
@@ -331,8 +376,10 @@ struct ParquetFileWriter::State {
                                                                : metadata.data_page_offset;
       auto start = static_cast<size_t>(offset - file_system.pending_offset());
       MILLRACE_CHECK(start + metadata.total_compressed_size <= bytes.size());
-      checksums.push_back(Crc32(std::string_view(bytes).substr(
-          start, static_cast<size_t>(metadata.total_compressed_size))));
+      auto chunk = std::string_view(bytes).substr(
+          start, static_cast<size_t>(metadata.total_compressed_size));
+      checksums.push_back(Crc32(chunk));
+      if (chunk_pages) chunk_pages->push_back(ScanPages(chunk));
     }
     file_system.SendPending();
   }
@@ -418,6 +465,12 @@ struct ParquetFileWriter::State {
     entry.__set_value(ChecksumValue(checksums));
     auto& metadata = (*writer).*Member(MetadataTag());
     metadata.key_value_metadata.push_back(entry);
+    auto has_pages = [](const RowGroupPages& group) { return !group.chunks.empty(); };
+    if (std::any_of(pages.row_groups.begin(), pages.row_groups.end(), has_pages)) {
+      entry.__set_key(kPagesKey);
+      entry.__set_value(FilePagesToText(pages));
+      metadata.key_value_metadata.push_back(entry);
+    }
     metadata.__isset.key_value_metadata = true;
     writer->GetWriter().Flush();  // From here on only the footer is pending.
     file_system.SendPending();
