@@ -1,5 +1,7 @@
 #include "format/file_pages.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
 
 namespace millrace {

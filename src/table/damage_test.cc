@@ -136,8 +136,8 @@ void ReadDamaged(Prepared& prepared, const std::string& path, const std::string&
 }
 
 // Of each file; many more in a long run.
-const int kCuts = std::getenv("MILLRACE_OPERATIONS") ? 20 : 1;
-const int kFlips = std::getenv("MILLRACE_OPERATIONS") ? 50 : 2;
+const int kCuts = IsLongRun() ? 20 : 1;
+const int kFlips = IsLongRun() ? 50 : 2;
 
 /// Bytes of an Avro file up to its first block: cut there, it parses as one without entries.
 std::optional<size_t> AvroHeaderBytes(const std::string& path, const std::string& bytes) {

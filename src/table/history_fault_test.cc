@@ -80,7 +80,8 @@ void FailEverywhere(const Options& options, const Operation& prepare, const Oper
   Prepared p(options);
   if (prepare) prepare(p.table->state());
   for (FaultMode mode : {FaultMode::kBefore, FaultMode::kAfter}) {
-    for (int64_t fail_at = 0;; fail_at++) {
+    const FaultPoints points = SomeFaultPoints();
+    for (int64_t fail_at = points.first;; fail_at += points.step) {
       CAPTURE(fail_at);
       CAPTURE(static_cast<int>(mode));
       std::unique_ptr<MemoryFileSystem> disk = p.world.disk.Clone();

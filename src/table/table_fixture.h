@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <random>
 
 #include "base/error.h"
@@ -32,6 +33,22 @@ struct TestWorld {
   ManualClock clock{1'700'000'000'000};
   Random random;
 };
+
+/// Whether there is time for everything (`make soak`); else tests take a sample of it.
+inline bool IsLongRun() {
+  return std::getenv("MILLRACE_OPERATIONS") != nullptr;
+}
+
+/// Which operations are to fail: in a long run each.
+struct FaultPoints {
+  int64_t first;
+  int64_t step;
+};
+inline FaultPoints SomeFaultPoints() {
+  if (IsLongRun()) return {0, 1};
+  constexpr int64_t kStep = 3;
+  return {static_cast<int64_t>(std::random_device{}() % kStep), kStep};
+}
 
 /// Columns (id BIGINT, part STRING, value STRING); `keyed`: key (id), or (part, id) when
 /// partitioned.

@@ -9,7 +9,7 @@ namespace {
 const std::vector<std::vector<DataType>>& TypeLists() {
   static const auto* lists = [] {
     auto* made = new std::vector<std::vector<DataType>>();
-    for (std::initializer_list<const char*> names : std::vector<std::initializer_list<const char*>>{
+    for (const std::vector<const char*>& names : std::vector<std::vector<const char*>>{
              {"STRING"},
              {"BIGINT", "INT", "SMALLINT", "TINYINT", "BOOLEAN", "DATE", "TIME(3)"},
              {"FLOAT", "DOUBLE", "DECIMAL(9, 2)", "DECIMAL(18, 4)", "DECIMAL(38, 10)"},
