@@ -20,8 +20,8 @@ namespace millrace {
 namespace {
 
 constexpr int64_t kRows = 130'000;
-constexpr int64_t kGroupRows = 61'440;  // Three whole pages.
-constexpr int64_t kPageRows = 20'480;
+constexpr int64_t kPageRows = 8192;
+constexpr int64_t kGroupRows = 7 * kPageRows;
 
 duckdb::DatabaseInstance& Database() {
   // Never destroyed: at exit the engine's thread locals are gone before it.

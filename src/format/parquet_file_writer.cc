@@ -47,9 +47,10 @@ constexpr int64_t kRowGroupBytesMax = 128 << 20;
 constexpr int64_t kDictionaryRetry = 8;
 constexpr idx_t kTellingRows = 16'384;  // Fewer say little of a column's values.
 constexpr idx_t kColumnsPerPass = 4;  // Walking the buffer for several columns at once is cheaper.
-constexpr idx_t kPageRows = 10 * kChunkRows;  // As parquet-mr, which Paimon writes with.
-constexpr idx_t kEncodersMax = 4;             // Threads that share the columns of a row group.
-constexpr size_t kPageKeyBytesMax = 64;       // With longer texts pages go without keys.
+constexpr idx_t kPageRows = 10 * kChunkRows;       // As parquet-mr, which Paimon writes with.
+constexpr idx_t kSortedPageRows = 4 * kChunkRows;  // One is read for a key (file_pages.h).
+constexpr idx_t kEncodersMax = 4;                  // Threads that share the columns of a row group.
+constexpr size_t kPageKeyBytesMax = 64;            // With longer texts pages go without keys.
 
 bool IsMillis(const DataType& type) {
   return (type.root == TypeRoot::kTimestamp || type.root == TypeRoot::kTimestampLtz) &&
@@ -124,10 +125,10 @@ duckdb_parquet::CompressionCodec::type Codec(const std::string& name) {
         "Option 'file.compression': '{}' is not known; use zstd, snappy, gzip, lz4 or none", name);
 }
 
-/// A row group has pages of kPageRows; DuckDB would make one of it, too large for any cache.
-void EndFullPage(duckdb::ColumnWriterState& state) {
+/// A row group has pages of `page_rows`; DuckDB would make one of it, too large for any cache.
+void EndFullPage(duckdb::ColumnWriterState& state, idx_t page_rows) {
   auto& pages = state.Cast<duckdb::PrimitiveColumnWriterState>().page_info;
-  if (pages.back().row_count < kPageRows) return;
+  if (pages.back().row_count < page_rows) return;
   duckdb::PageInformation next;
   next.offset = pages.back().offset + pages.back().row_count;
   pages.push_back(next);
@@ -160,7 +161,8 @@ struct ParquetFileWriter::State {
   std::vector<uint32_t> checksums;  // Of all column chunks so far.
   std::vector<size_t> chunk_of;     // Per column: its first chunk in a row group.
   FilePages pages;                  // Of all row groups so far.
-  std::vector<bool> look;           // Columns that may have a dictionary in this row group.
+  idx_t page_rows = kPageRows;
+  std::vector<bool> look;  // Columns that may have a dictionary in this row group.
 
   // A full row group is encoded on another thread while the next one fills. Until it is joined the
   // writer and the file belong to that thread.
@@ -194,6 +196,7 @@ struct ParquetFileWriter::State {
       input_types.push_back(column.type.ToDuck());
       storage_types.push_back(StorageType(column.type));
       if (storage_types.back() != input_types.back()) converted.push_back(i);
+      if (column.sorted) page_rows = kSortedPageRows;
       AddFieldIds(ids, column.name, column.field_id, column.type, column.field_id, 0);
     }
     if (!converted.empty()) {
@@ -323,20 +326,20 @@ struct ParquetFileWriter::State {
     }
     if (rows.Count() >= kTellingRows) options.dictionaries->Note(std::move(plain));
     RowGroupPages& group = pages.row_groups.emplace_back();
-    group.rows = kPageRows;
+    group.rows = static_cast<int64_t>(page_rows);
     if (paged) group.least = LeastOfPages(rows);
     ChecksumRowGroup(paged ? &group.chunks : nullptr);
   }
 
   /// Whether there are several pages, of the same rows in each column.
   bool HasSamePages(duckdb::PreparedRowGroup& prepared, idx_t rows) const {
-    if (rows <= kPageRows) return false;
+    if (rows <= page_rows) return false;
     for (idx_t i = 0; i < columns.size(); i++) {
       if (storage_types[i].IsNested()) return false;
       idx_t left = rows;
       for (const auto& page :
            prepared.states[i]->Cast<duckdb::PrimitiveColumnWriterState>().page_info) {
-        if (page.row_count != std::min(left, kPageRows)) return false;
+        if (page.row_count != std::min(left, page_rows)) return false;
         left -= page.row_count;
       }
     }
@@ -356,7 +359,7 @@ struct ParquetFileWriter::State {
     pages.sorted_column = sorted->name;
     DataChunk chunk;
     rows.InitializeScanChunk(chunk);
-    for (idx_t row = 0; row < rows.Count(); row += kPageRows) {
+    for (idx_t row = 0; row < rows.Count(); row += page_rows) {
       rows.FetchChunk(row / kChunkRows, chunk);
       Value value = chunk.GetValue(column, 0);
       least.push_back(integer ? value.DefaultCastAs(LogicalType(LogicalTypeId::BIGINT)) : value);
@@ -440,7 +443,7 @@ struct ParquetFileWriter::State {
     for (DataChunk& chunk : rows.Chunks(ids)) {
       for (idx_t i = 0; i < count; i++) {
         all[first + i]->Prepare(*states[i], nullptr, chunk.data[i], chunk.size(), true);
-        if (!storage_types[first + i].IsNested()) EndFullPage(*states[i]);
+        if (!storage_types[first + i].IsNested()) EndFullPage(*states[i], page_rows);
       }
     }
     for (idx_t i = 0; i < count; i++) {
