@@ -1,4 +1,5 @@
 // index_manifest_avro.cc - index manifests as Avro rows, version 1.
+#include "base/error.h"
 #include "meta/avro_rows.h"
 #include "meta/index_manifest.h"
 
@@ -155,7 +156,16 @@ std::string IndexManifestToAvro(const std::vector<IndexManifestEntry>& entries) 
 
 std::vector<IndexManifestEntry> IndexManifestFromAvro(std::string_view bytes,
                                                       const std::string& file) {
-  return ReadRows(bytes, file, kEntryCodecs);
+  std::vector<IndexManifestEntry> entries = ReadRows(bytes, file, kEntryCodecs);
+  for (const IndexManifestEntry& entry : entries) {
+    // A damaged name of the field: deleted rows would come back.
+    if (entry.index_type != kDeletionVectorsIndex || entry.row_count == 0) continue;
+    if (entry.deletion_vectors) continue;
+    Throw(ErrorCode::kCorrupt,
+          "{}: index file {} has {} deletion vectors, but nothing says of what", file,
+          entry.file_name, entry.row_count);
+  }
+  return entries;
 }
 
 }  // namespace millrace
