@@ -5,6 +5,7 @@
 
 #include "base/memory_budget.h"
 #include "base/object_cache.h"
+#include "base/query_connection.h"
 #include "catalog/duck_catalog.h"
 #include "duckdb/main/connection.hpp"
 #include "duckdb/main/database.hpp"
@@ -27,7 +28,7 @@ class Engine {
   /// A connection that finds tables of `catalog`.`database` and Flink's functions by bare names.
   /// `duck_meaning`: functions and operators are DuckDB's; views, whose text is Flink's, cannot be
   /// read.
-  std::unique_ptr<duckdb::Connection> NewConnection(const std::string& catalog,
+  std::unique_ptr<QueryConnection> NewConnection(const std::string& catalog,
                                                     const std::string& database,
                                                     bool duck_meaning = false);
   /// The zone of TIMESTAMP_LTZ for what is bound from here on: 'table.local-time-zone'. Throws:

@@ -144,7 +144,7 @@ class SqlSession : public Session {
   /// Throws: Error(kNotFound) with a suggestion.
   std::shared_ptr<const TableDefinition> NeedTable(const ObjectPath& path) const;
   Error WithSuggestion(Error error);
-  std::unique_ptr<duckdb::Connection> NewConnection() {
+  std::unique_ptr<QueryConnection> NewConnection() {
     return engine_.NewConnection(catalog_, database_);
   }
   void RefuseWhenCancelled() const;

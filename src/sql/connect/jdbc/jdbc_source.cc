@@ -1,5 +1,5 @@
 #include "base/error.h"
-#include "duckdb/main/connection.hpp"
+#include "base/query_connection.h"
 #include "duckdb/main/database.hpp"
 #include "duckdb/main/query_result.hpp"
 #include "format/codec/text_values.h"
@@ -77,7 +77,7 @@ class JdbcSource : public Source {
 
   void Start() {
     lease_ = std::make_unique<DatabaseLease>(table_.path, environment_.clock, table_.timeout_ms);
-    connection_ = std::make_unique<duckdb::Connection>(lease_->database());
+    connection_ = std::make_unique<QueryConnection>(lease_->database());
     result_ = connection_->SendQuery(fmt::format(
         "SELECT {} FROM {} OFFSET {}", columns_.empty() ? "1" : columns_, table_.Target(), row_));
     if (result_->HasError()) {
@@ -112,7 +112,7 @@ class JdbcSource : public Source {
   JdbcTable table_;
   std::string columns_;
   std::unique_ptr<DatabaseLease> lease_;
-  std::unique_ptr<duckdb::Connection> connection_;
+  std::unique_ptr<QueryConnection> connection_;
   duckdb::unique_ptr<duckdb::QueryResult> result_;
   duckdb::unique_ptr<DataChunk> rows_;
   idx_t used_ = 0;
