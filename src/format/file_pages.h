@@ -1,9 +1,9 @@
 // file_pages.h - where the pages of a file's column chunks lie, so that a reader who wants few keys
 // decodes few pages.
 //
-// All columns of a row group have pages of the same rows. Lengths, checksums and, where the file is
-// sorted, the least key of each page stand in the footer's key-value metadata, which other readers
-// skip (docs/format.md#pages).
+// All columns of a row group have pages of the same rows. Of sorted files lengths, checksums and
+// the least key of each page stand in the footer's key-value metadata, which other readers skip
+// (docs/format.md#pages).
 #pragma once
 
 #include <optional>
@@ -29,7 +29,7 @@ using ChunkPages = std::vector<FilePage>;
 struct RowGroupPages {
   int64_t rows = 0;                // Of each page but the last.
   std::vector<ChunkPages> chunks;  // Empty: nobody knows, or there is one page of each.
-  std::vector<Value> least;        // Of the sorted column by page, BIGINT or VARCHAR; or empty.
+  std::vector<Value> least;        // Of the sorted column by page, BIGINT or VARCHAR.
   bool operator==(const RowGroupPages& other) const;
 };
 

@@ -352,11 +352,19 @@ struct ParquetFileReader::State {
 
   /// Row groups of other metadata, where pages that cannot match are left out.
   std::vector<idx_t> ReadPagesOf(const std::vector<idx_t>& groups) {
+    std::vector<FilePredicate> predicates = PredicatesOnPages();
+    if (predicates.empty()) return groups;
     std::vector<GroupSlice> wanted;
     bool all = true;
     for (idx_t group : groups) {
-      PageRange range = PagesOf(group);
-      bool whole = range.first == 0 && range.end == footer->pages->row_groups[group].least.size();
+      const RowGroupPages& pages = footer->pages->row_groups[group];
+      PageRange range{0, pages.least.size()};
+      for (const FilePredicate& predicate : predicates) {
+        if (pages.least.empty() || pages.least[0].type() != predicate.constant.type()) continue;
+        PageRange matching = FindPages(pages, predicate.op, predicate.constant);
+        range = {std::max(range.first, matching.first), std::min(range.end, matching.end)};
+      }
+      bool whole = range.first == 0 && range.end == pages.least.size();
       all = all && whole;
       if (whole) wanted.push_back({group});
       if (!whole && !range.empty()) wanted.push_back({group, range});
@@ -376,28 +384,27 @@ struct ParquetFileReader::State {
     return std::move(sliced.groups);
   }
 
-  PageRange PagesOf(idx_t group) {
-    const RowGroupPages& pages = footer->pages->row_groups[group];
-    PageRange range{0, pages.least.size()};
-    if (range.empty()) return range;
-    for (const FilePredicate& predicate : options.prune) {
+  /// Those of `prune` on the column that the file is sorted by; constants as RowGroupPages has
+  /// them.
+  std::vector<FilePredicate> PredicatesOnPages() const {
+    std::vector<FilePredicate> predicates;
+    for (FilePredicate predicate : options.prune) {
       const std::string& name = columns[predicate.column].name;
       const std::string& sorted = footer->pages->sorted_column;
-      idx_t found = Find(name);
       const LogicalType& type = types[predicate.column];
+      idx_t found = Find(name);
       if ((name != sorted && "_KEY_" + name != sorted) || found == kMissing ||
-          reader->columns[found].type != type || predicate.constant.IsNull()) {
+          reader->columns[found].type != type || predicate.constant.IsNull() ||
+          predicate.constant.type() != type) {
         continue;
       }
-      Value constant = predicate.constant;
-      LogicalType of_pages = pages.least[0].type();
-      bool is_text = of_pages.id() == LogicalTypeId::VARCHAR;
-      if (is_text != (type.id() == LogicalTypeId::VARCHAR)) continue;
-      if (constant.type() != type || !constant.DefaultTryCastAs(of_pages)) continue;
-      PageRange matching = FindPages(pages, predicate.op, constant);
-      range = {std::max(range.first, matching.first), std::min(range.end, matching.end)};
+      bool integer = type.id() == LogicalTypeId::BIGINT || type.id() == LogicalTypeId::INTEGER;
+      LogicalType of_pages(integer ? LogicalTypeId::BIGINT : LogicalTypeId::VARCHAR);
+      if (!integer && type != of_pages) continue;
+      predicate.constant = predicate.constant.DefaultCastAs(of_pages);
+      predicates.push_back(std::move(predicate));
     }
-    return range;
+    return predicates;
   }
 
   bool MayMatch(const FilePredicate& predicate, idx_t group) {

@@ -316,7 +316,8 @@ struct ParquetFileWriter::State {
     }
     look = options.dictionaries->Look(columns.size());
     EncodeInPasses(rows, prepared);
-    bool paged = HasSamePages(prepared, rows.Count());
+    std::vector<Value> least;
+    if (HasSamePages(prepared, rows.Count())) least = LeastOfPages(rows);
     writer->FlushRowGroup(prepared);
     const auto& chunks = ((*writer).*Member(MetadataTag())).row_groups.back().columns;
     std::vector<bool> plain;
@@ -327,8 +328,8 @@ struct ParquetFileWriter::State {
     if (rows.Count() >= kTellingRows) options.dictionaries->Note(std::move(plain));
     RowGroupPages& group = pages.row_groups.emplace_back();
     group.rows = static_cast<int64_t>(page_rows);
-    if (paged) group.least = LeastOfPages(rows);
-    ChecksumRowGroup(paged ? &group.chunks : nullptr);
+    group.least = std::move(least);
+    ChecksumRowGroup(group.least.empty() ? nullptr : &group.chunks);
   }
 
   /// Whether there are several pages, of the same rows in each column.
