@@ -20,6 +20,14 @@ constexpr size_t kSyncBytes = 16;
 constexpr size_t kBlockBytes = 64000;               // What Java's writer uses.
 constexpr size_t kMaxBlockBytes = size_t{1} << 30;  // No writer makes blocks this large.
 
+/// In the metadata of files that we write: else the damaged name of an optional field would make a
+/// file without it.
+constexpr std::string_view kHeaderChecksum = "millrace.header";
+
+std::string HeaderChecksum(std::string_view schema, std::string_view codec) {
+  return fmt::format("{:08x}", Crc32(schema, Crc32(codec)));
+}
+
 [[noreturn]] void FailFile(const std::string& file, const std::string& found) {
   Throw(ErrorCode::kCorrupt, "Reading Avro file '{}': {}", file, found);
 }
@@ -101,7 +109,7 @@ AvroFileReader::AvroFileReader(std::string_view bytes, const std::string& file)
     FailFile(file_, "it does not start as an Avro file");
   rest_.remove_prefix(kMagic.size());
   AvroInput header(rest_, file_);
-  std::string_view schema;
+  std::string_view schema, checksum;
   for (;;) {
     int64_t count = header.Long();
     if (count == 0) break;
@@ -115,6 +123,7 @@ AvroFileReader::AvroFileReader(std::string_view bytes, const std::string& file)
       std::string_view value = header.Bytes();
       if (key == "avro.schema") schema = value;
       if (key == "avro.codec") codec_ = value;
+      if (key == kHeaderChecksum) checksum = value;
     }
   }
   sync_ = header.Take(kSyncBytes);
@@ -122,6 +131,9 @@ AvroFileReader::AvroFileReader(std::string_view bytes, const std::string& file)
       sync_.data() + kSyncBytes,
       static_cast<size_t>(bytes.data() + bytes.size() - sync_.data()) - kSyncBytes);
   if (schema.empty()) FailFile(file_, "it has no schema");
+  if (!checksum.empty() && checksum != HeaderChecksum(schema, codec_)) {
+    FailFile(file_, "the checksum of its header does not match");
+  }
   schema_ = std::make_unique<AvroSchema>(schema, file_);
   for (const char* other : {"snappy", "bzip2", "xz", "lz4"}) {
     if (codec_ == other) {
@@ -165,11 +177,13 @@ AvroFileWriter::AvroFileWriter(std::string_view schema_json, std::string codec)
   for (uint32_t i = 0; i < kSyncBytes / 4; i++)
     AppendLittle(sync_, Crc32(schema_json, 0x9e3779b9 * (i + 1)));
   out_ = kMagic;
-  AppendAvroLong(out_, 2);
+  AppendAvroLong(out_, 3);
   AppendAvroBytes(out_, "avro.codec");
   AppendAvroBytes(out_, codec_);
   AppendAvroBytes(out_, "avro.schema");
   AppendAvroBytes(out_, schema_json);
+  AppendAvroBytes(out_, kHeaderChecksum);
+  AppendAvroBytes(out_, HeaderChecksum(schema_json, codec_));
   AppendAvroLong(out_, 0);
   out_ += sync_;
 }
