@@ -58,24 +58,13 @@ struct Store {
                                    std::set<int64_t>& ids) {
     ScanOptions scan;
     scan.snapshot_id = table.LatestSnapshot()->id;
-    scan.columns = {0};
-    scan.positions = true;
     auto deleter = table.NewRowDeleter(*scan.snapshot_id);
-    DataChunk chunk;
-    chunk.Initialize(duckdb::Allocator::DefaultAllocator(),
-                     {LogicalType::BIGINT, LogicalType::INTEGER, LogicalType::BIGINT});
-    for (const Split& split : table.PlanScan(scan)) {
-      auto reader = table.ReadSplit(split, scan);
-      for (chunk.Reset(); reader->Next(chunk); chunk.Reset()) {
-        for (idx_t i = 0; i < chunk.size(); i++) {
-          int64_t id = chunk.GetValue(0, i).GetValue<int64_t>();
-          if (!wanted(id)) continue;
-          ids.insert(id);
-          auto file = static_cast<size_t>(chunk.GetValue(1, i).GetValue<int32_t>());
-          deleter->Delete(split, split.files.at(file), {chunk.GetValue(2, i).GetValue<int64_t>()});
-        }
-      }
-    }
+    ForEachPosition(table, scan,
+                    [&](const Split& split, size_t file, int64_t position, int64_t id) {
+                      if (!wanted(id)) return;
+                      ids.insert(id);
+                      deleter->Delete(split, split.files.at(file), {position});
+                    });
     Committable committable;
     deleter->PrepareCommit(committable);
     return committable;

@@ -48,22 +48,6 @@ std::vector<TestRow> RandomRows(std::mt19937_64& random, int count) {
   return rows;
 }
 
-/// The table as the changes of all its snapshots tell it.
-std::vector<std::string> Fold(const Table& table) {
-  TestModel model;
-  for (int64_t id = 1; auto changes = table.PlanChanges(id); id++) {
-    for (const Split& split : changes->splits) {
-      table.ReadChanges({split}, {0, 1, 2}, [&](ChangeChunk& chunk) {
-        for (idx_t i = 0; i < chunk.size(); i++) {
-          model.Apply({chunk.KindOf(i), chunk.rows.GetValue(0, i).GetValue<int64_t>(),
-                       chunk.rows.GetValue(1, i).ToString(), chunk.rows.GetValue(2, i).ToString()});
-        }
-      });
-    }
-  }
-  return model.Rows();
-}
-
 }  // namespace
 
 TEST_CASE("compactions go on beside a stream and hold its runs down") {
@@ -92,7 +76,7 @@ TEST_CASE("compactions go on beside a stream and hold its runs down") {
     }
   }  // A compaction may be under way: it is cancelled, or its files are deleted.
   CHECK(compactions > 3);
-  CHECK(Fold(*table) == model.Rows());
+  CHECK(FoldChanges(*table) == model.Rows());
   std::set<std::string> named = NamedFiles(world, *table);
   for (const FileEntry& file : world.disk.List("w/d.db/t/bucket-0")) {
     CHECK_MESSAGE(named.contains(file.name), file.name);
@@ -126,7 +110,7 @@ TEST_CASE("dedicated compaction does what write-only writers leave, and records 
     }
     REQUIRE(table->Compact({.full = true}, "compactor", 8));
     CHECK(ReadRows(*table) == model.Rows());
-    CHECK(Fold(*table) == model.Rows());
+    CHECK(FoldChanges(*table) == model.Rows());
     CHECK(LiveRuns(*table) == 1);
     CHECK(!table->Compact({.full = true}, "compactor", 9));
   }

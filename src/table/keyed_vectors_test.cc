@@ -86,22 +86,6 @@ struct World {
   int64_t commits = 0;
 };
 
-/// The table as the changes of all its snapshots tell it.
-std::vector<std::string> Fold(const Table& table) {
-  TestModel model;
-  for (int64_t id = 1; auto changes = table.PlanChanges(id); id++) {
-    for (const Split& split : changes->splits) {
-      table.ReadChanges({split}, {0, 1, 2}, [&](ChangeChunk& chunk) {
-        for (idx_t i = 0; i < chunk.size(); i++) {
-          model.Apply({chunk.KindOf(i), chunk.rows.GetValue(0, i).GetValue<int64_t>(),
-                       chunk.rows.GetValue(1, i).ToString(), chunk.rows.GetValue(2, i).ToString()});
-        }
-      });
-    }
-  }
-  return model.Rows();
-}
-
 }  // namespace
 
 TEST_CASE("A commit marks the rows that it replaces where they lie") {
@@ -152,7 +136,7 @@ TEST_CASE("The greater sequence stays, whichever row comes first") {
     for (const TestRow& row : Some(10, 20, "z")) world.model.Apply(row);
     world.Commit({});
     CHECK(world.Deleted().begin()->second.size() == 20);
-    if (std::string(producer) == "lookup") CHECK(Fold(*world.table) == world.model.Rows());
+    if (std::string(producer) == "lookup") CHECK(FoldChanges(*world.table) == world.model.Rows());
   }
 }
 
@@ -198,7 +182,7 @@ TEST_CASE("A stream compacts beside, with commits in flight, and a reader of cha
       }
       world.Commit(Some(0, 3, "last"));
       CHECK(world.LiveFiles(true) == 0);
-      CHECK(Fold(*world.table) == world.model.Rows());
+      CHECK(FoldChanges(*world.table) == world.model.Rows());
       world.writer.reset();
       world.CheckNoOrphans();
     }
@@ -226,7 +210,7 @@ TEST_CASE("What write-only writers leave is seen after a dedicated compaction") 
     REQUIRE(world.table->Compact({}, "compactor", 1));
     world.CheckSeen();
     CHECK(world.Deleted().begin()->second.size() == 11);
-    CHECK(Fold(*world.table) == world.model.Rows());
+    CHECK(FoldChanges(*world.table) == world.model.Rows());
   }
 }
 

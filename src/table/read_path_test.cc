@@ -229,23 +229,10 @@ class ReadPathCheck {
     auto table = Plain();
     if (!table->LatestSnapshot()) return;
     auto deleter = table->NewRowDeleter(table->LatestSnapshot()->id);
-    ScanOptions options;
-    options.columns = {0};
-    options.positions = true;
-    DataChunk chunk;
-    chunk.Initialize(duckdb::Allocator::DefaultAllocator(),
-                     {LogicalType::BIGINT, LogicalType::INTEGER, LogicalType::BIGINT});
     auto salt = static_cast<int64_t>(random_() % 7);
-    for (const Split& split : table->PlanScan(options)) {
-      auto reader = table->ReadSplit(split, options);
-      for (chunk.Reset(); reader->Next(chunk); chunk.Reset()) {
-        for (idx_t i = 0; i < chunk.size(); i++) {
-          if (chunk.GetValue(0, i).GetValue<int64_t>() % 7 != salt) continue;
-          auto file = static_cast<size_t>(chunk.GetValue(1, i).GetValue<int32_t>());
-          deleter->Delete(split, split.files.at(file), {chunk.GetValue(2, i).GetValue<int64_t>()});
-        }
-      }
-    }
+    ForEachPosition(*table, {}, [&](const Split& split, size_t file, int64_t position, int64_t id) {
+      if (id % 7 == salt) deleter->Delete(split, split.files.at(file), {position});
+    });
     Committable committable;
     deleter->PrepareCommit(committable);
     table->Commit(committable, "d", commit_);
@@ -347,24 +334,12 @@ class ReadPathCheck {
   std::map<std::pair<std::string, int64_t>, int64_t> Positions(
       const Table& table, std::vector<ColumnPredicate> predicates) {
     ScanOptions options;
-    options.columns = {0};
     options.predicates = std::move(predicates);
-    options.positions = true;
     std::map<std::pair<std::string, int64_t>, int64_t> ids;
-    DataChunk chunk;
-    chunk.Initialize(duckdb::Allocator::DefaultAllocator(),
-                     {LogicalType::BIGINT, LogicalType::INTEGER, LogicalType::BIGINT});
-    for (const Split& split : table.PlanScan(options)) {
-      auto reader = table.ReadSplit(split, options);
-      for (chunk.Reset(); reader->Next(chunk); chunk.Reset()) {
-        for (idx_t i = 0; i < chunk.size(); i++) {
-          auto file = static_cast<size_t>(chunk.GetValue(1, i).GetValue<int32_t>());
-          auto position = chunk.GetValue(2, i).GetValue<int64_t>();
-          ids[{split.files.at(file).file_name, position}] =
-              chunk.GetValue(0, i).GetValue<int64_t>();
-        }
-      }
-    }
+    ForEachPosition(table, options,
+                    [&](const Split& split, size_t file, int64_t position, int64_t id) {
+                      ids[{split.files.at(file).file_name, position}] = id;
+                    });
     return ids;
   }
 

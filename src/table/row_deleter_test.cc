@@ -33,24 +33,13 @@ std::set<int64_t> DeleteWhere(const Table& table, RowDeleter& deleter, int64_t s
                               const std::function<bool(int64_t)>& wanted) {
   ScanOptions options;
   options.snapshot_id = snapshot_id;
-  options.columns = {0};
-  options.positions = true;
   std::set<int64_t> ids;
-  DataChunk chunk;
-  chunk.Initialize(duckdb::Allocator::DefaultAllocator(),
-                   {LogicalType::BIGINT, LogicalType::INTEGER, LogicalType::BIGINT});
-  for (const Split& split : table.PlanScan(options)) {
-    auto reader = table.ReadSplit(split, options);
-    for (chunk.Reset(); reader->Next(chunk); chunk.Reset()) {
-      for (idx_t i = 0; i < chunk.size(); i++) {
-        int64_t id = chunk.GetValue(0, i).GetValue<int64_t>();
-        if (!wanted(id)) continue;
-        CHECK(ids.insert(id).second);
-        auto file = static_cast<size_t>(chunk.GetValue(1, i).GetValue<int32_t>());
-        deleter.Delete(split, split.files.at(file), {chunk.GetValue(2, i).GetValue<int64_t>()});
-      }
-    }
-  }
+  ForEachPosition(table, options,
+                  [&](const Split& split, size_t file, int64_t position, int64_t id) {
+                    if (!wanted(id)) return;
+                    CHECK(ids.insert(id).second);
+                    deleter.Delete(split, split.files.at(file), {position});
+                  });
   return ids;
 }
 

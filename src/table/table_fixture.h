@@ -39,12 +39,15 @@ inline bool IsLongRun() {
   return std::getenv("MILLRACE_OPERATIONS") != nullptr;
 }
 
-/// Which operations are to fail: in a long run each.
+/// Which operations are to fail: each, but for sanitizers, which are ten times slower.
 struct FaultPoints {
   int64_t first;
   int64_t step;
 };
 inline FaultPoints SomeFaultPoints() {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  return {0, 1};
+#endif
   if (IsLongRun()) return {0, 1};
   constexpr int64_t kStep = 3;
   return {static_cast<int64_t>(std::random_device{}() % kStep), kStep};
@@ -114,12 +117,33 @@ inline std::vector<std::string> ReadRows(const Table& table, ScanOptions options
   return rows;
 }
 
+/// Visits the rows that `options` find with their ids and where they lie: the split, the number of
+/// the file in it, the position.
+inline void ForEachPosition(
+    const Table& table, ScanOptions options,
+    const std::function<void(const Split&, size_t file, int64_t position, int64_t id)>& visit) {
+  options.columns = {0};
+  options.positions = true;
+  DataChunk chunk;
+  chunk.Initialize(duckdb::Allocator::DefaultAllocator(),
+                   {LogicalType::BIGINT, LogicalType::INTEGER, LogicalType::BIGINT});
+  for (const Split& split : table.PlanScan(options)) {
+    auto reader = table.ReadSplit(split, options);
+    for (chunk.Reset(); reader->Next(chunk); chunk.Reset()) {
+      for (idx_t i = 0; i < chunk.size(); i++) {
+        visit(split, static_cast<size_t>(chunk.GetValue(1, i).GetValue<int32_t>()),
+              chunk.GetValue(2, i).GetValue<int64_t>(), chunk.GetValue(0, i).GetValue<int64_t>());
+      }
+    }
+  }
+}
+
 /// Every invariant of the format holds.
 inline void CheckWhole(const Table& table) {
   std::string problems;
   for (const Finding& finding : VerifyTable(table.state(), true)) {
-    problems += fmt::format("{} {}: {}\n", SeverityName(finding.severity), finding.file,
-                            finding.problem);
+    problems +=
+        fmt::format("{} {}: {}\n", SeverityName(finding.severity), finding.file, finding.problem);
   }
   CHECK(problems == "");
 }
@@ -155,5 +179,19 @@ struct TestModel {
   }
   std::map<std::string, std::string> rows;
 };
+
+/// The table as the changes of all its snapshots tell it.
+inline std::vector<std::string> FoldChanges(const Table& table) {
+  TestModel model;
+  for (int64_t id = 1; auto changes = table.PlanChanges(id); id++) {
+    table.ReadChanges(changes->splits, {0, 1, 2}, [&](ChangeChunk& chunk) {
+      for (idx_t i = 0; i < chunk.size(); i++) {
+        model.Apply({chunk.KindOf(i), chunk.rows.GetValue(0, i).GetValue<int64_t>(),
+                     chunk.rows.GetValue(1, i).ToString(), chunk.rows.GetValue(2, i).ToString()});
+      }
+    });
+  }
+  return model.Rows();
+}
 
 }  // namespace millrace

@@ -329,23 +329,10 @@ class Machine {
     auto deleter = table_->NewRowDeleter(latest->id);
     ScanOptions scan;
     scan.snapshot_id = latest->id;
-    scan.columns = {0};
-    scan.positions = true;
-    for (const Split& split : table_->PlanScan(scan)) {
-      std::map<int32_t, std::vector<int64_t>> positions;
-      auto reader = table_->ReadSplit(split, scan);
-      DataChunk chunk;
-      chunk.Initialize(duckdb::Allocator::DefaultAllocator(),
-                       {LogicalType::BIGINT, LogicalType::INTEGER, LogicalType::BIGINT});
-      for (chunk.Reset(); reader->Next(chunk); chunk.Reset()) {
-        for (idx_t i = 0; i < chunk.size(); i++) {
-          if (chunk.GetValue(0, i) != Value::BIGINT(id)) continue;
-          positions[chunk.GetValue(1, i).GetValue<int32_t>()].push_back(
-              chunk.GetValue(2, i).GetValue<int64_t>());
-        }
-      }
-      for (const auto& [file, rows] : positions) deleter->Delete(split, split.files.at(file), rows);
-    }
+    ForEachPosition(*table_, scan,
+                    [&](const Split& split, size_t file, int64_t position, int64_t row) {
+                      if (row == id) deleter->Delete(split, split.files.at(file), {position});
+                    });
     Committable committable;
     deleter->PrepareCommit(committable);
     std::erase_if(

@@ -11,21 +11,6 @@ namespace millrace {
 
 namespace {
 
-/// Folds the changes of snapshots 1..latest.
-std::vector<std::string> FoldChanges(const Table& table) {
-  TestModel model;
-  for (int64_t id = 1;; id++) {
-    auto changes = table.PlanChanges(id);
-    if (!changes) return model.Rows();
-    table.ReadChanges(changes->splits, {0, 1, 2}, [&](ChangeChunk& chunk) {
-      for (idx_t i = 0; i < chunk.size(); i++) {
-        model.Apply({chunk.KindOf(i), chunk.rows.GetValue(0, i).GetValue<int64_t>(),
-                     chunk.rows.GetValue(1, i).ToString(), chunk.rows.GetValue(2, i).ToString()});
-      }
-    });
-  }
-}
-
 struct Variant {
   bool partitioned;
   std::string buckets;
