@@ -8,7 +8,7 @@
 #include "duckdb/common/allocator.hpp"
 #include "format/deletion_vector.h"
 #include "lsm/merge_reader.h"
-#include "table/index_store.h"
+#include "table/file_references.h"
 #include "table/vector_merge.h"
 #include "table/write_options.h"
 
@@ -30,6 +30,7 @@ struct FileDeletions {
 std::map<std::string, FileDeletions> ByDataFile(const Vectors& vectors) {
   std::map<std::string, FileDeletions> found;
   for (const IndexManifestEntry& entry : vectors) {
+    if (!entry.deletion_vectors) continue;
     for (const DeletionVectorRange& range : *entry.deletion_vectors) {
       found[range.data_file] = {&entry, &range};
     }
@@ -46,25 +47,7 @@ void SortForRewrite(Files& files, bool by_sequence) {
   });
 }
 
-void DeleteQuietly(FileSystem& files, const std::string& path) {
-  try {
-    files.Delete(path);
-  } catch (const Error&) {
-    // An orphan: no snapshot names it.
-  }
-}
-
 }  // namespace
-
-VectorFiles ReadVectorFiles(const TableState& table, const std::optional<Snapshot>& snapshot) {
-  VectorFiles found;
-  if (!snapshot) return found;
-  for (IndexManifestEntry& entry : ReadIndexEntries(table, *snapshot)) {
-    if (entry.index_type != kDeletionVectorsIndex || !entry.deletion_vectors) continue;
-    found[BucketName(entry.partition, entry.bucket)].push_back(std::move(entry));
-  }
-  return found;
-}
 
 AppendCompactor::AppendCompactor(std::shared_ptr<const TableState> table, DataFileNames& names)
     : table_(std::move(table)), layout_(table_->Layout()), names_(names) {}
@@ -236,6 +219,7 @@ Vectors AppendCompactor::ReplaceVectors(const Files& removed, const Vectors& vec
   Vectors changes;
   DeletionVectors left;
   for (const IndexManifestEntry& entry : vectors) {
+    if (!entry.deletion_vectors) continue;
     const auto& ranges = *entry.deletion_vectors;
     auto is_removed = [&](const DeletionVectorRange& range) {
       return names.contains(range.data_file);
@@ -283,104 +267,10 @@ void AppendCompactor::Discard(const RowBytes& partition, int bucket,
                               const AppendCompactResult& result) const {
   std::string folder = table_->BucketFolder(partition, bucket);
   for (const DataFileMeta& file : result.after) {
-    for (const std::string& path : DataFilePaths(folder, file)) {
-      DeleteQuietly(table_->context.files, path);
-    }
+    DeleteQuietly(*table_, DataFilePaths(folder, file));
   }
   for (const IndexManifestEntry& change : result.index_changes) {
-    if (change.kind != FileKind::kAdd) continue;
-    DeleteQuietly(table_->context.files, IndexFilePath(*table_, change));
-  }
-}
-
-namespace {
-
-/// Compactions of a table's buckets that are not handed over yet.
-class AppendTableCompaction {
- public:
-  AppendTableCompaction(std::shared_ptr<const TableState> table, const LiveFiles& live)
-      : table_(std::move(table)),
-        names_(table_->context.random),
-        compactor_(table_, names_),
-        vectors_(ReadVectorFiles(*table_, live.at())),
-        files_left_(table_->parsed.append_file_limit) {}
-
-  void Add(const LiveFiles::Bucket& bucket, CompactionEffort effort) {
-    const Vectors& vectors = vectors_[BucketName(bucket.partition, bucket.bucket)];
-    std::vector<Files> groups = compactor_.Pick(bucket.files, vectors, effort);
-    Limit(groups);
-    if (groups.empty()) return;
-    AppendCompactResult result = compactor_.Run(bucket.partition, bucket.bucket, groups, vectors);
-    BucketChange& change = committable_.buckets.emplace_back();
-    change.partition = bucket.partition;
-    change.bucket = bucket.bucket;
-    change.total_buckets = bucket.total_buckets;
-    change.compact_before = std::move(result.before);
-    change.compact_after = std::move(result.after);
-    change.compact_index_changes = std::move(result.index_changes);
-  }
-
-  void Discard() {
-    for (const BucketChange& change : committable_.buckets) {
-      compactor_.Discard(
-          change.partition, change.bucket,
-          {change.compact_before, change.compact_after, change.compact_index_changes});
-    }
-  }
-
-  Committable Take() { return std::move(committable_); }
-
- private:
-  /// One commit takes so many files; the rest is for the next.
-  void Limit(std::vector<Files>& groups) {
-    size_t taken = 0;
-    while (taken < groups.size() && files_left_ > 0) {
-      Files& files = groups[taken++];
-      auto most = static_cast<size_t>(std::max<int64_t>(files_left_, 2));
-      if (files.size() > most) files.resize(most);
-      files_left_ -= static_cast<int64_t>(files.size());
-    }
-    groups.resize(taken);
-  }
-
-  const std::shared_ptr<const TableState> table_;
-  DataFileNames names_;
-  const AppendCompactor compactor_;
-  VectorFiles vectors_;
-  int64_t files_left_;
-  Committable committable_;
-};
-
-Committable CompactOnce(const std::shared_ptr<const TableState>& table, const LiveFiles& live,
-                        const CompactRequest& request) {
-  AppendTableCompaction compaction(table, live);
-  try {
-    for (const auto& [name, bucket] : live.buckets()) {
-      if (request.partitions && !request.partitions(bucket.partition)) continue;
-      compaction.Add(bucket, request.full ? CompactionEffort::kFull : CompactionEffort::kAsNeeded);
-    }
-  } catch (...) {
-    compaction.Discard();
-    throw;
-  }
-  return compaction.Take();
-}
-
-}  // namespace
-
-Committable PrepareAppendCompaction(const std::shared_ptr<const TableState>& table,
-                                    const CompactRequest& request) {
-  LiveFiles live(*table);
-  for (;;) {
-    live.Advance([](const Snapshot&, const std::vector<ManifestEntry>*) {});
-    if (!live.at()) return {};
-    try {
-      return CompactOnce(table, live, request);
-    } catch (const Error& error) {
-      // Others have replaced files, and these have expired since: look again at what is there now.
-      bool gone = error.code() == ErrorCode::kNotFound || error.code() == ErrorCode::kCorrupt;
-      if (!gone || table->snapshots.LatestId() == live.at()->id) throw;
-    }
+    if (change.kind == FileKind::kAdd) DeleteQuietly(*table_, {IndexFilePath(*table_, change)});
   }
 }
 

@@ -8,7 +8,7 @@
 
 #include "lsm/run_file_writer.h"
 #include "table/bucket_compactor.h"
-#include "table/live_files.h"
+#include "table/index_store.h"
 
 namespace millrace {
 
@@ -18,11 +18,6 @@ struct AppendCompactResult {
   std::vector<DataFileMeta> after;
   std::vector<IndexManifestEntry> index_changes;
 };
-
-/// The index files with deletion vectors of a snapshot, by BucketName.
-using VectorFiles = std::map<std::string, std::vector<IndexManifestEntry>>;
-/// Throws: Error(kCorrupt) when the snapshot's index manifest has expired, or is damaged.
-VectorFiles ReadVectorFiles(const TableState& table, const std::optional<Snapshot>& snapshot);
 
 /// Threads: safe (immutable but for `names`, which is safe).
 class AppendCompactor {
@@ -62,10 +57,5 @@ class AppendCompactor {
   const KeyValueLayout layout_;
   DataFileNames& names_;
 };
-
-/// Compacts bucket by bucket, as of the newest snapshot; what to commit.
-/// Throws: Error(kIo): what was written is deleted.
-Committable PrepareAppendCompaction(const std::shared_ptr<const TableState>& table,
-                                    const CompactRequest& request);
 
 }  // namespace millrace

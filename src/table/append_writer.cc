@@ -241,7 +241,7 @@ VectorFiles AppendWriter::NewestVectors() {
   for (;;) {
     Advance();
     try {
-      return ReadVectorFiles(*table_, live_.at());
+      return live_.at() ? ReadVectorFiles(*table_, *live_.at()) : VectorFiles();
     } catch (const Error& error) {
       // Expired while we were reading: there is a newer one.
       bool gone = error.code() == ErrorCode::kCorrupt;

@@ -14,11 +14,6 @@ uint64_t DigestOf(uint64_t seed, std::string_view name) {
   return digest * 0x9E3779B97F4A7C15ULL ^ digest >> 32;
 }
 
-/// Also of none at all: Paimon leaves empty files where no vector is left.
-bool IsVectors(const IndexManifestEntry& entry) {
-  return entry.index_type == kDeletionVectorsIndex;
-}
-
 /// Files that the compaction in `change` uses up.
 std::set<std::string> UsedUp(const BucketChange& change) {
   std::set<std::string> names;
@@ -34,7 +29,7 @@ void BucketState::Add(const DataFileMeta& file) {
 }
 
 void BucketState::Add(const IndexManifestEntry& entry) {
-  if (IsVectors(entry)) digest_ += DigestOf(0, entry.file_name);
+  if (entry.index_type == kDeletionVectorsIndex) digest_ += DigestOf(0, entry.file_name);
 }
 
 std::string BucketState::Text() const {
@@ -44,19 +39,14 @@ std::string BucketState::Text() const {
 VectorBase VectorBases::BaseOf(const Snapshot& snapshot, const RowBytes& partition, int bucket,
                                const std::vector<DataFileMeta>& files) {
   if (snapshot.index_manifest != manifest_) {
-    manifest_.reset();
-    entries_.clear();
-    for (IndexManifestEntry& entry : ReadIndexEntries(table_, snapshot)) {
-      if (!IsVectors(entry)) continue;
-      entries_[BucketName(entry.partition, entry.bucket)].push_back(std::move(entry));
-    }
+    files_ = ReadVectorFiles(table_, snapshot);
     manifest_ = snapshot.index_manifest;
   }
   VectorBase base;
   BucketState state;
   for (const DataFileMeta& file : files) state.Add(file);
-  auto found = entries_.find(BucketName(partition, bucket));
-  if (found != entries_.end()) {
+  auto found = files_.find(BucketName(partition, bucket));
+  if (found != files_.end()) {
     base.entries = found->second;
     DeletionVectors vectors;
     for (const IndexManifestEntry& entry : base.entries) {

@@ -41,8 +41,8 @@ class VectorBases {
 
  private:
   const TableState& table_;
-  std::optional<std::string> manifest_;                             // That `entries_` are from.
-  std::map<std::string, std::vector<IndexManifestEntry>> entries_;  // By BucketName.
+  std::optional<std::string> manifest_;  // That `files_` are from.
+  VectorFiles files_;
 };
 
 /// `vectors` and `deleted` together.

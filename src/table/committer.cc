@@ -7,6 +7,7 @@
 #include "table/bucket_vectors.h"
 #include "table/changes.h"
 #include "table/commit_group.h"
+#include "table/file_references.h"
 #include "table/hash_index_merge.h"
 #include "table/index_changes.h"
 #include "table/index_store.h"
@@ -177,7 +178,9 @@ void Committer::DeleteInVain(const Part& compact) const {
     DeleteQuietly(entry);
   }
   for (const IndexManifestEntry& change : compact.prepared_index_changes) {
-    if (change.kind == FileKind::kAdd) DeleteQuietly(IndexFilePath(table_, change));
+    if (change.kind == FileKind::kAdd) {
+      millrace::DeleteQuietly(table_, {IndexFilePath(table_, change)});
+    }
   }
 }
 
@@ -197,18 +200,8 @@ void Committer::GiveUp(Part& part) const {
 }
 
 void Committer::DeleteQuietly(const ManifestEntry& entry) const {
-  for (const std::string& path :
-       DataFilePaths(table_.BucketFolder(entry.partition, entry.bucket), entry.file)) {
-    DeleteQuietly(path);
-  }
-}
-
-void Committer::DeleteQuietly(const std::string& path) const {
-  try {
-    table_.context.files.Delete(path);
-  } catch (const Error&) {
-    // An orphan: no snapshot names it.
-  }
+  millrace::DeleteQuietly(
+      table_, DataFilePaths(table_.BucketFolder(entry.partition, entry.bucket), entry.file));
 }
 
 std::optional<std::string> Committer::Rebase(Part& part,

@@ -30,7 +30,6 @@ class Committer {
   std::optional<std::string> Rebase(Part& part, const std::optional<Snapshot>& latest) const;
   [[noreturn]] void GiveUp(Part& part) const;
   void DeleteQuietly(const ManifestEntry& entry) const;
-  void DeleteQuietly(const std::string& path) const;
   Snapshot MakeSnapshot(const Part& part, const std::optional<Snapshot>& latest,
                         ListFile base) const;
   std::optional<int64_t> FindPublished(Part& part, const std::optional<Snapshot>& latest);

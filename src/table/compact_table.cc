@@ -10,29 +10,36 @@ namespace millrace {
 
 namespace {
 
-/// Compactions of a table's buckets that are not handed over yet.
-class TableCompaction {
+/// The change of a bucket's compaction, to be filled in.
+BucketChange ChangeOf(const LiveFiles::Bucket& bucket) {
+  BucketChange change;
+  change.partition = bucket.partition;
+  change.bucket = bucket.bucket;
+  change.total_buckets = bucket.total_buckets;
+  return change;
+}
+
+/// Compactions of a primary-key table's buckets that are not handed over yet.
+class KeyedCompaction {
  public:
-  explicit TableCompaction(std::shared_ptr<const TableState> table)
+  KeyedCompaction(std::shared_ptr<const TableState> table, const Snapshot& snapshot)
       : table_(std::move(table)),
+        snapshot_(snapshot),
         names_(table_->context.random),
         compactor_(table_, names_),
         bases_(*table_),
         index_writer_(*table_) {}
 
-  void Add(const Snapshot& snapshot, const LiveFiles::Bucket& bucket, CompactionEffort effort) {
+  void Add(const LiveFiles::Bucket& bucket, CompactionEffort effort) {
     BucketFiles files{bucket.partition, bucket.bucket, bucket.files};
     std::optional<VectorBase> base;
     if (table_->parsed.deletion_vectors) {
-      base = bases_.BaseOf(snapshot, bucket.partition, bucket.bucket, bucket.files);
+      base = bases_.BaseOf(snapshot_, bucket.partition, bucket.bucket, bucket.files);
       files.vectors = base->vectors;
     }
     CompactResult result = compactor_.Run(files, effort, false);
     if (result.before.empty() && result.changelog.empty()) return;
-    BucketChange& change = committable_.buckets.emplace_back();
-    change.partition = bucket.partition;
-    change.bucket = bucket.bucket;
-    change.total_buckets = bucket.total_buckets;
+    BucketChange& change = committable_.buckets.emplace_back(ChangeOf(bucket));
     change.compact_before = std::move(result.before);
     change.compact_after = std::move(result.after);
     change.compact_changelog_files = std::move(result.changelog);
@@ -52,6 +59,7 @@ class TableCompaction {
 
  private:
   const std::shared_ptr<const TableState> table_;
+  const Snapshot& snapshot_;
   DataFileNames names_;
   const BucketCompactor compactor_;
   VectorBases bases_;
@@ -59,26 +67,93 @@ class TableCompaction {
   Committable committable_;
 };
 
-}  // namespace
+/// The same of a table without a key.
+class AppendCompaction {
+ public:
+  AppendCompaction(std::shared_ptr<const TableState> table, const Snapshot& snapshot)
+      : names_(table->context.random),
+        compactor_(table, names_),
+        vectors_(ReadVectorFiles(*table, snapshot)),
+        files_left_(table->parsed.append_file_limit) {}
 
-Committable PrepareTableCompaction(std::shared_ptr<const TableState> table,
-                                   const CompactRequest& request) {
-  if (!table->HasPrimaryKey()) return PrepareAppendCompaction(table, request);
-  LiveFiles live(*table);
-  live.Advance([](const Snapshot&, const std::vector<ManifestEntry>*) {});
-  TableCompaction compaction(table);
+  void Add(const LiveFiles::Bucket& bucket, CompactionEffort effort) {
+    const auto& vectors = vectors_[BucketName(bucket.partition, bucket.bucket)];
+    std::vector<AppendCompactor::Files> groups = compactor_.Pick(bucket.files, vectors, effort);
+    Limit(groups);
+    if (groups.empty()) return;
+    AppendCompactResult result = compactor_.Run(bucket.partition, bucket.bucket, groups, vectors);
+    BucketChange& change = committable_.buckets.emplace_back(ChangeOf(bucket));
+    change.compact_before = std::move(result.before);
+    change.compact_after = std::move(result.after);
+    change.compact_index_changes = std::move(result.index_changes);
+  }
+
+  void Discard() {
+    for (const BucketChange& change : committable_.buckets) {
+      compactor_.Discard(
+          change.partition, change.bucket,
+          {change.compact_before, change.compact_after, change.compact_index_changes});
+    }
+  }
+
+  Committable Take() { return std::move(committable_); }
+
+ private:
+  /// One commit takes so many files; the rest is for the next.
+  void Limit(std::vector<AppendCompactor::Files>& groups) {
+    size_t taken = 0;
+    while (taken < groups.size() && files_left_ > 0) {
+      AppendCompactor::Files& files = groups[taken++];
+      auto most = static_cast<size_t>(std::max<int64_t>(files_left_, 2));
+      if (files.size() > most) files.resize(most);
+      files_left_ -= static_cast<int64_t>(files.size());
+    }
+    groups.resize(taken);
+  }
+
+  DataFileNames names_;
+  const AppendCompactor compactor_;
+  VectorFiles vectors_;
+  int64_t files_left_;
+  Committable committable_;
+};
+
+/// REQUIRES: `live` is at a snapshot.
+template <typename Compaction>
+Committable CompactBuckets(const std::shared_ptr<const TableState>& table, const LiveFiles& live,
+                           const CompactRequest& request) {
+  Compaction compaction(table, *live.at());
+  auto effort = request.full ? CompactionEffort::kFull : CompactionEffort::kAsNeeded;
   try {
     for (const auto& [name, bucket] : live.buckets()) {
       if (bucket.files.empty()) continue;
       if (request.partitions && !request.partitions(bucket.partition)) continue;
-      compaction.Add(*live.at(), bucket,
-                     request.full ? CompactionEffort::kFull : CompactionEffort::kAsNeeded);
+      compaction.Add(bucket, effort);
     }
   } catch (...) {
     compaction.Discard();
     throw;
   }
   return compaction.Take();
+}
+
+}  // namespace
+
+Committable PrepareTableCompaction(std::shared_ptr<const TableState> table,
+                                   const CompactRequest& request) {
+  LiveFiles live(*table);
+  for (;;) {
+    live.Advance([](const Snapshot&, const std::vector<ManifestEntry>*) {});
+    if (!live.at()) return {};
+    if (table->HasPrimaryKey()) return CompactBuckets<KeyedCompaction>(table, live, request);
+    try {
+      return CompactBuckets<AppendCompaction>(table, live, request);
+    } catch (const Error& error) {
+      // Others have replaced files, and these have expired since: look again at what is there now.
+      bool gone = error.code() == ErrorCode::kNotFound || error.code() == ErrorCode::kCorrupt;
+      if (!gone || table->snapshots.LatestId() == live.at()->id) throw;
+    }
+  }
 }
 
 }  // namespace millrace

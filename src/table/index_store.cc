@@ -15,6 +15,15 @@ std::vector<IndexManifestEntry> ReadIndexEntries(const ManifestStore& manifests,
   return manifests.ReadIndex(*snapshot.index_manifest);
 }
 
+VectorFiles ReadVectorFiles(const TableState& table, const Snapshot& snapshot) {
+  VectorFiles found;
+  for (IndexManifestEntry& entry : ReadIndexEntries(table, snapshot)) {
+    if (entry.index_type != kDeletionVectorsIndex) continue;
+    found[BucketName(entry.partition, entry.bucket)].push_back(std::move(entry));
+  }
+  return found;
+}
+
 std::map<std::string, DeletionFile> FindDeletions(const TableState& table,
                                                   const Snapshot& snapshot) {
   std::map<std::string, DeletionFile> deletions;

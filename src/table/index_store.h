@@ -20,6 +20,11 @@ std::vector<IndexManifestEntry> ReadIndexEntries(const ManifestStore& manifests,
 std::map<std::string, DeletionFile> FindDeletions(const TableState& table,
                                                   const Snapshot& snapshot);
 
+/// The index files with deletion vectors of a state, by BucketName; some hold none, as Paimon
+/// leaves them. Throws: as ReadIndexEntries.
+using VectorFiles = std::map<std::string, std::vector<IndexManifestEntry>>;
+VectorFiles ReadVectorFiles(const TableState& table, const Snapshot& snapshot);
+
 std::string IndexFilePath(const TableState& table, const IndexManifestEntry& entry);
 /// The whole file. Throws: Error(kCorrupt) when it is missing or not as long as `entry` says.
 std::string ReadIndexFile(const TableState& table, const IndexManifestEntry& entry);
