@@ -4,9 +4,13 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/query_connection.h"
 #include "catalog/procedures.h"
 #include "duckdb/common/string_util.hpp"
+#include "duckdb/main/materialized_query_result.hpp"
+#include "duckdb/parser/keyword_helper.hpp"
 #include "lsm/run_file_writer.h"
+#include "meta/binary_row.h"
 #include "table/partition_done.h"
 #include "table/table_state.h"
 
@@ -39,6 +43,65 @@ std::set<RowBytes> IdlePartitions(const TableState& table, int64_t idle_ms) {
   return idle;
 }
 
+/// Partitions of the table that a condition of SQL holds for.
+std::set<RowBytes> PartitionsWhere(const TableState& table, const std::string& condition) {
+  std::set<RowBytes> found;
+  auto latest = table.snapshots.Latest();
+  if (!latest) return found;
+  std::set<RowBytes> partitions;
+  for (const ManifestEntry& entry : table.manifests.LiveEntries(*latest)) {
+    partitions.insert(entry.partition);
+  }
+  QueryConnection connection(table.context.database);
+  for (const RowBytes& partition : partitions) {
+    std::vector<Value> values = DecodeRow(PartitionTypes(table.schema), partition);
+    std::string columns = "NULL";
+    for (idx_t i = 0; i < values.size(); i++) {
+      columns +=
+          fmt::format(", {} AS {}", values[i].ToSQLString(),
+                      duckdb::KeywordHelper::WriteQuoted(table.schema.partition_keys[i], '"'));
+    }
+    auto result =
+        connection.Query("SELECT (" + condition + ") IS TRUE FROM (SELECT " + columns + ")");
+    if (result->HasError()) {
+      Throw(ErrorCode::kInvalid,
+            "Argument 'where' = '{}': it is a condition on the partition columns ({}): {}",
+            condition, fmt::join(table.schema.partition_keys, ", "),
+            result->GetErrorObject().RawMessage());
+    }
+    if (result->GetValue(0, 0).GetValue<bool>()) found.insert(partition);
+  }
+  return found;
+}
+
+/// The columns that rows are to be sorted by.
+std::vector<idx_t> OrderOf(const ProcedureCall& call, const TableState& table) {
+  std::string strategy = StringUtil::Lower(call.Text("order_strategy", "none"));
+  if (strategy == "zorder" || strategy == "hilbert") {
+    Throw(ErrorCode::kUnsupported, "Argument 'order_strategy' = '{}': only 'order' is supported",
+          strategy);
+  }
+  if (strategy != "order" && strategy != "none") {
+    Throw(ErrorCode::kInvalid, "Argument 'order_strategy' = '{}': it is 'order' or 'none'",
+          strategy);
+  }
+  if ((strategy == "order") != call.Has("order_by")) {
+    Throw(ErrorCode::kInvalid,
+          "Arguments 'order_strategy' => 'order' and 'order_by' => 'column, ...' go together");
+  }
+  std::vector<idx_t> columns;
+  for (std::string& name : StringUtil::Split(call.Text("order_by"), ',')) {
+    StringUtil::Trim(name);
+    std::optional<idx_t> column = table.schema.FindField(name);
+    if (!column) {
+      Throw(ErrorCode::kNotFound, "Argument 'order_by': the table has no column '{}'; it has {}",
+            name, fmt::join(table.schema.Names(), ", "));
+    }
+    columns.push_back(*column);
+  }
+  return columns;
+}
+
 CompactRequest RequestOf(const ProcedureCall& call, const TableState& table) {
   CompactRequest request;
   std::string strategy = StringUtil::Lower(call.Text("compact_strategy", "full"));
@@ -55,9 +118,16 @@ CompactRequest RequestOf(const ProcedureCall& call, const TableState& table) {
   }
   std::optional<std::set<RowBytes>> idle;
   if (auto idle_ms = call.Duration("partition_idle_time")) idle = IdlePartitions(table, *idle_ms);
-  if (wanted.empty() && !idle) return request;
-  request.partitions = [&table, wanted, idle](const RowBytes& partition) {
+  request.order_by = OrderOf(call, table);
+  if (call.Has("where") && !wanted.empty()) {
+    Throw(ErrorCode::kInvalid, "Arguments 'partitions' and 'where' exclude each other");
+  }
+  std::optional<std::set<RowBytes>> found;
+  if (call.Has("where")) found = PartitionsWhere(table, call.Text("where"));
+  if (wanted.empty() && !idle && !found) return request;
+  request.partitions = [&table, wanted, idle, found](const RowBytes& partition) {
     if (idle && !idle->contains(partition)) return false;
+    if (found && !found->contains(partition)) return false;
     return wanted.empty() || std::any_of(wanted.begin(), wanted.end(), [&](const auto& values) {
              return PartitionMatches(table, values, partition);
            });
@@ -71,18 +141,6 @@ void CompactOne(const ProcedureCall& call, const Table& table) {
 }
 
 ProcedureRows RunCompact(const ProcedureCall& call) {
-  for (const char* argument : {"order_strategy", "order_by"}) {
-    if (!call.Has(argument)) continue;
-    Throw(ErrorCode::kUnsupported,
-          "Calling sys.compact: '{}' is not supported; INSERT OVERWRITE the table with a sorted "
-          "query",
-          argument);
-  }
-  if (call.Has("where")) {
-    Throw(ErrorCode::kUnsupported,
-          "Calling sys.compact: 'where' is not supported; name the partitions: partitions => "
-          "'dt=2024-01-31;dt=2024-02-01'");
-  }
   CompactOne(call, *call.OpenTable());
   return Success();
 }

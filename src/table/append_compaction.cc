@@ -9,6 +9,7 @@
 #include "format/deletion_vector.h"
 #include "lsm/merge_reader.h"
 #include "table/file_references.h"
+#include "table/row_sorter.h"
 #include "table/vector_merge.h"
 #include "table/write_options.h"
 
@@ -49,8 +50,12 @@ void SortForRewrite(Files& files, bool by_sequence) {
 
 }  // namespace
 
-AppendCompactor::AppendCompactor(std::shared_ptr<const TableState> table, DataFileNames& names)
-    : table_(std::move(table)), layout_(table_->Layout()), names_(names) {}
+AppendCompactor::AppendCompactor(std::shared_ptr<const TableState> table, DataFileNames& names,
+                                 std::vector<idx_t> order_by)
+    : table_(std::move(table)),
+      layout_(table_->Layout()),
+      names_(names),
+      order_by_(std::move(order_by)) {}
 
 /// Somebody writes with a newer schema already: rewriting his files would drop what it has added.
 bool AppendCompactor::IsNewer(const Files& files) const {
@@ -65,6 +70,7 @@ bool AppendCompactor::IsSmall(const DataFileMeta& file) const {
 std::vector<Files> AppendCompactor::Pick(Files files, const Vectors& vectors,
                                          CompactionEffort effort) const {
   if (files.empty() || IsNewer(files)) return {};
+  if (!order_by_.empty()) return {std::move(files)};
   if (table_->HasBuckets()) return PickInSequence(std::move(files), vectors, effort);
   if (effort == CompactionEffort::kAsNeeded) return PickFromPartition(std::move(files), vectors);
   auto deletions = ByDataFile(vectors);
@@ -199,12 +205,18 @@ Files AppendCompactor::Rewrite(const RowBytes& partition, int bucket, const File
   int64_t sequence = files.front().min_sequence_number;
   DataChunk rows;
   rows.Initialize(duckdb::Allocator::DefaultAllocator(), reader.Types());
+  std::optional<RowSorter> sorter;
+  if (!order_by_.empty()) sorter.emplace(table_->context.database, reader.Types(), order_by_);
+  auto write_rows = [&] {
+    writer.WriteAppend(rows, sequence);
+    sequence += static_cast<int64_t>(rows.size());
+  };
   try {
     for (rows.Reset(); reader.Next(rows); rows.Reset()) {
       if (cancelled && cancelled()) Throw(ErrorCode::kCancelled, "The compaction was cancelled.");
-      writer.WriteAppend(rows, sequence);
-      sequence += static_cast<int64_t>(rows.size());
+      sorter ? sorter->Add(rows) : write_rows();
     }
+    for (rows.Reset(); sorter && sorter->Next(rows); rows.Reset()) write_rows();
     return writer.Finish();
   } catch (...) {
     writer.Abort();

@@ -1,5 +1,5 @@
 // append_compaction.h - compaction of tables without a key: small files become larger ones, deleted
-// rows go, and nothing else changes.
+// rows go, and nothing else changes; or all rows of a partition are sorted by some columns.
 //
 // Which files: AppendCompactCoordinator.java (tables without buckets), which packs the small files
 // of a partition, and BucketedAppendCompactManager.java, which takes neighbours in the order of
@@ -25,8 +25,10 @@ class AppendCompactor {
   using Files = std::vector<DataFileMeta>;
   using Vectors = std::vector<IndexManifestEntry>;  // Of one bucket, from ReadVectorFiles.
 
-  /// `names` outlives it.
-  AppendCompactor(std::shared_ptr<const TableState> table, DataFileNames& names);
+  /// `names` outlives it. With `order_by` all files of a partition are rewritten, sorted by these
+  /// columns.
+  AppendCompactor(std::shared_ptr<const TableState> table, DataFileNames& names,
+                  std::vector<idx_t> order_by = {});
 
   /// Groups of files to be rewritten together, each in the order in which its rows stay.
   std::vector<Files> Pick(Files files, const Vectors& vectors, CompactionEffort effort) const;
@@ -56,6 +58,7 @@ class AppendCompactor {
   const std::shared_ptr<const TableState> table_;
   const KeyValueLayout layout_;
   DataFileNames& names_;
+  const std::vector<idx_t> order_by_;
 };
 
 }  // namespace millrace

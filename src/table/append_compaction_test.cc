@@ -74,6 +74,10 @@ struct Store {
     return table->Compact({.full = full}, "c", ++commits);
   }
 
+  std::optional<int64_t> Sort(std::vector<idx_t> columns) {
+    return table->Compact({.order_by = std::move(columns)}, "c", ++commits);
+  }
+
   /// A compaction of everything that is not committed yet.
   Committable PrepareCompaction() {
     auto writer = table->NewWriter("c");
@@ -214,7 +218,10 @@ TEST_CASE("Random compactions of an append table leave its rows as a map has the
       for (int64_t round = 1; round <= 25; round++) {
         CAPTURE(round);
         uint64_t salt = random();
-        switch (random() % 5) {
+        switch (random() % (options.contains("bucket") ? 5 : 6)) {
+          case 5:
+            store.Sort({2, 0});
+            break;
           case 0: {
             size_t before = store.Files().size();
             if (store.Compact(false)) CHECK(store.Files().size() <= before);
@@ -397,10 +404,59 @@ TEST_CASE("Deletions of other files in the same index file are merged with a com
   CHECK(store.PhysicalRows() == 20'000 + 39);
 }
 
+TEST_CASE("Sorted: each partition's files follow each other, rows in the order of the columns") {
+  for (bool partitioned : {false, true}) {
+    Store store({{"deletion-vectors.enabled", "true"}, {"target-file-size", "20 kb"}}, partitioned);
+    std::mt19937_64 random(7);
+    std::vector<TestRow> rows = Rows(0, 30'000);
+    std::shuffle(rows.begin(), rows.end(), random);
+    auto writer = store.table->NewWriter("w");
+    for (int64_t i = 0; i < 3; i++) {
+      WriteRows(*writer, {rows.begin() + i * 10'000, rows.begin() + (i + 1) * 10'000});
+      store.table->Commit(writer->PrepareCommit(), "w", ++store.commits);
+    }
+    for (const TestRow& row : rows) store.model.Apply(row);
+    store.Delete([](int64_t id) { return id % 11 == 0; });
+    REQUIRE(store.Sort({2}));
+    store.Check();
+    CHECK(store.IndexFiles() == 0);
+    CHECK(store.PhysicalRows() == static_cast<int64_t>(store.model.rows.size()));
+    std::map<RowBytes, std::vector<std::string>> values;
+    size_t files = 0;
+    for (const Split& split : store.table->PlanScan({})) {
+      files += split.files.size();
+      ScanOptions options;
+      options.columns = {2};
+      auto reader = store.table->ReadSplit(split, options);
+      DataChunk chunk;
+      chunk.Initialize(duckdb::Allocator::DefaultAllocator(), {LogicalType::VARCHAR});
+      for (chunk.Reset(); reader->Next(chunk); chunk.Reset()) {
+        for (idx_t i = 0; i < chunk.size(); i++) {
+          values[split.partition].push_back(chunk.GetValue(0, i).ToString());
+        }
+      }
+    }
+    CHECK(files > values.size());
+    for (auto& [partition, of_partition] : values) {
+      CHECK(std::is_sorted(of_partition.begin(), of_partition.end()));
+    }
+  }
+  Store with_buckets({{"bucket", "1"}, {"bucket-key", "id"}});
+  with_buckets.Append(0, 10);
+  CHECK_THROWS_AS(with_buckets.Sort({2}), Error);
+}
+
 TEST_CASE("Whichever file operation fails, a compaction is all or nothing") {
-  constexpr std::pair<FaultMode, bool> kRuns[] = {
-      {FaultMode::kBefore, false}, {FaultMode::kAfter, true}, {FaultMode::kHalf, false}};
-  for (auto [mode, buckets] : kRuns) {
+  struct Run {
+    FaultMode mode;
+    bool buckets;
+    bool sorts;
+  };
+  constexpr Run kRuns[] = {{FaultMode::kBefore, false, false},
+                           {FaultMode::kAfter, true, false},
+                           {FaultMode::kHalf, false, false},
+                           {FaultMode::kAfter, false, true}};
+  for (auto [mode, buckets, sorts] : kRuns) {
     for (int fail_at = 0;; fail_at++) {
       CAPTURE(buckets);
       CAPTURE(static_cast<int>(mode));
@@ -415,7 +471,8 @@ TEST_CASE("Whichever file operation fails, a compaction is all or nothing") {
       FaultyFileSystem faulty(store.world.disk, {.fail_at = fail_at, .mode = mode});
       bool failed = false;
       try {
-        Table::Open(store.world.Over(faulty), kFolder)->Compact({.full = true}, "c", 100);
+        Table::Open(store.world.Over(faulty), kFolder)
+            ->Compact({.full = true, .order_by = std::vector<idx_t>(sorts ? 1 : 0, 2)}, "c", 100);
       } catch (const std::exception&) {
         failed = true;
       }

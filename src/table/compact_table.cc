@@ -19,25 +19,31 @@ BucketChange ChangeOf(const LiveFiles::Bucket& bucket) {
   return change;
 }
 
+CompactionEffort EffortOf(const CompactRequest& request) {
+  return request.full ? CompactionEffort::kFull : CompactionEffort::kAsNeeded;
+}
+
 /// Compactions of a primary-key table's buckets that are not handed over yet.
 class KeyedCompaction {
  public:
-  KeyedCompaction(std::shared_ptr<const TableState> table, const Snapshot& snapshot)
-      : table_(std::move(table)),
+  KeyedCompaction(std::shared_ptr<const TableState> table, const Snapshot& snapshot,
+                  const CompactRequest& request)
+      : effort_(EffortOf(request)),
+        table_(std::move(table)),
         snapshot_(snapshot),
         names_(table_->context.random),
         compactor_(table_, names_),
         bases_(*table_),
         index_writer_(*table_) {}
 
-  void Add(const LiveFiles::Bucket& bucket, CompactionEffort effort) {
+  void Add(const LiveFiles::Bucket& bucket) {
     BucketFiles files{bucket.partition, bucket.bucket, bucket.files};
     std::optional<VectorBase> base;
     if (table_->parsed.deletion_vectors) {
       base = bases_.BaseOf(snapshot_, bucket.partition, bucket.bucket, bucket.files);
       files.vectors = base->vectors;
     }
-    CompactResult result = compactor_.Run(files, effort, false);
+    CompactResult result = compactor_.Run(files, effort_, false);
     if (result.before.empty() && result.changelog.empty()) return;
     BucketChange& change = committable_.buckets.emplace_back(ChangeOf(bucket));
     change.compact_before = std::move(result.before);
@@ -58,6 +64,7 @@ class KeyedCompaction {
   Committable Take() { return std::move(committable_); }
 
  private:
+  const CompactionEffort effort_;
   const std::shared_ptr<const TableState> table_;
   const Snapshot& snapshot_;
   DataFileNames names_;
@@ -70,15 +77,17 @@ class KeyedCompaction {
 /// The same of a table without a key.
 class AppendCompaction {
  public:
-  AppendCompaction(std::shared_ptr<const TableState> table, const Snapshot& snapshot)
-      : names_(table->context.random),
-        compactor_(table, names_),
+  AppendCompaction(std::shared_ptr<const TableState> table, const Snapshot& snapshot,
+                   const CompactRequest& request)
+      : effort_(EffortOf(request)),
+        names_(table->context.random),
+        compactor_(table, names_, request.order_by),
         vectors_(ReadVectorFiles(*table, snapshot)),
-        files_left_(table->parsed.append_file_limit) {}
+        files_left_(request.order_by.empty() ? table->parsed.append_file_limit : INT64_MAX) {}
 
-  void Add(const LiveFiles::Bucket& bucket, CompactionEffort effort) {
+  void Add(const LiveFiles::Bucket& bucket) {
     const auto& vectors = vectors_[BucketName(bucket.partition, bucket.bucket)];
-    std::vector<AppendCompactor::Files> groups = compactor_.Pick(bucket.files, vectors, effort);
+    std::vector<AppendCompactor::Files> groups = compactor_.Pick(bucket.files, vectors, effort_);
     Limit(groups);
     if (groups.empty()) return;
     AppendCompactResult result = compactor_.Run(bucket.partition, bucket.bucket, groups, vectors);
@@ -111,6 +120,7 @@ class AppendCompaction {
     groups.resize(taken);
   }
 
+  const CompactionEffort effort_;
   DataFileNames names_;
   const AppendCompactor compactor_;
   VectorFiles vectors_;
@@ -122,13 +132,12 @@ class AppendCompaction {
 template <typename Compaction>
 Committable CompactBuckets(const std::shared_ptr<const TableState>& table, const LiveFiles& live,
                            const CompactRequest& request) {
-  Compaction compaction(table, *live.at());
-  auto effort = request.full ? CompactionEffort::kFull : CompactionEffort::kAsNeeded;
+  Compaction compaction(table, *live.at(), request);
   try {
     for (const auto& [name, bucket] : live.buckets()) {
       if (bucket.files.empty()) continue;
       if (request.partitions && !request.partitions(bucket.partition)) continue;
-      compaction.Add(bucket, effort);
+      compaction.Add(bucket);
     }
   } catch (...) {
     compaction.Discard();
@@ -141,6 +150,14 @@ Committable CompactBuckets(const std::shared_ptr<const TableState>& table, const
 
 Committable PrepareTableCompaction(std::shared_ptr<const TableState> table,
                                    const CompactRequest& request) {
+  if (!request.order_by.empty() && table->HasBuckets()) {
+    Throw(ErrorCode::kInvalid,
+          "Cannot sort table {}: {}; only tables without primary key and with 'bucket' = '-1' can "
+          "be sorted by other columns",
+          table->folder,
+          table->HasPrimaryKey() ? "it is sorted by its primary key"
+                                 : "the rows of its buckets stay in the order of their writes");
+  }
   LiveFiles live(*table);
   for (;;) {
     live.Advance([](const Snapshot&, const std::vector<ManifestEntry>*) {});

@@ -139,6 +139,9 @@ struct CommitReport {
 struct CompactRequest {
   bool full = false;  // All runs to the top level; else what compaction of a writer would do.
   std::function<bool(const RowBytes& partition)> partitions = nullptr;  // Absent: all.
+  /// Of tables without key and buckets: all rows of a partition are sorted by these columns of the
+  /// schema, NULL first.
+  std::vector<idx_t> order_by = {};
 };
 
 class Table;
