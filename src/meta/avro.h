@@ -124,9 +124,10 @@ class AvroFileWriter {
  private:
   void FlushBlock();
 
+  std::string schema_;
   std::string codec_;
   std::string sync_;
-  std::string out_;
+  std::string blocks_;  // Whole ones.
   std::string block_;
   int64_t rows_ = 0;
 };

@@ -20,12 +20,14 @@ constexpr size_t kSyncBytes = 16;
 constexpr size_t kBlockBytes = 64000;               // What Java's writer uses.
 constexpr size_t kMaxBlockBytes = size_t{1} << 30;  // No writer makes blocks this large.
 
-/// In the metadata of files that we write: else the damaged name of an optional field would make a
-/// file without it.
-constexpr std::string_view kHeaderChecksum = "millrace.header";
+/// In the metadata of files that we write: a checksum of the header, as the damaged name of an
+/// optional field would make a file without it, and the length of what follows, as a file that is
+/// cut between two blocks is a file with fewer rows.
+constexpr std::string_view kHeaderCheck = "millrace.header";
 
-std::string HeaderChecksum(std::string_view schema, std::string_view codec) {
-  return fmt::format("{:08x}", Crc32(schema, Crc32(codec)));
+std::string HeaderCheck(std::string_view schema, std::string_view codec, size_t bytes_after) {
+  std::string length = std::to_string(bytes_after);
+  return fmt::format("{:08x} {}", Crc32(length, Crc32(schema, Crc32(codec))), length);
 }
 
 [[noreturn]] void FailFile(const std::string& file, const std::string& found) {
@@ -109,7 +111,7 @@ AvroFileReader::AvroFileReader(std::string_view bytes, const std::string& file)
     FailFile(file_, "it does not start as an Avro file");
   rest_.remove_prefix(kMagic.size());
   AvroInput header(rest_, file_);
-  std::string_view schema, checksum;
+  std::string_view schema, check;
   for (;;) {
     int64_t count = header.Long();
     if (count == 0) break;
@@ -123,7 +125,7 @@ AvroFileReader::AvroFileReader(std::string_view bytes, const std::string& file)
       std::string_view value = header.Bytes();
       if (key == "avro.schema") schema = value;
       if (key == "avro.codec") codec_ = value;
-      if (key == kHeaderChecksum) checksum = value;
+      if (key == kHeaderCheck) check = value;
     }
   }
   sync_ = header.Take(kSyncBytes);
@@ -131,8 +133,8 @@ AvroFileReader::AvroFileReader(std::string_view bytes, const std::string& file)
       sync_.data() + kSyncBytes,
       static_cast<size_t>(bytes.data() + bytes.size() - sync_.data()) - kSyncBytes);
   if (schema.empty()) FailFile(file_, "it has no schema");
-  if (!checksum.empty() && checksum != HeaderChecksum(schema, codec_)) {
-    FailFile(file_, "the checksum of its header does not match");
+  if (!check.empty() && check != HeaderCheck(schema, codec_, rest_.size())) {
+    FailFile(file_, "its header or its length is not what was written");
   }
   schema_ = std::make_unique<AvroSchema>(schema, file_);
   for (const char* other : {"snappy", "bzip2", "xz", "lz4"}) {
@@ -171,21 +173,11 @@ std::optional<std::string_view> AvroFileReader::NextBlock(int64_t& rows) {
 }
 
 AvroFileWriter::AvroFileWriter(std::string_view schema_json, std::string codec)
-    : codec_(std::move(codec)) {
+    : schema_(schema_json), codec_(std::move(codec)) {
   // The marker only has to be unlikely inside the data; taken from the schema, equal files are
   // equal.
   for (uint32_t i = 0; i < kSyncBytes / 4; i++)
     AppendLittle(sync_, Crc32(schema_json, 0x9e3779b9 * (i + 1)));
-  out_ = kMagic;
-  AppendAvroLong(out_, 3);
-  AppendAvroBytes(out_, "avro.codec");
-  AppendAvroBytes(out_, codec_);
-  AppendAvroBytes(out_, "avro.schema");
-  AppendAvroBytes(out_, schema_json);
-  AppendAvroBytes(out_, kHeaderChecksum);
-  AppendAvroBytes(out_, HeaderChecksum(schema_json, codec_));
-  AppendAvroLong(out_, 0);
-  out_ += sync_;
 }
 
 void AvroFileWriter::EndRow() {
@@ -195,22 +187,33 @@ void AvroFileWriter::EndRow() {
 
 void AvroFileWriter::FlushBlock() {
   if (rows_ == 0) return;
-  AppendAvroLong(out_, rows_);
+  AppendAvroLong(blocks_, rows_);
   if (codec_ == "zstandard") {
-    AppendAvroBytes(out_, CompressZstd(block_));
+    AppendAvroBytes(blocks_, CompressZstd(block_));
   } else if (codec_ == "deflate") {
-    AppendAvroBytes(out_, Deflate(block_));
+    AppendAvroBytes(blocks_, Deflate(block_));
   } else {
-    AppendAvroBytes(out_, block_);
+    AppendAvroBytes(blocks_, block_);
   }
-  out_ += sync_;
+  blocks_ += sync_;
   block_.clear();
   rows_ = 0;
 }
 
 std::string AvroFileWriter::Finish() {
   FlushBlock();
-  return std::move(out_);
+  std::string out(kMagic);
+  AppendAvroLong(out, 3);
+  AppendAvroBytes(out, "avro.codec");
+  AppendAvroBytes(out, codec_);
+  AppendAvroBytes(out, "avro.schema");
+  AppendAvroBytes(out, schema_);
+  AppendAvroBytes(out, kHeaderCheck);
+  AppendAvroBytes(out, HeaderCheck(schema_, codec_, blocks_.size()));
+  AppendAvroLong(out, 0);
+  out += sync_;
+  out += blocks_;
+  return out;
 }
 
 void AppendAvroBytes(std::string& out, std::string_view bytes) {

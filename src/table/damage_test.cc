@@ -157,10 +157,8 @@ void DamageEverywhere(bool keyed, const Options& options) {
     std::vector<size_t> lengths = {random() % 2 ? 0 : whole.size() - 1};
     for (int i = 0; i < kCuts; i++) lengths.push_back(random() % whole.size());
     auto header = AvroHeaderBytes(path, whole);
-    bool has_size = path.find("/index-manifest-") == std::string::npos;  // That others record.
-    if (header && has_size) lengths.push_back(*header);
+    if (header) lengths.push_back(*header);
     for (size_t length : lengths) {
-      if (header && !has_size && length == *header) continue;
       CAPTURE(length);
       ReadDamaged(prepared, path, whole.substr(0, length), !is_hint);
     }
