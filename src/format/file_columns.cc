@@ -39,4 +39,12 @@ std::vector<FileColumn> KeyValueColumns(const std::vector<DataField>& fields,
   return columns;
 }
 
+std::vector<FileColumn> ThinColumns(const std::vector<DataField>& fields,
+                                    const std::vector<idx_t>& key) {
+  std::vector<FileColumn> columns = KeyValueColumns(fields, key);
+  columns[key.size() + 2 + key[0]].sorted = true;
+  columns.erase(columns.begin(), columns.begin() + static_cast<int64_t>(key.size()));
+  return columns;
+}
+
 }  // namespace millrace

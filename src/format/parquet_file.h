@@ -31,6 +31,9 @@ struct FileColumn {
 /// `key` indexes into `fields`.
 std::vector<FileColumn> KeyValueColumns(const std::vector<DataField>& fields,
                                         const std::vector<idx_t>& key);
+/// The same of thin files, which lack the _KEY_ columns: the others hold the same values.
+std::vector<FileColumn> ThinColumns(const std::vector<DataField>& fields,
+                                    const std::vector<idx_t>& key);
 
 /// Which columns had no dictionary when one was last looked for: looking costs a hash table. Shared
 /// by writers of files with the same columns.

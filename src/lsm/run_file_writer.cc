@@ -43,6 +43,7 @@ struct RunFileWriter::State {
   std::vector<idx_t> covered;  // Indexes into layout.fields.
   std::vector<std::string> covered_names;
   DataChunk covered_chunk;  // Refers to those columns of the chunk at hand.
+  DataChunk file_chunk;     // Refers to the columns of the file.
   std::vector<DataFileMeta> finished;
 
   std::unique_ptr<ParquetFileWriter> writer;  // Of the file being written, described by the rest.
@@ -59,7 +60,8 @@ struct RunFileWriter::State {
 
   void Prepare() {
     if (HasKey()) {
-      columns = KeyValueColumns(layout.fields, layout.key);
+      columns = options.thin ? ThinColumns(layout.fields, layout.key)
+                             : KeyValueColumns(layout.fields, layout.key);
     } else {
       for (const DataField& field : layout.fields) {
         columns.push_back({field.name, field.type, field.id});
@@ -75,6 +77,9 @@ struct RunFileWriter::State {
       types.push_back(layout.fields[i].type.ToDuck());
     }
     if (!types.empty()) covered_chunk.InitializeEmpty(types);
+    types.clear();
+    for (const FileColumn& column : columns) types.push_back(column.type.ToDuck());
+    file_chunk.InitializeEmpty(types);
   }
 
   void OpenFile() {
@@ -143,7 +148,12 @@ struct RunFileWriter::State {
   }
 
   void WriteRows(DataChunk& rows) {
-    writer->Write(rows);
+    idx_t left_out = rows.ColumnCount() - columns.size();
+    for (idx_t i = 0; i < columns.size(); i++) {
+      file_chunk.data[i].Reference(rows.data[left_out + i]);
+    }
+    file_chunk.SetCardinality(rows.size());
+    writer->Write(file_chunk);
     file.row_count += static_cast<int64_t>(rows.size());
     if (writer->EstimatedSize() >= options.target_file_bytes) CloseFile();
   }
@@ -200,6 +210,7 @@ RunFileWriter::RunFileWriter(const LsmContext& context, const KeyValueLayout& la
                        .covered = {},
                        .covered_names = {},
                        .covered_chunk = {},
+                       .file_chunk = {},
                        .finished = {},
                        .writer = {},
                        .key_stats = {},
@@ -216,7 +227,8 @@ RunFileWriter::~RunFileWriter() = default;
 void RunFileWriter::Write(DataChunk& rows) {
   if (rows.size() == 0) return;
   State& state = *state_;
-  MILLRACE_CHECK(state.HasKey() && rows.ColumnCount() == state.columns.size());
+  MILLRACE_CHECK(state.HasKey() &&
+                 rows.ColumnCount() == state.layout.ValueColumn(state.layout.fields.size()));
   if (!state.writer) state.OpenFile();
   state.TrackKeyValue(rows);
   state.AddToStats(rows, state.layout.ValueColumn(0));

@@ -29,6 +29,7 @@ struct RunWriteOptions {
   std::string folder = {};       // Of the bucket.
   std::string prefix = "data-";  // Or "changelog-".
   int level = 0;
+  bool thin = false;  // Without _KEY_ columns.
   FileSource source = FileSource::kAppend;
   int64_t target_file_bytes = 128 << 20;
   std::vector<ColumnStatsMode> stats = {};  // Per field; empty: strings cut to 16 characters.

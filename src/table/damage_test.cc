@@ -185,7 +185,8 @@ TEST_CASE("Damage to any file of a keyed table is told or does no harm") {
 }
 
 TEST_CASE("Damage to any file of a table with dynamic buckets is told or does no harm") {
-  DamageEverywhere(true, {{"bucket", "-1"}, {"changelog-producer", "lookup"}});
+  DamageEverywhere(
+      true, {{"bucket", "-1"}, {"changelog-producer", "lookup"}, {"data-file.thin-mode", "true"}});
 }
 
 TEST_CASE("Damage to any file of an append-only table is told or does no harm") {

@@ -483,7 +483,7 @@ TEST_CASE("Random operations on a keyed table with deletion vectors agree with a
     Run(true, more);
   };
   run({});
-  run({{"changelog-producer", "lookup"}, {"num-levels", "3"}});
+  run({{"changelog-producer", "lookup"}, {"num-levels", "3"}, {"data-file.thin-mode", "true"}});
   run({{"changelog-producer", "input"}, {"deletion-vectors.bitmap64", "true"}});
   run({{"merge-engine", "partial-update"},
        {"partial-update.remove-record-on-delete", "true"},

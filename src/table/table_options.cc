@@ -69,7 +69,6 @@ constexpr Meaning kMeanings[] = {
     {"file.format", "parquet", "use 'parquet'"},
     {"manifest.format", "avro", "use 'avro'"},
     {"bucket-function.type", "default", "use 'default'"},
-    {"data-file.thin-mode", "false", "use 'false'"},
     {"data-file.path-directory", nullptr, "leave it out: data lies in the table's folder"},
     {"data-file.external-paths", nullptr, "leave it out: data lies in the table's folder"},
     {"row-tracking.enabled", "false", "leave it out"},
@@ -118,6 +117,7 @@ constexpr const char* kRead[] = {"aggregation.remove-record-on-delete",
                                  "compaction.small-file-ratio",
                                  "compaction.total-size-threshold",
                                  "data-file.prefix",
+                                 "data-file.thin-mode",
                                  "deletion-vector.index-file.target-size",
                                  "deletion-vectors.bitmap64",
                                  "deletion-vectors.enabled",
@@ -354,6 +354,7 @@ TableOptions ParseTableOptions(const TableSchema& schema, const Options& options
       GetMemoryBytes(options, "target-file-size", (keyed ? 128LL : 256LL) << 20);
   (void)StatsModes(schema);  // Throws when one is no mode.
   parsed.data_prefix = GetString(options, "data-file.prefix", parsed.data_prefix);
+  parsed.thin_files = GetBool(options, "data-file.thin-mode", false);
   parsed.changelog_prefix = GetString(options, "changelog-file.prefix", parsed.changelog_prefix);
   parsed.compression_of_level = ParsePerLevel(options, "file.compression.per.level");
   parsed.changelog_compression = LowerText(options, "changelog-file.compression", "");

@@ -31,6 +31,7 @@ struct TableOptions {
   int64_t write_buffer_bytes = 256LL << 20;
   int64_t target_file_bytes = 128LL << 20;
   std::string data_prefix = "data-";
+  bool thin_files = false;  // Without _KEY_ columns.
   std::string changelog_prefix = "changelog-";
   std::map<int, std::string> compression_of_level;
   std::string changelog_compression;  // Empty: as data files.

@@ -27,6 +27,7 @@ class RandomHistory {
                        {"changelog-producer", variant.producer},
                        {"num-sorted-run.compaction-trigger", variant.trigger},
                        {"write-buffer-size", random_() % 2 ? "256 MB" : "1 kb"},
+                       {"data-file.thin-mode", random_() % 2 ? "true" : "false"},
                        {"manifest.merge-min-count", "4"},
                        {"dynamic-bucket.target-row-num", std::to_string(random_() % 30 + 1)},
                        {"snapshot.num-retained.min", "1000"}};

@@ -10,6 +10,7 @@ RunWriteOptions DataWriteOptions(const TableState& table, const std::string& fol
   write.folder = folder;
   write.prefix = options.data_prefix;
   write.level = level;
+  write.thin = options.thin_files;
   write.target_file_bytes = options.target_file_bytes;
   write.parquet = options.parquet;
   auto compression = options.compression_of_level.find(level);
