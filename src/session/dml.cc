@@ -374,16 +374,6 @@ StatementResult SqlSession::Run(const Query& statement) {
   return result;
 }
 
-StatementResult SqlSession::RunDuck(const std::string& sql) {
-  StatementResult result;
-  result.kind = ResultKind::kQuery;
-  auto as_it_is = [](const Error& error) { return error; };
-  result.rows =
-      MakeShownResult(BatchQuery(sql, engine_.NewConnection(catalog_, database_, true), as_it_is),
-                      NewConnection(), {});
-  return result;
-}
-
 StatementResult SqlSession::Run(const Explain& statement) {
   std::string text;
   if (statement.query) text = ExplainQuery(statement.query->duck_sql, "", {});

@@ -116,7 +116,7 @@ std::vector<std::string> Settings::Keys() {
 }
 
 bool Settings::Streaming() const {
-  return Get("execution.runtime-mode") == "streaming";
+  return Get("execution.runtime-mode") == "streaming" && !DuckDialect();
 }
 bool Settings::DuckDialect() const {
   return Get("table.sql-dialect") == "duckdb";

@@ -26,7 +26,7 @@ class Settings {
   /// The keys that have a meaning here.
   static std::vector<std::string> Keys();
 
-  bool Streaming() const;
+  bool Streaming() const;  // DuckDB's dialect runs in batch.
   bool DuckDialect() const;
   bool WaitForInserts() const;  // table.dml-sync
   bool Changelog() const;       // sql-client.execution.result-mode

@@ -46,6 +46,12 @@ StatementResult SqlSession::Execute(const StatementText& statement) {
             std::holds_alternative<Reset>(parsed.body)) {
           return Run(parsed);
         }
+        if (auto* use = std::get_if<Use>(&parsed.body)) {
+          bool names_catalog =
+              use->name.size() == 1 && engine_.services().stores.contains(use->name[0]);
+          use->catalog = use->catalog || names_catalog;
+          return Run(parsed);
+        }
       } catch (const std::exception&) {
         // Not Flink's: DuckDB says what is wrong with it.
       }

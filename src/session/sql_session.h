@@ -125,7 +125,7 @@ class SqlSession : public Session {
   StatementResult RunInserts(const std::vector<Insert>& inserts);
   StatementResult RunStreamingInserts(std::vector<Target> targets);
   void RunBatchInsert(Target& target, const std::string& id);
-  StatementResult RunDuck(const std::string& sql);
+  StatementResult RunDuck(const std::string& sql);  // duck_dialect.cc
   bool HasSomethingToFollow(const std::string& duck_sql);
   Target ResolveTarget(const Insert& insert);
   bool GivesOnlyNull(const std::string& duck_sql, idx_t column, idx_t columns);
@@ -145,7 +145,7 @@ class SqlSession : public Session {
   std::shared_ptr<const TableDefinition> NeedTable(const ObjectPath& path) const;
   Error WithSuggestion(Error error);
   std::unique_ptr<QueryConnection> NewConnection() {
-    return engine_.NewConnection(catalog_, database_);
+    return engine_.NewConnection(catalog_, database_, settings_.DuckDialect());
   }
   void RefuseWhenCancelled() const;
   /// Makes a job what Cancel ends, also a Cancel that came before.
