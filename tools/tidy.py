@@ -5,7 +5,7 @@
     tools/tidy.py --self-test
 
 Rules: folders of src/ include only what stands below them; sizes; names; a README in every folder;
-first lines of headers; no loose ends.
+first lines of headers; places of documents that sources name; no loose ends.
 """
 import os
 import re
@@ -23,6 +23,7 @@ MAX_COLUMNS = 100
 MAX_README_LINES = 40
 BANNED_WORDS = {"util", "utils", "helper", "helpers", "common", "manager", "impl"}
 LOOSE_END = re.compile(r"\b(TODO|FIXME|XXX)\b")
+PLACE = re.compile(r"\b(docs/[\w/]+\.md)#([\w-]+)")
 INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')
 SOURCE_ENDINGS = (".h", ".cc")
 TEXT_ENDINGS = (".h", ".cc", ".py", ".sh", ".md", ".cmake", ".txt", ".slt", ".sql")
@@ -84,6 +85,22 @@ def check_source(path, lines, found):
         check_include(path, number, line, found)
 
 
+def check_places(root, path, number, line, known, found):
+    """`known`: the anchors of the documents that were looked at."""
+    for document, anchor in PLACE.findall(line):
+        if document not in known:
+            try:
+                with open(os.path.join(root, document), encoding="utf-8") as file:
+                    text = file.read()
+            except FileNotFoundError:
+                text = ""
+            known[document] = set(re.findall(r'<a id="([^"]+)">', text))
+            for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
+                known[document].add(re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-"))
+        if anchor not in known[document]:
+            found(path, number, f"{document} has no place '#{anchor}'")
+
+
 def check_readmes(root, found):
     for folder in ORDER:
         if not os.path.isdir(os.path.join(root, "src", folder)):
@@ -100,6 +117,7 @@ def check_readmes(root, found):
 
 def tidy(root):
     findings = []
+    known = {}
 
     def found(path, number, text):
         findings.append(f"{path}:{number}: {text}")
@@ -118,6 +136,7 @@ def tidy(root):
         if path == "tools/tidy.py":
             continue  # It has to spell the words it looks for.
         for number, line in enumerate(lines, 1):
+            check_places(root, path, number, line, known, found)
             loose = LOOSE_END.search(line)
             if loose:
                 found(path, number, f"{loose.group(1)}: finish it, or write down why it may stay")
@@ -134,12 +153,16 @@ def self_test():
         "src/base/string_utils.cc": "\n",
         "src/base/long.cc": "\n" * 901 + "//" + "x" * 99 + "\n// TO" + "DO later\n",
         "src/base/wide.cc": '#include "duckdb.hpp"\n',
+        "docs/d.md": "# One place\n<a id=\"other\"></a>\n",
+        "src/base/place.cc": "// docs/d.md#one-place, docs/d.md#other, docs/d.md#gone, docs/e.md#x\n",
         "src/session/c.cc": '#include "sql/connect/file.h"\n#include "base/a.h"\n',
     }
     expected = ["src/base/README.md:41:", "src/base/a.h:2: base stands below io",
                 "src/base/no_head.h:1: begin with", "src/base/string_utils.cc:1: 'utils'",
                 "src/base/long.cc:903: 903 lines", "src/base/long.cc:902: 101 columns",
                 "src/base/long.cc:903: TO" + "DO", "src/base/wide.cc:1: duckdb.hpp",
+                "src/base/place.cc:1: docs/d.md has no place '#gone'",
+                "src/base/place.cc:1: docs/e.md has no place '#x'",
                 "src/session/c.cc:1: sql/connect is named by app alone",
                 "src/session/README.md:1: missing"]
     with tempfile.TemporaryDirectory() as root:

@@ -3,7 +3,7 @@
 //
 // Optimistic: write manifests, then try to create the next snapshot file; on a lost race look
 // whether we are there already, check for conflicts, and try the next id. Crashes and races:
-// docs/internals/commit.md. Bytes: docs/format.md#commit.
+// docs/internals/commit.md. Bytes: docs/format.md#snapshot.
 #pragma once
 
 #include "table/table_state.h"

@@ -1,7 +1,7 @@
 // table_options.h - the options of a table as typed values, and which of them Millrace cannot
 // honour.
 //
-// Names and defaults are Paimon's (docs/format.md#options). An option that changes what a table
+// Names and defaults are Paimon's (CoreOptions.java). An option that changes what a table
 // means and that we do not implement is refused by name, never ignored.
 #pragma once
 
