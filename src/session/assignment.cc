@@ -28,9 +28,10 @@ bool FitsInto(const LogicalType& from, const LogicalType& to) {
 }
 
 std::string AssignedText(const std::string& expression, const LogicalType& from,
-                         const ColumnDefinition& column, const std::string& doing) {
+                         const ColumnDefinition& column, const std::string& doing,
+                         AssignmentCasts casts) {
   LogicalType type = column.type.ToDuck();
-  if (!FitsInto(from, type)) {
+  if (casts == AssignmentCasts::kFamily && !FitsInto(from, type)) {
     Throw(ErrorCode::kInvalid,
           "{}: column '{}' is {}, the query gives {} there; CAST it in the query", doing,
           column.name, column.type.ToString(), from.ToString());

@@ -5,6 +5,12 @@
 
 namespace millrace {
 
+/// Which values are cast when they are assigned.
+enum class AssignmentCasts : uint8_t {
+  kFamily,  // Flink's: FitsInto.
+  kAny,     // DuckDB's: whatever can be cast.
+};
+
 /// Flink's implicit casts: within a family of types; anything may be NULL.
 bool FitsInto(const LogicalType& from, const LogicalType& to);
 
@@ -12,7 +18,8 @@ bool FitsInto(const LogicalType& from, const LogicalType& to);
 /// a default, NULL becomes that, as in Paimon's writers. `doing`: "Updating 'a.b.c'". Throws:
 /// Error(kInvalid) naming column and types.
 std::string AssignedText(const std::string& expression, const LogicalType& from,
-                         const ColumnDefinition& column, const std::string& doing);
+                         const ColumnDefinition& column, const std::string& doing,
+                         AssignmentCasts casts);
 
 /// What `column` gets from a row that gives no value: its default, or NULL.
 std::string AbsentText(const ColumnDefinition& column);

@@ -108,7 +108,7 @@ SqlSession::Target SqlSession::ResolveTarget(const Insert& insert) {
       if (!FitsInto(given, type) && GivesOnlyNull(insert.query.duck_sql, i, types.size())) {
         given = LogicalType(LogicalTypeId::SQLNULL);
       }
-      expression = AssignedText(QuoteName(to.name), given, to, doing);
+      expression = AssignedText(QuoteName(to.name), given, to, doing, settings_.Casts());
     }
     select += (select.empty() ? "" : ", ") + expression + " AS " + QuoteName(to.name);
   }

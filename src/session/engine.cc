@@ -70,8 +70,8 @@ Engine::Engine(ConnectorRegistry& connectors, const SessionOptions& options)
 Engine::~Engine() = default;
 
 std::unique_ptr<QueryConnection> Engine::NewConnection(const std::string& catalog,
-                                                          const std::string& database,
-                                                          bool duck_meaning) {
+                                                       const std::string& database,
+                                                       bool duck_meaning) {
   auto connection = std::make_unique<QueryConnection>(*database_);
   duckdb::vector<duckdb::CatalogSearchEntry> path;
   // The current database first: DuckDB looks for `database.table` in the catalog of the first

@@ -29,8 +29,8 @@ class Engine {
   /// `duck_meaning`: functions and operators are DuckDB's; views, whose text is Flink's, cannot be
   /// read.
   std::unique_ptr<QueryConnection> NewConnection(const std::string& catalog,
-                                                    const std::string& database,
-                                                    bool duck_meaning = false);
+                                                 const std::string& database,
+                                                 bool duck_meaning = false);
   /// The zone of TIMESTAMP_LTZ for what is bound from here on: 'table.local-time-zone'. Throws:
   /// Error(kInvalid) with a suggestion.
   void SetTimeZone(const std::string& setting);

@@ -124,8 +124,8 @@ class MergeQuery {
       if (values.contains(column.name)) {
         Throw(ErrorCode::kInvalid, "{}: column '{}' is given twice", context_.doing, column.name);
       }
-      values[column.name] =
-          AssignedText("(" + assignments[i].expression + ")", types[i], column, context_.doing);
+      values[column.name] = AssignedText("(" + assignments[i].expression + ")", types[i], column,
+                                         context_.doing, context_.casts);
     }
     if (!insert) return values;
     for (const ColumnDefinition& column : columns_) {

@@ -45,8 +45,7 @@ std::map<std::string, Value> SqlSession::PartitionValuesOf(const TableDefinition
                                               : DidYouMean(name, definition.partition_keys));
     }
     const DataType& type = definition.columns[*definition.FindColumn(*key)].type;
-    auto result =
-        NewConnection()->Query("SELECT CAST(" + text + " AS " + DuckTypeName(type) + ")");
+    auto result = NewConnection()->Query("SELECT CAST(" + text + " AS " + DuckTypeName(type) + ")");
     if (result->HasError() || result->RowCount() != 1) {
       Throw(ErrorCode::kInvalid, "{}: {} is no value of partition column '{}' ({})", doing, text,
             *key, type.ToString());

@@ -88,8 +88,8 @@ RowChangeQuery QueryOf(const UpdateRows& statement, const RowChangeContext& cont
   for (idx_t i = 0; i < statement.assignments.size(); i++) {
     const Assignment& assignment = statement.assignments[i];
     const ColumnDefinition& column = AssignedColumn(context, assignment.column, false);
-    values[column.name] =
-        AssignedText("(" + assignment.expression + ")", types[i], column, context.doing);
+    values[column.name] = AssignedText("(" + assignment.expression + ")", types[i], column,
+                                       context.doing, context.casts);
   }
   std::string sql = Head(statement.target, context);
   for (idx_t i : context.target.PhysicalColumns()) {

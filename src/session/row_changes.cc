@@ -178,7 +178,8 @@ StatementResult SqlSession::RunRowChanges(const Statement& statement, const char
                                duckdb::vector<std::string> names;
                                BindQuery(sql, &names, nullptr);
                                return names;
-                             }};
+                             },
+                             settings_.Casts()};
     planned.query = QueryOf(statement, context);
     planned.look = [context, &statement, definition]() mutable {
       context.row_id = definition->columns[definition->PhysicalColumns()[0]].name;

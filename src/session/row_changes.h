@@ -3,6 +3,7 @@
 
 #include "catalog/catalog_store.h"
 #include "catalog/scan_function.h"
+#include "session/assignment.h"
 #include "sql/dml_statement.h"
 
 namespace millrace {
@@ -26,6 +27,7 @@ struct RowChangeContext {
   std::string doing;
   QueryBinder types_of;
   std::function<duckdb::vector<std::string>(const std::string& duck_sql)> names_of;
+  AssignmentCasts casts = AssignmentCasts::kFamily;
   /// What tells the target's rows apart. A query that only evaluates the same expressions may name
   /// a column of the table's own; then it can run incrementally.
   std::string row_id = kRowIdColumn;

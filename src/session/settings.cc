@@ -121,6 +121,9 @@ bool Settings::Streaming() const {
 bool Settings::DuckDialect() const {
   return Get("table.sql-dialect") == "duckdb";
 }
+AssignmentCasts Settings::Casts() const {
+  return DuckDialect() ? AssignmentCasts::kAny : AssignmentCasts::kFamily;
+}
 bool Settings::WaitForInserts() const {
   return Get("table.dml-sync") == "true";
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "meta/table_definition.h"
+#include "session/assignment.h"
 
 namespace millrace {
 
@@ -26,7 +27,8 @@ class Settings {
   /// The keys that have a meaning here.
   static std::vector<std::string> Keys();
 
-  bool Streaming() const;  // DuckDB's dialect runs in batch.
+  AssignmentCasts Casts() const;  // Of the dialect.
+  bool Streaming() const;         // DuckDB's dialect runs in batch.
   bool DuckDialect() const;
   bool WaitForInserts() const;  // table.dml-sync
   bool Changelog() const;       // sql-client.execution.result-mode
