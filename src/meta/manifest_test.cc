@@ -192,11 +192,10 @@ TEST_CASE("Damaged manifests are reported, whatever byte is hit") {
   Maker make(seed);
   std::string manifest = ManifestToAvro({make.Entry(), make.Entry()});
   auto decode = [](const std::string& bytes) { ManifestFromAvro(bytes, "the-file"); };
-  // Only the header alone is a valid (empty) file.
-  CHECK(Damage(manifest, seed, decode) == std::vector<size_t>{ManifestToAvro({}).size()});
+  CHECK(Damage(manifest, seed, decode).empty());
   std::string list = ManifestListToAvro({make.Manifest(), make.Manifest()});
   auto decode_list = [](const std::string& bytes) { ManifestListFromAvro(bytes, "the-file"); };
-  CHECK(Damage(list, seed, decode_list) == std::vector<size_t>{ManifestListToAvro({}).size()});
+  CHECK(Damage(list, seed, decode_list).empty());
 
   // The rows themselves, without a checksum around them.
   for (const char* codec : {"null", "deflate"}) {
@@ -253,7 +252,7 @@ TEST_CASE("Index manifests survive Avro, and damage is reported") {
   std::string bytes = IndexManifestToAvro(entries);
   CHECK(IndexManifestFromAvro(bytes, "f") == entries);
   auto decode = [](const std::string& damaged) { IndexManifestFromAvro(damaged, "the-file"); };
-  CHECK(Damage(bytes, 1, decode) == std::vector<size_t>{IndexManifestToAvro({}).size()});
+  CHECK(Damage(bytes, 1, decode).empty());
 }
 
 TEST_CASE("ADD and DELETE cancel by the whole identifier") {
