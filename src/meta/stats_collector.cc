@@ -118,15 +118,25 @@ std::vector<ColumnStatsMode> StatsModes(const TableSchema& schema, int level) {
       table_mode = ParseMode(kPerLevel, item.substr(colon + 1));
   }
   int64_t keep_first = GetInt(options, "metadata.stats-keep-first-n-columns", -1);
+  constexpr int kThinKeyCharacters = 128;  // As of the _KEY_ columns that thin files lack.
+  std::vector<idx_t> thin_key;
+  if (GetBool(options, "data-file.thin-mode", false)) thin_key = schema.TrimmedPrimaryKey();
+  int64_t counted = 0;
   std::vector<ColumnStatsMode> modes;
   for (idx_t i = 0; i < schema.fields.size(); i++) {
     const std::string& name = schema.fields[i].name;
+    bool in_thin_key = std::find(thin_key.begin(), thin_key.end(), i) != thin_key.end();
     bool is_key = std::find(schema.primary_keys.begin(), schema.primary_keys.end(), name) !=
                   schema.primary_keys.end();
     ColumnStatsMode mode = table_mode;
-    if (keep_first >= 0 && i >= static_cast<idx_t>(keep_first)) mode = {StatsMode::kNone, 0};
-    if (is_key && mode.mode == StatsMode::kNone) mode = {StatsMode::kTruncate, 16};
     std::string own = "fields." + name + ".stats-mode";
+    if (in_thin_key) {
+      mode = {StatsMode::kTruncate, kThinKeyCharacters};
+    } else if (keep_first >= 0 && counted >= keep_first) {
+      mode = {StatsMode::kNone, 0};
+    }
+    if (!in_thin_key || options.count(own) > 0) counted++;
+    if (is_key && mode.mode == StatsMode::kNone) mode = {StatsMode::kTruncate, 16};
     if (options.count(own) > 0) mode = ParseMode(own, options.at(own));
     modes.push_back(mode);
   }
