@@ -169,6 +169,18 @@ std::optional<int64_t> Table::Compact(const CompactRequest& request, const std::
   }
 }
 
+/// Compacts what a commit has left in level 0, where readers do not look, for others were first.
+std::optional<int64_t> Table::ShowLevel0(const std::string& commit_user, int64_t identifier) const {
+  for (int attempt = 0; attempt <= state_->table->parsed.commit_max_retries; attempt++) {
+    try {
+      return Compact({}, commit_user, identifier);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kConflict && error.code() != ErrorCode::kNotFound) throw;
+    }
+  }
+  return std::nullopt;  // Others go on compacting: they have it among the files of the next one.
+}
+
 std::unique_ptr<TableWriter> Table::NewWriter(const std::string& commit_user,
                                               const WriterOptions& options) const {
   state_->table->CheckWritable("write to");
@@ -185,7 +197,13 @@ std::optional<int64_t> Table::Commit(const Committable& committable, const std::
                                      int64_t identifier, CommitReport* report) const {
   const TableState& table = *state_->table;
   table.CheckSupported("commit to");
+  CommitReport ignored;
+  if (!report) report = &ignored;
   std::optional<int64_t> id = Committer(table, commit_user, identifier).Commit(committable, report);
+  bool hidden = !report->dropped_compaction.empty() && table.parsed.HidesLevel0();
+  if (hidden && !table.parsed.write_only) {
+    if (auto shown = ShowLevel0(commit_user, identifier)) id = shown;
+  }
   if (id) MaintainAfterCommit(table, committable, identifier == kBatchCommitIdentifier);
   return id;
 }

@@ -242,7 +242,8 @@ class Table {
   /// identifier, kind): a repeat returns the snapshot that is there. Retries lost races; true
   /// conflicts: Error(kConflict). Returns the id of the last snapshot of this commit; nullopt when
   /// there was nothing to commit. A compaction that another writer's commit has made impossible is
-  /// given up when the rest can stand alone, and `report` says so.
+  /// given up when the rest can stand alone, and `report` says so; where readers would not see the
+  /// rows without it, another one is made of what is there then.
   std::optional<int64_t> Commit(const Committable& committable, const std::string& commit_user,
                                 int64_t identifier, CommitReport* report = nullptr) const;
 
@@ -253,6 +254,7 @@ class Table {
  private:
   struct State;
   explicit Table(std::shared_ptr<State> state);
+  std::optional<int64_t> ShowLevel0(const std::string& commit_user, int64_t identifier) const;
   std::shared_ptr<State> state_;
 };
 

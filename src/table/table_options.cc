@@ -57,6 +57,19 @@ std::map<int, std::string> ParsePerLevel(const Options& options, const std::stri
   return levels;
 }
 
+/// Files below the top level are soon rewritten, and changelogs soon expire: where the table says
+/// nothing, what costs least to write and read is worth more there than the last byte.
+void CompressYoungFiles(const Options& options, TableOptions& parsed) {
+  constexpr const char* young = "lz4";
+  if (options.contains("file.compression") || options.contains("file.compression.per.level")) {
+    return;
+  }
+  for (int level = 0; level + 1 < parsed.level_count; level++) {
+    parsed.compression_of_level[level] = young;
+  }
+  if (parsed.changelog_compression.empty()) parsed.changelog_compression = young;
+}
+
 /// An option that changes a table's meaning when it has any other value than `harmless`.
 struct Meaning {
   const char* name;
@@ -381,6 +394,7 @@ TableOptions ParseTableOptions(const TableSchema& schema, const Options& options
     parsed.compaction_interval_ms = GetDurationMs(options, "compaction.optimization-interval", 0);
   }
   parsed.level_count = static_cast<int>(Number(options, "num-levels", compaction.trigger + 1, 2));
+  if (keyed) CompressYoungFiles(options, parsed);
   ParseAppendCompaction(options, parsed);
   parsed.manifest_target_bytes =
       GetMemoryBytes(options, "manifest.target-file-size", parsed.manifest_target_bytes);

@@ -12,6 +12,7 @@ from script_cases import Lake, sequence
 TABLES = {
     "keyed": "(id BIGINT, v BIGINT, who INT, PRIMARY KEY (id) NOT ENFORCED) WITH ('bucket'='2', ",
     "dedicated": "(id BIGINT, v BIGINT, who INT, PRIMARY KEY (id) NOT ENFORCED) WITH ('bucket'='-1', 'write-only'='true', ",
+    "vectors": "(id BIGINT, v BIGINT, who INT, PRIMARY KEY (id) NOT ENFORCED) WITH ('bucket'='1', 'deletion-vectors.enabled'='true', ",
     "plain": "(id BIGINT, v BIGINT, who INT) WITH ('bucket'='-1', 'deletion-vectors.enabled'='true', "}
 # Old snapshots go while they are read and compacted, but not before a killed writer is back.
 KEPT = "'snapshot.num-retained.min'='40', 'snapshot.num-retained.max'='60', 'snapshot.time-retained'='1 s')"
