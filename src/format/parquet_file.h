@@ -110,9 +110,10 @@ class ParquetFileReader {
   bool Next(DataChunk& chunk);
   const duckdb::vector<LogicalType>& Types() const;
   int64_t RowCount() const;
-  /// The least value of a wanted column in each row group that will be read, as statistics have it;
-  /// empty when they do not say, or for texts, whose statistics are shortened.
-  std::vector<Value> LeastOfRowGroups(idx_t column) const;
+  /// The least value of a wanted column in each stretch that will be read, as the footer has it:
+  /// pages of the column that the file is sorted by, else row groups. Empty when it does not say,
+  /// or for texts of row groups, whose statistics are shortened.
+  std::vector<Value> LeastOfStretches(idx_t column) const;
   /// Names and types of all columns that the file has, in its order.
   std::vector<std::pair<std::string, LogicalType>> FileColumnTypes() const;
 

@@ -389,11 +389,9 @@ struct ParquetFileReader::State {
   std::vector<FilePredicate> PredicatesOnPages() const {
     std::vector<FilePredicate> predicates;
     for (FilePredicate predicate : options.prune) {
-      const std::string& name = columns[predicate.column].name;
-      const std::string& sorted = footer->pages->sorted_column;
       const LogicalType& type = types[predicate.column];
-      idx_t found = Find(name);
-      if ((name != sorted && "_KEY_" + name != sorted) || found == kMissing ||
+      idx_t found = Find(columns[predicate.column].name);
+      if (!IsSortedBy(columns[predicate.column]) || found == kMissing ||
           reader->columns[found].type != type || predicate.constant.IsNull() ||
           predicate.constant.type() != type) {
         continue;
@@ -431,12 +429,25 @@ struct ParquetFileReader::State {
            duckdb::FilterPropagateResult::FILTER_ALWAYS_FALSE;
   }
 
-  std::vector<Value> LeastOfRowGroups(idx_t column) {
+  /// Whether rows ascend by `column`, whose pages tell of it.
+  bool IsSortedBy(const FileColumn& column) const {
+    const std::string& sorted = footer->pages->sorted_column;
+    return column.name == sorted || "_KEY_" + column.name == sorted;
+  }
+
+  std::vector<Value> LeastOfStretches(idx_t column) {
     std::vector<Value> least;
     idx_t found = Find(columns[column].name);
     if (found == kMissing || reader->columns[found].type != types[column]) return least;
     auto& metadata = *reader->GetFileMetadata();
+    bool by_page = footer->pages && IsSortedBy(columns[column]);
     for (idx_t group : Groups()) {
+      if (by_page && !footer->pages->row_groups[group].least.empty()) {
+        for (const Value& value : footer->pages->row_groups[group].least) {
+          least.push_back(value.DefaultCastAs(types[column]));
+        }
+        continue;
+      }
       auto statistics = reader->root_schema->children[found].Stats(
           metadata, reader->parquet_options, group, metadata.row_groups[group].columns);
       if (!statistics || statistics->GetStatsType() != duckdb::StatisticsType::NUMERIC_STATS ||
@@ -531,8 +542,8 @@ int64_t ParquetFileReader::RowCount() const {
   return static_cast<int64_t>(state_->reader->NumRows());
 }
 
-std::vector<Value> ParquetFileReader::LeastOfRowGroups(idx_t column) const {
-  return state_->Guard([&] { return state_->LeastOfRowGroups(column); });
+std::vector<Value> ParquetFileReader::LeastOfStretches(idx_t column) const {
+  return state_->Guard([&] { return state_->LeastOfStretches(column); });
 }
 
 std::vector<std::pair<std::string, LogicalType>> ParquetFileReader::FileColumnTypes() const {

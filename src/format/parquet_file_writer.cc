@@ -5,9 +5,6 @@
 // adjusted to UTC. leaf_writers.h has the columns that it cannot store at all.
 #include <fmt/format.h>
 
-#include <atomic>
-#include <mutex>
-
 #include "base/bytes.h"
 #include "base/error.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
@@ -18,6 +15,7 @@
 #include "format/page_scan.h"
 #include "format/parquet_file.h"
 #include "io/executor.h"
+#include "io/parallel.h"
 #include "parquet_writer.hpp"
 #include "writer/primitive_column_writer.hpp"
 
@@ -390,34 +388,14 @@ struct ParquetFileWriter::State {
 
   void EncodeInPasses(duckdb::ColumnDataCollection& rows, duckdb::PreparedRowGroup& prepared) {
     idx_t passes = (columns.size() + kColumnsPerPass - 1) / kColumnsPerPass;
-    std::atomic<idx_t> next{0};
-    auto work = [&] {
-      for (idx_t pass = next++; pass < passes; pass = next++) {
-        idx_t first = pass * kColumnsPerPass;
-        EncodeColumns(rows, first, std::min<idx_t>(columns.size() - first, kColumnsPerPass),
-                      prepared);
-      }
-    };
-    std::mutex mutex;
-    std::exception_ptr failure;
-    auto guarded = [&] {
-      try {
-        work();
-      } catch (...) {
-        std::lock_guard lock(mutex);
-        failure = std::current_exception();
-      }
-    };
-    {
-      std::vector<std::unique_ptr<Task>> helpers;  // Joined at the end of the block.
-      auto& scheduler = duckdb::TaskScheduler::GetScheduler(*connection.context);
-      idx_t threads =
-          std::min({kEncodersMax, static_cast<idx_t>(scheduler.NumberOfThreads()), passes});
-      if (rows.Count() <= kChunkRows) threads = 1;  // Cheaper than a thread.
-      for (idx_t i = 1; i < threads; i++) helpers.push_back(executor->Start("encode", guarded));
-      guarded();
-    }
-    if (failure) std::rethrow_exception(failure);
+    auto& scheduler = duckdb::TaskScheduler::GetScheduler(*connection.context);
+    idx_t threads = std::min(kEncodersMax, static_cast<idx_t>(scheduler.NumberOfThreads()));
+    if (rows.Count() <= kChunkRows) threads = 1;  // Cheaper than a thread.
+    RunParts("encode", passes, threads, [&](idx_t pass) {
+      idx_t first = pass * kColumnsPerPass;
+      EncodeColumns(rows, first, std::min<idx_t>(columns.size() - first, kColumnsPerPass),
+                    prepared);
+    });
   }
 
   void EncodeColumns(duckdb::ColumnDataCollection& rows, idx_t first, idx_t count,

@@ -5,7 +5,10 @@
 #include <map>
 
 #include "base/error.h"
+#include "duckdb/parallel/task_scheduler.hpp"
+#include "io/parallel.h"
 #include "lsm/key_batches.h"
+#include "lsm/key_cuts.h"
 #include "lsm/merge_reader.h"
 #include "lsm/rows_above.h"
 #include "meta/binary_row.h"
@@ -97,7 +100,9 @@ class Task {
       // Its rows may have to take up what lies above, unless they hide it whatever it is.
       if (options_.takes_up_above && !to_top && !HidesAbove({file})) return Rewrite({file});
       MarkAbove({file});
-      if (options_.changelog.kind != CompactionChangelog::kNone) RewriteTracked({file}, false);
+      if (options_.changelog.kind != CompactionChangelog::kNone) {
+        Write({file}, {.tracks = true, .rewrites = false});
+      }
     }
     result_.before.push_back(file);
     result_.after.push_back(file);
@@ -130,18 +135,72 @@ class Task {
     std::copy_if(files.begin(), files.end(), std::back_inserter(level0),
                  [](const DataFileMeta& file) { return file.level == 0; });
     marked_ = FindRowsAbove(context_, layout_, options_.write.folder, level0,
-                            FilesAbove(RangeOf(level0)), ReadAll(), [this] { CheckCancelled(); });
+                            FilesAbove(ExtentOf(level0)), ReadAll(), [this] { CheckCancelled(); });
     for (const auto& [name, rows] : marked_) result_.deleted[name].AddAll(rows);
   }
 
   void Rewrite(const std::vector<DataFileMeta>& files) {
+    bool tracks = false;
     if (MustTrack(files)) {
       MarkAbove(files);
-      bool needs_values = !options_.marks_above || !HidesAbove(files) ||
-                          options_.changelog.kind != CompactionChangelog::kNone;
-      if (needs_values) return RewriteTracked(files, true);
+      tracks = !options_.marks_above || !HidesAbove(files) ||
+               options_.changelog.kind != CompactionChangelog::kNone;
     }
-    MergeReader reader(context_, layout_, options_.write.folder, files, ReadAll());
+    Write(files, {.tracks = tracks, .rewrites = true});
+  }
+
+  /// How files are gone through.
+  struct Way {
+    bool tracks;    // Key by key, with what lies above where that is taken up, for a changelog.
+    bool rewrites;  // Else only the changelog is made.
+  };
+  /// What came of a range of keys.
+  struct Written {
+    std::vector<DataFileMeta> rows, changes;
+  };
+
+  void Write(const std::vector<DataFileMeta>& files, Way way) {
+    std::vector<KeyRange> ranges = ChooseRanges(files);
+    std::vector<Written> parts(ranges.size());
+    auto take_over = [&] {
+      for (const Written& part : parts) {
+        written_.insert(written_.end(), part.rows.begin(), part.rows.end());
+        written_.insert(written_.end(), part.changes.begin(), part.changes.end());
+      }
+    };
+    try {
+      RunParts("compaction", ranges.size(), ranges.size(), [&](size_t i) {
+        std::vector<DataFileMeta> inside = FilesInRange(files, ranges[i], order_);
+        if (inside.empty()) return;
+        parts[i] = way.tracks ? WriteTracked(inside, ranges[i], way.rewrites)
+                              : WriteMerged(inside, ranges[i]);
+      });
+    } catch (...) {
+      take_over();
+      throw;
+    }
+    take_over();
+    for (const Written& part : parts) {
+      result_.after.insert(result_.after.end(), part.rows.begin(), part.rows.end());
+      result_.changelog.insert(result_.changelog.end(), part.changes.begin(), part.changes.end());
+    }
+    if (way.rewrites) result_.before.insert(result_.before.end(), files.begin(), files.end());
+  }
+
+  /// Ranges of keys that are worth a thread each.
+  std::vector<KeyRange> ChooseRanges(const std::vector<DataFileMeta>& files) const {
+    int64_t bytes = 0;
+    for (const DataFileMeta& file : files) bytes += file.file_size;
+    if (options_.takes_up_above) {
+      for (const DataFileMeta& file : FilesAbove(ExtentOf(files))) bytes += file.file_size;
+    }
+    int64_t threads = duckdb::TaskScheduler::GetScheduler(context_.database).NumberOfThreads();
+    return ChooseKeyRanges(context_, layout_, options_.write.folder, PackIntoRuns(files, order_),
+                           order_, std::min(threads, bytes / options_.range_bytes));
+  }
+
+  Written WriteMerged(const std::vector<DataFileMeta>& files, const KeyRange& range) {
+    MergeReader reader(context_, layout_, options_.write.folder, files, ReadAll(range));
     RunFileWriter writer(context_, layout_, names_, options_.write);
     try {
       DataChunk chunk;
@@ -150,31 +209,23 @@ class Task {
         CheckCancelled();
         writer.Write(chunk);
       }
-      std::vector<DataFileMeta> rewritten = writer.Finish();
-      written_.insert(written_.end(), rewritten.begin(), rewritten.end());
-      result_.before.insert(result_.before.end(), files.begin(), files.end());
-      result_.after.insert(result_.after.end(), rewritten.begin(), rewritten.end());
+      return {writer.Finish(), {}};
     } catch (...) {
       writer.Abort();
       throw;
     }
   }
 
-  /// Merges `files` key by key, with what lies above them where that is taken up, and records what
-  /// changes. Without `rewrites` only the record is made.
-  void RewriteTracked(const std::vector<DataFileMeta>& files, bool rewrites) {
+  Written WriteTracked(const std::vector<DataFileMeta>& files, const KeyRange& range,
+                       bool rewrites) {
     RunFileWriter writer(context_, layout_, names_, options_.write);
     RunFileWriter changelog(context_, layout_, names_, options_.write_changelog);
     try {
-      MergeTracked(files, rewrites ? &writer : nullptr, changelog);
-      std::vector<DataFileMeta> rewritten = writer.Finish();
-      std::vector<DataFileMeta> changes = changelog.Finish();
-      written_.insert(written_.end(), rewritten.begin(), rewritten.end());
-      written_.insert(written_.end(), changes.begin(), changes.end());
-      result_.changelog.insert(result_.changelog.end(), changes.begin(), changes.end());
-      if (!rewrites) return;
-      result_.before.insert(result_.before.end(), files.begin(), files.end());
-      result_.after.insert(result_.after.end(), rewritten.begin(), rewritten.end());
+      MergeTracked(files, range, rewrites ? &writer : nullptr, changelog);
+      Written written;
+      written.rows = writer.Finish();
+      written.changes = changelog.Finish();
+      return written;
     } catch (...) {
       writer.Abort();
       changelog.Abort();
@@ -182,15 +233,15 @@ class Task {
     }
   }
 
-  void MergeTracked(const std::vector<DataFileMeta>& files, RunFileWriter* writer,
-                    RunFileWriter& changelog) {
-    MergeReadOptions read = ReadAll();
+  void MergeTracked(const std::vector<DataFileMeta>& files, const KeyRange& range,
+                    RunFileWriter* writer, RunFileWriter& changelog) {
+    MergeReadOptions read = ReadAll(range);
     auto function = MakeMergeFunction(options_.merge, layout_, read.fields);
     ReadPlan plan = PlanMerge(layout_, read, function->needed_fields());
     BatchCombiner combiner(plan, *function, layout_, read.fields, /*key_value=*/true);
     ReadPlan above_plan;
     MergeReadOptions above_read = read;
-    auto batches = MakeKeyBatches(OpenRuns(files, plan, read, above_plan, above_read), plan,
+    auto batches = MakeKeyBatches(OpenRuns(files, range, plan, read, above_plan, above_read), plan,
                                   options_.takes_up_above || options_.merge.whole_above_level0);
     ChangelogMaker maker(layout_, plan, options_.changelog,
                          [&](DataChunk& rows) { changelog.Write(rows); });
@@ -232,13 +283,13 @@ class Task {
   }
 
   /// The keys that some files hold.
-  struct KeyRange {
+  struct Extent {
     std::string least, greatest;               // Comparable.
     std::string_view least_key, greatest_key;  // As in the files' metadata.
   };
 
-  KeyRange RangeOf(const std::vector<DataFileMeta>& files) const {
-    KeyRange range;
+  Extent ExtentOf(const std::vector<DataFileMeta>& files) const {
+    Extent range;
     for (const DataFileMeta& file : files) {
       std::string min = order_.Normalise(file.min_key), max = order_.Normalise(file.max_key);
       if (range.least_key.empty() || min < range.least) {
@@ -254,7 +305,7 @@ class Task {
   }
 
   /// Files above the output level that keys of `range` may be in.
-  std::vector<DataFileMeta> FilesAbove(const KeyRange& range) const {
+  std::vector<DataFileMeta> FilesAbove(const Extent& range) const {
     std::vector<DataFileMeta> files;
     for (const DataFileMeta& file : options_.above) {
       bool apart = order_.Normalise(file.max_key) < range.least ||
@@ -266,9 +317,9 @@ class Task {
 
   /// `above_plan` and `above_read` are for the files above: without row groups outside of the keys
   /// of `files` and, with deletion vectors, for nothing but the rows that are marked.
-  std::vector<RunInput> OpenRuns(const std::vector<DataFileMeta>& files, const ReadPlan& plan,
-                                 const MergeReadOptions& read, ReadPlan& above_plan,
-                                 MergeReadOptions& above_read) const {
+  std::vector<RunInput> OpenRuns(const std::vector<DataFileMeta>& files, const KeyRange& range,
+                                 const ReadPlan& plan, const MergeReadOptions& read,
+                                 ReadPlan& above_plan, MergeReadOptions& above_read) const {
     std::vector<RunInput> runs;
     auto open = [&](std::vector<DataFileMeta> run, const ReadPlan& run_plan,
                     const MergeReadOptions& run_read, bool lookup_only) {
@@ -280,14 +331,14 @@ class Task {
       open(std::move(run.files), plan, read, false);
     }
     if (!options_.takes_up_above) return runs;
-    KeyRange range = RangeOf(files);
+    Extent extent = ExtentOf(files);
     above_plan = plan;
     using Op = FilePredicate::Op;
     above_plan.prune.push_back(
-        {plan.key[0], Op::kGreaterEqual, DecodeRow(layout_.KeyTypes(), range.least_key)[0]});
+        {plan.key[0], Op::kGreaterEqual, DecodeRow(layout_.KeyTypes(), extent.least_key)[0]});
     above_plan.prune.push_back(
-        {plan.key[0], Op::kLessEqual, DecodeRow(layout_.KeyTypes(), range.greatest_key)[0]});
-    std::vector<DataFileMeta> files_above = FilesAbove(range);
+        {plan.key[0], Op::kLessEqual, DecodeRow(layout_.KeyTypes(), extent.greatest_key)[0]});
+    std::vector<DataFileMeta> files_above = FilesInRange(FilesAbove(extent), range, order_);
     if (options_.marks_above) {
       std::erase_if(files_above,
                     [&](const DataFileMeta& file) { return !marked_.contains(file.file_name); });
@@ -306,8 +357,11 @@ class Task {
     return runs;
   }
 
-  MergeReadOptions ReadAll() const {
+  MergeReadOptions ReadAll(const KeyRange& range = {}) const {
     MergeReadOptions read;
+    read.from_key = range.from;
+    read.below_key = range.below;
+    read.prune = PredicatesOf(range, layout_);
     for (idx_t i = 0; i < layout_.fields.size(); i++) read.fields.push_back(i);
     read.merge = options_.merge;
     read.drop_deletes = options_.drop_deletes;

@@ -70,6 +70,9 @@ struct CompactOptions {
   bool marks_above = false;
   /// As in MergeReadOptions: what deletion vectors hide by now.
   std::function<FileRows(const DataFileMeta& file)> rows_of_file = nullptr;
+  /// Ranges of keys with at least so many bytes to read are rewritten side by side, each to files
+  /// of its own, by as many threads as the database has.
+  int64_t range_bytes = 8 << 20;
   RunWriteOptions write = {};            // Its level and source are set by the task.
   RunWriteOptions write_changelog = {};  // Its level too.
   /// As in MergeReadOptions: without it, files of an older schema are read by today's names.
@@ -82,7 +85,7 @@ bool MayDropDeletes(const Levels& levels, const CompactUnit& unit);
 /// Rewrites the files of `unit` to its output level: sections of one run with files that are big
 /// enough are upgraded by metadata only, everything else is merged. Files of `before` are not
 /// deleted. Throws: Error(kIo, kCorrupt, kCancelled); what had been written is deleted then.
-/// `cancelled` is asked once per chunk.
+/// `cancelled` is asked once per chunk, by several threads.
 CompactResult Compact(const LsmContext& context, const KeyValueLayout& layout,
                       const KeyOrder& order, const CompactUnit& unit, DataFileNames& names,
                       const CompactOptions& options,

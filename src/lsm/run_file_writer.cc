@@ -248,7 +248,7 @@ void RunFileWriter::WriteAppend(DataChunk& rows, int64_t first_sequence_number) 
 
 std::vector<DataFileMeta> RunFileWriter::Finish() {
   state_->CloseFile();
-  return std::exchange(state_->finished, {});
+  return state_->finished;
 }
 
 void RunFileWriter::Abort() {

@@ -52,7 +52,8 @@ class RunFileWriter {
   void WriteAppend(DataChunk& rows, int64_t first_sequence_number);
   /// Closes the last file. Files in key order; empty when there were no rows.
   std::vector<DataFileMeta> Finish();
-  /// Deletes what was written so far, as far as that is possible; for use after a failure.
+  /// Deletes what was written so far, also what Finish has told of, as far as that is possible;
+  /// for use after a failure, of another writer perhaps.
   void Abort();
 
  private:

@@ -138,12 +138,16 @@ void RunScan::SetRange() {
 }
 
 idx_t RunScan::FirstFrom(DataChunk& chunk, const std::string& bound) const {
-  idx_t low = 0, high = chunk.size();
+  auto is_below = [&](idx_t row) {
+    std::vector<Value> key;
+    for (idx_t column : plan_.key) key.push_back(chunk.GetValue(column, row));
+    return order_->Normalise(key) < bound;
+  };
+  if (is_below(chunk.size() - 1)) return chunk.size();
+  idx_t low = 0, high = chunk.size() - 1;
   while (low < high) {
     idx_t middle = (low + high) / 2;
-    std::vector<Value> key;
-    for (idx_t column : plan_.key) key.push_back(chunk.GetValue(column, middle));
-    if (order_->Normalise(key) < bound) {
+    if (is_below(middle)) {
       low = middle + 1;
     } else {
       high = middle;
@@ -154,8 +158,9 @@ idx_t RunScan::FirstFrom(DataChunk& chunk, const std::string& bound) const {
 
 bool RunScan::CutToRange(DataChunk& chunk) {
   idx_t first = from_.empty() ? 0 : FirstFrom(chunk, from_);
+  if (first < chunk.size()) from_.clear();  // Keys ascend: the rest is not below,
   idx_t end = below_.empty() ? chunk.size() : FirstFrom(chunk, below_);
-  if (end < chunk.size()) next_file_ = files_.size();  // Keys ascend: nothing comes after this.
+  if (end < chunk.size()) next_file_ = files_.size();  // and nothing comes after this.
   if (first >= end) {
     if (end < chunk.size()) reader_.reset();
     return false;

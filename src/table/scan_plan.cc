@@ -4,14 +4,17 @@
 #include <ctime>
 
 #include "base/error.h"
-#include "lsm/levels.h"
+#include "duckdb/parallel/task_scheduler.hpp"
+#include "lsm/key_cuts.h"
 #include "table/index_store.h"
-#include "table/key_ranges.h"
 #include "table/scan_pruner.h"
 
 namespace millrace {
 
 namespace {
+
+constexpr int64_t kRangesOfSplit = 4;  // No range is smaller than this part of a split's target.
+constexpr int64_t kSplitsOfRange = 4;  // Nor larger than so many targets.
 
 /// The Unix time of a wall clock of this machine's time zone.
 int64_t EpochOfWallClockMs(int64_t wall_ms) {
@@ -102,30 +105,25 @@ bool HasLevel0(const std::vector<ManifestEntry>& entries) {
                      [](const ManifestEntry& entry) { return entry.file.level == 0; });
 }
 
+/// As many as there are threads, more of them in a section of many split target sizes: each reads
+/// some rows of its neighbours along.
+int64_t RangeCount(const TableState& table, const Section& section) {
+  int64_t bytes = 0;
+  for (const SortedRun& run : section) bytes += run.TotalBytes();
+  int64_t target = std::max<int64_t>(table.parsed.split_target_bytes, 1);
+  auto& scheduler = duckdb::TaskScheduler::GetScheduler(table.context.database);
+  int64_t threads = scheduler.NumberOfThreads();
+  return std::max(std::min(threads, bytes * kRangesOfSplit / target),
+                  bytes / (kSplitsOfRange * target));
+}
+
 /// Adds a section as one split for each range of keys.
 void AddByKeyRange(const ManifestEntry& bucket, const Section& section, const KeyOrder& order,
-                   const std::vector<RowBytes>& cuts, SplitPacker& packer) {
-  struct Ranged {
-    const DataFileMeta* file;
-    std::string min, max;
-  };
-  std::vector<Ranged> ranged;
-  for (const SortedRun& run : section) {
-    for (const DataFileMeta& file : run.files) {
-      ranged.push_back({&file, order.Normalise(file.min_key), order.Normalise(file.max_key)});
-    }
-  }
-  for (size_t i = 0; i <= cuts.size(); i++) {
-    RowBytes from = i == 0 ? RowBytes() : cuts[i - 1];
-    RowBytes below = i == cuts.size() ? RowBytes() : cuts[i];
-    std::string from_order = from.empty() ? "" : order.Normalise(from);
-    std::string below_order = below.empty() ? "" : order.Normalise(below);
-    std::vector<DataFileMeta> files;
-    for (const Ranged& item : ranged) {
-      if (item.max < from_order || (!below.empty() && item.min >= below_order)) continue;
-      files.push_back(*item.file);
-    }
-    packer.AddRange(bucket, std::move(files), from, below);
+                   const std::vector<KeyRange>& ranges, SplitPacker& packer) {
+  std::vector<DataFileMeta> all;
+  for (const SortedRun& run : section) all.insert(all.end(), run.files.begin(), run.files.end());
+  for (const KeyRange& range : ranges) {
+    packer.AddRange(bucket, FilesInRange(all, range, order), range.from, range.below);
   }
 }
 
@@ -138,14 +136,14 @@ void PlanKeyedBucket(const TableState& table, const ScanPruner& pruner, const Ke
 
   for (Section& section : PartitionIntoSections(std::move(files), order)) {
     bool raw = IsRaw(section);
-    std::vector<RowBytes> cuts;
     if (!raw && !pruner.NamesKeys()) {
-      cuts = ChooseKeyCuts(table, table.BucketFolder(entries[0].partition, entries[0].bucket),
-                           section, order);
-    }
-    if (!cuts.empty()) {
-      AddByKeyRange(entries[0], section, order, cuts, packer);
-      continue;
+      std::vector<KeyRange> ranges = ChooseKeyRanges(
+          table.lsm(), table.Layout(), table.BucketFolder(entries[0].partition, entries[0].bucket),
+          section, order, RangeCount(table, section));
+      if (ranges.size() > 1) {
+        AddByKeyRange(entries[0], section, order, ranges, packer);
+        continue;
+      }
     }
     std::vector<DataFileMeta> wanted;
     for (SortedRun& run : section) {

@@ -3,8 +3,8 @@
 
 #include "base/error.h"
 #include "format/deletion_vector.h"
+#include "lsm/key_cuts.h"
 #include "lsm/merge_reader.h"
-#include "meta/binary_row.h"
 #include "table/file_index_pruner.h"
 #include "table/scan_plan.h"
 #include "table/scan_summary.h"
@@ -103,15 +103,9 @@ std::vector<FilePredicate> FilePredicates(const std::vector<PruneCondition>& con
 /// Row groups outside of the split's key range are skipped.
 void PruneByRange(const TableState& table, const Split& split,
                   std::vector<FilePredicate>& predicates) {
-  if (split.from_key.empty() && split.below_key.empty()) return;
-  KeyValueLayout layout = table.Layout();
-  auto add = [&](FilePredicate::Op op, const RowBytes& key) {
-    if (!key.empty()) {
-      predicates.push_back({layout.key[0], op, DecodeRow(layout.KeyTypes(), key)[0]});
-    }
-  };
-  add(FilePredicate::Op::kGreaterEqual, split.from_key);
-  add(FilePredicate::Op::kLessEqual, split.below_key);
+  for (FilePredicate& bound : PredicatesOf({split.from_key, split.below_key}, table.Layout())) {
+    predicates.push_back(std::move(bound));
+  }
 }
 
 /// What of each file is to be read, by its deletion vector and its index.
