@@ -1,5 +1,5 @@
 # The commands of the house. Each installs what it needs first; a second run with nothing changed takes seconds.
-.PHONY: help build test test-interop demo bench bench-store soak fuzz format clean install asan tsan
+.PHONY: help build test test-interop test-continuous demo bench bench-store soak fuzz format clean install asan tsan
 JOBS ?= $(shell nproc)
 
 help:  ## Show this list
@@ -23,6 +23,13 @@ test-interop:  ## Write and read one warehouse with Flink and Spark in turns (EN
 	@cmake --preset release -DMILLRACE_TESTS=ON > build.log.tmp 2>&1 || { cat build.log.tmp; rm -f build.log.tmp; exit 1; }; rm -f build.log.tmp
 	@cmake --build build -j $(JOBS) --target millrace
 	@python3 test/interop/engines/engines.py build/millrace "$${MILLRACE_CACHE:-$$HOME/.cache/millrace}" $(if $(ENGINE),--engine $(ENGINE))
+
+test-continuous:  ## Keep TPC-H's and TPC-DS's queries up to date, compare with batch after each of 20 steps (SEED=1, STEPS=20, ONLY=3,64)
+	@tools/install.sh test
+	@python3 test/continuous/prepare.py
+	@cmake --preset release -DMILLRACE_TESTS=ON > build.log.tmp 2>&1 || { cat build.log.tmp; rm -f build.log.tmp; exit 1; }; rm -f build.log.tmp
+	@cmake --build build -j $(JOBS) --target tpc_continuous
+	@build/bin/tpc_continuous --steps $(or $(STEPS),20) --seed $(or $(SEED),1) $(if $(ONLY),--only $(ONLY)) "$${MILLRACE_CACHE:-$$HOME/.cache/millrace}/tpc-1.5.5"
 
 demo: build  ## Run the bank: books flow in, reports stay up to date
 	@examples/bank/run.sh

@@ -81,6 +81,7 @@ if [ "$what" != build ]; then
     mvn -q -B -f test/interop/java/pom.xml dependency:copy-dependencies -DoutputDirectory="$jars"
     touch "$jars/.done"
   fi
+  python3 test/continuous/prepare.py "$cache" || echo "install: no tables of TPC-H and TPC-DS; their tests are skipped" >&2
 fi
 
 if [ "$what" = engines ]; then

@@ -4,6 +4,7 @@
 // Not the whole optimizer: rules that read stored statistics would make the plan depend on the
 // data, others prepare batch execution. Calling the rules one by one also leaves the database's
 // settings alone.
+#include "catalog/scan_function.h"
 #include "duckdb/common/types/column/column_data_collection.hpp"
 #include "duckdb/main/client_config.hpp"
 #include "duckdb/main/client_context.hpp"
@@ -30,6 +31,7 @@
 #include "duckdb/planner/logical_operator_visitor.hpp"
 #include "duckdb/planner/operator/logical_get.hpp"
 #include "duckdb/planner/planner.hpp"
+#include "duckdb/storage/statistics/node_statistics.hpp"
 #include "stream/plan_compiler.h"
 
 namespace millrace {
@@ -51,13 +53,20 @@ void RefuseClock(const duckdb::Expression& expression) {
       expression, [](const duckdb::Expression& child) { RefuseClock(child); });
 }
 
+duckdb::unique_ptr<duckdb::NodeStatistics> AnyTable(duckdb::ClientContext&,
+                                                    const duckdb::FunctionData*) {
+  constexpr idx_t kRows = 1'000'000;
+  return duckdb::make_uniq<duckdb::NodeStatistics>(kRows);
+}
+
 void Prepare(duckdb::LogicalOperator& plan) {
   duckdb::LogicalOperatorVisitor::EnumerateExpressions(
       plan, [](duckdb::unique_ptr<duckdb::Expression>* expression) { RefuseClock(**expression); });
   if (plan.type == duckdb::LogicalOperatorType::LOGICAL_GET) {
-    // Without sizes of tables: the plan must be the same tomorrow.
+    // Without sizes of tables: the plan must be the same tomorrow. Ours all count as large, else
+    // the order of joins would not mind products and joins by inequality.
     auto& get = plan.Cast<duckdb::LogicalGet>();
-    get.function.cardinality = nullptr;
+    get.function.cardinality = FindScan(plan) ? AnyTable : nullptr;
     get.function.statistics = nullptr;
     get.function.statistics_extended = nullptr;
   }

@@ -161,8 +161,7 @@ CompiledPlan PlanCompiler::Compile(duckdb::unique_ptr<duckdb::LogicalOperator> r
   }
   for (auto& input : result_.inputs) {
     duckdb::vector<LogicalType> types;
-    auto all = input.table.definition->ColumnTypes();
-    for (idx_t column : input.table.columns) types.push_back(all[column]);
+    for (idx_t column : input.table.columns) types.push_back(input.types[column]);
     input.entry->SetTypes(types);
   }
   return std::move(result_);
@@ -250,7 +249,7 @@ idx_t PlanCompiler::InputOf(const std::shared_ptr<const TableDefinition>& defini
                                                    std::vector<std::optional<idx_t>>{},
                                                    "TABLE " + definition->path.ToString()),
                     {});
-  result_.inputs.push_back({SourceTable{definition, {}}, &entry, {}});
+  result_.inputs.push_back({SourceTable{definition, {}}, &entry, {}, {}});
   auto& input = result_.inputs.back();
   for (auto& name : definition->primary_key) {
     auto column = definition->FindColumn(name);
@@ -274,6 +273,7 @@ Operator& PlanCompiler::WalkGet(duckdb::LogicalGet& get) {
   if (!get.table_filters.filters.empty())
     Refuse("a filter pushed into the scan of " + get.GetName());
   auto& input = result_.inputs[InputOf(bound.definition)];
+  input.types = get.returned_types;
   std::vector<std::optional<idx_t>> columns;
   auto& ids = get.GetColumnIds();
   for (auto& binding : get.GetColumnBindings()) {

@@ -41,6 +41,7 @@ struct CompiledPlan {
     SourceTable table;
     Operator* entry;         // Takes the input's chunks.
     std::vector<idx_t> key;  // The primary key: positions in the chunks; empty if it has none.
+    duckdb::vector<LogicalType> types;  // Of all columns of the table.
   };
   std::vector<Input> inputs;
   struct Constant {
