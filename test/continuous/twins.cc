@@ -36,7 +36,7 @@ std::string KeyOf(const std::string& schema, const std::string& name) {
 /// went (by update).
 std::string VersionsSql(const std::string& source, const std::vector<std::string>& columns,
                         idx_t key_columns, const HistoryOptions& options) {
-  int early = std::max(1, options.steps * 6 / 10);
+  int early = options.at_once ? 1 : std::max(1, options.steps * 6 / 10);
   std::string own, other, mixed;
   auto draw = [&](const std::string& row, int64_t purpose) {
     return fmt::format("hash({}, {}, {})", row, options.seed, purpose);
@@ -128,13 +128,14 @@ void Twins::Run(duckdb::Connection& connection, const std::string& sql) {
 }
 
 void Twins::AddTable(const std::string& schema, const std::string& name,
-                     const HistoryOptions& options, idx_t key_columns) {
+                     const HistoryOptions& options, idx_t key_columns, std::string source) {
   std::string key = KeyOf(schema, name);
   TableHistory& history = feeds_->tables[key];
   history = {};
   auto definition = std::make_shared<TableDefinition>();
   definition->path = {"test", schema, name};
-  std::string source = Quoted(schema) + "." + Quoted(name);
+  std::string shown = Quoted(schema) + "." + Quoted(name);
+  if (source.empty()) source = shown;
   auto given = given_->Query("SELECT * FROM " + source + " LIMIT 0");
   if (given->HasError())
     throw ErrorFrom(duckdb::Exception(given->GetErrorType(), given->GetErrorObject().RawMessage()));
@@ -189,12 +190,12 @@ void Twins::AddTable(const std::string& schema, const std::string& name,
   Run(*batch_,
       fmt::format("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {} WHERE _since <= "
                   "getvariable('step') AND _until > getvariable('step'){}",
-                  source, list, versions,
+                  shown, list, versions,
                   options.ordered_views ? " ORDER BY hash(_n, getvariable('shuffle'))" : ""));
   Run(*streaming_, "CREATE SCHEMA IF NOT EXISTS " + quoted_schema);
   std::string text;
   for (char c : key) text += c == '\'' ? std::string("''") : std::string(1, c);
-  Run(*streaming_, "CREATE OR REPLACE VIEW " + source + " AS FROM millrace_feed('" + text + "')");
+  Run(*streaming_, "CREATE OR REPLACE VIEW " + shown + " AS FROM millrace_feed('" + text + "')");
 }
 
 void Twins::DropTable(const std::string& schema, const std::string& name) {

@@ -21,6 +21,7 @@ struct HistoryOptions {
   uint64_t seed = 1;
   double updated = 0.1;  // Of rows.
   double deleted = 0.1;
+  bool at_once = false;        // All rows come in the first step.
   bool come_back = false;      // Deleted rows do; the last step holds the given rows.
   bool ordered_views = false;  // Batch reads in an order that `Shuffle` changes (small tables).
 };
@@ -44,8 +45,9 @@ class Twins {
   duckdb::Connection& Streaming() { return *streaming_; }
 
   /// Makes the history of the given table (again); its first `key_columns` are never updated.
+  /// `source`: where its rows are, if not under its name.
   void AddTable(const std::string& schema, const std::string& name, const HistoryOptions& options,
-                idx_t key_columns = 1);
+                idx_t key_columns = 1, std::string source = "");
   void DropTable(const std::string& schema, const std::string& name);
   /// Of an input of a continuous query.
   const TableHistory& HistoryOf(const ObjectPath& path) const;
