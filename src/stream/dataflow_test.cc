@@ -136,6 +136,35 @@ const std::vector<std::string> kShapes = {
     "SELECT account, arg_max(note, seq) IS NULL, bool_or(seq > 2), mode(1) FROM moves GROUP BY "
     "account",
     "SELECT [account, seq] AS l, sum(amount) FROM moves GROUP BY l",
+    "SELECT account, day, string_agg(note, ',' ORDER BY note), GROUPING(account) FROM moves GROUP "
+    "BY GROUPING SETS ((account), (day), ())",
+    // Lists and functions of rows.
+    "SELECT id, unnest([branch, id]) FROM accounts",
+    "SELECT id, unnest([1, 2, branch]), unnest([name]), unnest(NULL) FROM accounts",
+    "SELECT account, u FROM moves LEFT JOIN unnest(CASE WHEN seq > 2 THEN [amount, 0, NULL] END) "
+    "t(u) ON true",
+    "SELECT account, sum(u) FROM (SELECT account, unnest(range(seq)) AS u FROM moves) GROUP BY "
+    "account",
+    "SELECT b.id, r.range FROM branches b, LATERAL range(b.id) r",
+    "SELECT a.id, t.v FROM accounts a, LATERAL (VALUES (a.id), (a.branch)) t(v)",
+    // What DuckDB runs as a whole.
+    "WITH RECURSIVE r AS (SELECT id, branch FROM accounts WHERE branch IS NULL UNION SELECT a.id, "
+    "a.branch FROM accounts a JOIN r ON a.branch = r.id) SELECT * FROM r",
+    "WITH RECURSIVE r(n) AS (SELECT min(id) FROM accounts UNION ALL SELECT n + 1 FROM r WHERE n < "
+    "(SELECT max(id) FROM accounts)) SELECT n, count(b.id) FROM r LEFT JOIN branches b ON b.id = "
+    "r.n GROUP BY n",
+    "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT n, a.name "
+    "FROM r JOIN accounts a ON a.id = n",
+    "SELECT b.id, (WITH RECURSIVE r(n) AS (SELECT b.id UNION ALL SELECT n - 1 FROM r WHERE n > 0) "
+    "SELECT sum(n) FROM r) FROM branches b",
+    "SELECT a.id, s.seq FROM accounts a ASOF LEFT JOIN (SELECT DISTINCT account, seq FROM moves) s "
+    "ON a.branch = s.account AND a.id >= s.seq",
+    "SELECT id FROM accounts ORDER BY id LIMIT (SELECT count(*) FROM branches)",
+    "SELECT id, name FROM accounts ORDER BY id LIMIT 50%",
+    "SELECT n FROM (SELECT id + 1 AS n FROM accounts ORDER BY balance DESC, id) LIMIT 3",
+    "PIVOT moves ON note IN ('rent', 'b') USING sum(amount) GROUP BY account",
+    "FROM (SELECT account, note, seq FROM moves) PIVOT (list(seq ORDER BY seq) FOR note IN "
+    "('rent', 'a'))",
 };
 
 /// Makes queries: a source (table, join, aggregate, set operation), then filters and columns over
@@ -389,7 +418,10 @@ TEST_CASE("What has no incremental form is refused with its name and the way out
         std::string::npos);
   CHECK(refusal("SELECT id, now() FROM accounts").find("clock") != std::string::npos);
   CHECK(refusal("SELECT count(*), random() FROM accounts").find("batch mode") != std::string::npos);
-  CHECK(refusal("SELECT unnest([1, id]) FROM accounts").find("UNNEST") != std::string::npos);
+  CHECK(refusal("FROM accounts POSITIONAL JOIN moves").find("positions") != std::string::npos);
+  CHECK(refusal("SELECT * FROM accounts USING SAMPLE 3").find("SAMPLE") != std::string::npos);
+  CHECK(refusal("PIVOT moves ON note USING sum(seq)").find("IN (") != std::string::npos);
+  CHECK(refusal("SELECT bitstring_agg(id) FROM accounts").find("bounds") != std::string::npos);
 }
 
 TEST_CASE("Damaged state is refused") {

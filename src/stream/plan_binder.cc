@@ -104,6 +104,12 @@ BoundPlan BindStreamingPlan(duckdb::ClientContext& context, const std::string& s
   BoundPlan result;
   duckdb::Parser parser(context.GetParserOptions());
   parser.ParseQuery(sql);
+  if (parser.statements.size() == 1 &&
+      parser.statements[0]->type == duckdb::StatementType::MULTI_STATEMENT) {
+    Throw(ErrorCode::kUnsupported,
+          "Compiling a streaming query: PIVOT without a list of values has columns that depend on "
+          "the data; name them: PIVOT ... ON x IN ('a', 'b')");
+  }
   if (parser.statements.size() != 1 ||
       parser.statements[0]->type != duckdb::StatementType::SELECT_STATEMENT) {
     Throw(ErrorCode::kInvalid,

@@ -7,6 +7,7 @@
 #include "duckdb/planner/expression/bound_comparison_expression.hpp"
 #include "duckdb/planner/expression/bound_function_expression.hpp"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
+#include "duckdb/planner/expression/bound_unnest_expression.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
 #include "duckdb/planner/operator/logical_aggregate.hpp"
 #include "duckdb/planner/operator/logical_any_join.hpp"
@@ -25,6 +26,7 @@
 #include "stream/aggregate_operator.h"
 #include "stream/multiset_operators.h"
 #include "stream/stateless_operators.h"
+#include "stream/unnest_operator.h"
 
 namespace millrace {
 
@@ -169,6 +171,7 @@ CompiledPlan PlanCompiler::Compile(duckdb::unique_ptr<duckdb::LogicalOperator> r
 
 Operator& PlanCompiler::Walk(duckdb::unique_ptr<duckdb::LogicalOperator>& plan) {
   if (IsConstant(*plan)) return WalkConstant(std::move(plan));
+  if (WantsWhole(*plan)) return WalkWhole(std::move(plan));
   return WalkNode(*plan);
 }
 
@@ -203,6 +206,12 @@ Operator& PlanCompiler::WalkNode(duckdb::LogicalOperator& plan) {
       return WalkCte(plan);
     case LogicalOperatorType::LOGICAL_WINDOW:
       return WalkWindow(plan);
+    case LogicalOperatorType::LOGICAL_UNNEST:
+      return WalkUnnest(plan);
+    case LogicalOperatorType::LOGICAL_POSITIONAL_JOIN:
+      Refuse("a POSITIONAL JOIN (rows of a changing table have no positions)");
+    case LogicalOperatorType::LOGICAL_SAMPLE:
+      Refuse("a SAMPLE (which rows it takes differs from run to run)");
     case LogicalOperatorType::LOGICAL_DELIM_GET: {
       if (delim_sources_.empty()) Refuse("a correlated subquery of this form");
       auto& pass = Add(std::make_unique<PassOperator>(
@@ -216,19 +225,18 @@ Operator& PlanCompiler::WalkNode(duckdb::LogicalOperator& plan) {
   }
 }
 
+void PlanCompiler::RefuseChance(duckdb::LogicalOperator& plan) {
+  duckdb::LogicalOperatorVisitor::EnumerateExpressions(
+      plan, [](duckdb::unique_ptr<duckdb::Expression>* expression) {
+        std::string chance = VolatileFunction(**expression);
+        if (chance.empty()) return;
+        Refuse(fmt::format("{}, whose value differs from call to call,", chance));
+      });
+  for (auto& child : plan.children) RefuseChance(*child);
+}
+
 Operator& PlanCompiler::WalkConstant(duckdb::unique_ptr<duckdb::LogicalOperator> plan) {
-  std::string volatile_call;
-  std::function<void(duckdb::LogicalOperator&)> check = [&](duckdb::LogicalOperator& node) {
-    duckdb::LogicalOperatorVisitor::EnumerateExpressions(
-        node, [&](duckdb::unique_ptr<duckdb::Expression>* expression) {
-          if (volatile_call.empty()) volatile_call = VolatileFunction(**expression);
-        });
-    for (auto& child : node.children) check(*child);
-  };
-  check(*plan);
-  if (!volatile_call.empty()) {
-    Refuse(fmt::format("{}, whose value differs from call to call,", volatile_call));
-  }
+  RefuseChance(*plan);
   auto types = plan->types;
   std::string name = "CONSTANT";
   if (plan->type == LogicalOperatorType::LOGICAL_GET) {
@@ -356,8 +364,12 @@ Operator& PlanCompiler::WalkAggregate(duckdb::LogicalAggregate& plan) {
     native = native && NativeAggregate(aggregate).has_value();
   }
   if (!native) {
-    if (plan.grouping_sets.size() > 1)
-      Refuse("GROUPING SETS with aggregates other than count, sum, avg, min, max");
+    for (auto& expression : plan.expressions) {
+      auto& aggregate = expression->Cast<duckdb::BoundAggregateExpression>();
+      if (aggregate.function.name == "bitstring_agg" && aggregate.children.size() == 1)
+        Refuse("bitstring_agg without bounds (bitstring_agg(x, least, greatest) has)");
+    }
+    if (plan.grouping_sets.size() > 1) return RecomputeSets(plan, child, bindings);
     ExpressionList partition = Resolve(plan.groups, bindings);
     return Recompute(plan, child, bindings, std::move(partition), AllColumns(plan.groups.size()));
   }
@@ -367,6 +379,25 @@ Operator& PlanCompiler::WalkAggregate(duckdb::LogicalAggregate& plan) {
     std::set<idx_t> columns(grouping.begin(), grouping.end());
     sets.push_back(&AggregateSet(plan, child, bindings, &columns));
   }
+  return Unite(sets);
+}
+
+/// GROUPING SETS whose aggregates DuckDB recomputes: set by set.
+Operator& PlanCompiler::RecomputeSets(duckdb::LogicalAggregate& plan, Operator& child,
+                                      const Bindings& bindings) {
+  std::vector<Operator*> sets;
+  auto all = plan.grouping_sets;
+  for (auto& grouping : all) {
+    plan.grouping_sets = {grouping};
+    ExpressionList partition;
+    for (idx_t group : grouping) partition.push_back(ResolveColumns(*plan.groups[group], bindings));
+    sets.push_back(&Recompute(plan, child, bindings, std::move(partition), {}));
+    sets.back()->unique_keys.clear();
+  }
+  return Unite(sets);
+}
+
+Operator& PlanCompiler::Unite(const std::vector<Operator*>& sets) {
   auto& all = Add(std::make_unique<PassOperator>(
                       sets[0]->Types(), std::vector<std::optional<idx_t>>{}, "GROUPING SETS"),
                   {});
@@ -573,6 +604,20 @@ Operator& PlanCompiler::WalkOrder(duckdb::LogicalOperator& plan) {
   // Order has no meaning for a multiset; under LIMIT, WalkLimit has taken it.
   Operator& child = Walk(plan.children[0]);
   return PickColumns(child, plan.Cast<duckdb::LogicalOrder>().projection_map);
+}
+
+Operator& PlanCompiler::WalkUnnest(duckdb::LogicalOperator& plan) {
+  Bindings bindings = plan.children[0]->GetColumnBindings();
+  Operator& child = Walk(plan.children[0]);
+  ExpressionList lists;
+  duckdb::vector<LogicalType> elements;
+  for (auto& expression : plan.expressions) {
+    lists.push_back(expression->Cast<duckdb::BoundUnnestExpression>().child->Copy());
+    elements.push_back(expression->return_type);
+  }
+  return Add(
+      std::make_unique<UnnestOperator>(context_, child.Types(), elements, Resolve(lists, bindings)),
+      {&child});
 }
 
 Operator& PlanCompiler::WalkCte(duckdb::LogicalOperator& plan) {

@@ -73,6 +73,9 @@ class PlanCompiler {
   Operator& WalkAggregate(duckdb::LogicalAggregate& plan);
   Operator& AggregateSet(duckdb::LogicalAggregate& plan, Operator& child, const Bindings& bindings,
                          const std::set<idx_t>* grouping);
+  Operator& RecomputeSets(duckdb::LogicalAggregate& plan, Operator& child,
+                          const Bindings& bindings);
+  Operator& Unite(const std::vector<Operator*>& sets);
   Operator& WalkJoin(duckdb::LogicalComparisonJoin& plan);
   Operator& WalkNestedLoop(duckdb::LogicalOperator& plan);
   Operator& WalkSetOperation(duckdb::LogicalSetOperation& plan);
@@ -81,6 +84,10 @@ class PlanCompiler {
   Operator& WalkOrder(duckdb::LogicalOperator& plan);
   Operator& WalkCte(duckdb::LogicalOperator& plan);
   Operator& WalkWindow(duckdb::LogicalOperator& plan);
+  Operator& WalkUnnest(duckdb::LogicalOperator& plan);
+  /// Whether DuckDB is to run this node, and what of its inputs cannot be apart, as a whole.
+  static bool WantsWhole(duckdb::LogicalOperator& plan);
+  Operator& WalkWhole(duckdb::unique_ptr<duckdb::LogicalOperator> plan);
   Operator& Recompute(duckdb::LogicalOperator& plan, Operator& child, const Bindings& bindings,
                       ExpressionList partition, UniqueKey key_outputs);
 
@@ -93,6 +100,7 @@ class PlanCompiler {
   }
   Operator& PickColumns(Operator& child, const duckdb::vector<idx_t>& columns);
   Operator& FinishJoin(JoinOperator::Plan plan, Operator& left, Operator& right);
+  static void RefuseChance(duckdb::LogicalOperator& plan);
   ExpressionList Resolve(const ExpressionList& expressions, const Bindings& bindings,
                          bool volatile_ok = false);
 

@@ -143,11 +143,17 @@ Operator& PlanCompiler::Recompute(duckdb::LogicalOperator& plan, Operator& child
       auto groups = std::make_shared<ExpressionList>(RebindAll(aggregate.groups, bindings));
       auto sets = aggregate.grouping_sets;
       auto functions = aggregate.grouping_functions;
-      for (idx_t i = 0; i < aggregate.groups.size(); i++) {
+      std::vector<idx_t> grouped;  // Of one grouping set: its own.
+      if (sets.size() == 1) {
+        grouped.assign(sets[0].begin(), sets[0].end());
+      } else {
+        for (idx_t i = 0; i < aggregate.groups.size(); i++) grouped.push_back(i);
+      }
+      for (idx_t i : grouped) {
         made.output_partition.push_back(duckdb::make_uniq<duckdb::BoundReferenceExpression>(
             aggregate.groups[i]->return_type, i));
       }
-      made.rows_from_nothing = aggregate.groups.empty();
+      made.rows_from_nothing = grouped.empty();
       made.over = [shared, groups, sets, functions](LogicalPlan rows) -> LogicalPlan {
         auto copy = duckdb::make_uniq<duckdb::LogicalAggregate>(1, 2, CopyAll(*shared));
         copy->groupings_index = 3;

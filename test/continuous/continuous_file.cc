@@ -174,7 +174,6 @@ class File {
       options.deleted = calm_ ? 0 : 0.2;
       options.at_once = calm_;
       options.come_back = true;
-      options.ordered_views = true;
       twins_.AddTable(schema, name, options, 0, source);
       known_.insert({schema, name});
     }
@@ -262,7 +261,6 @@ class File {
     } catch (const std::exception&) {
       same = false;
     }
-    twins_.Shuffle(0);
     return same;
   }
 

@@ -117,7 +117,7 @@ Twins::Twins() : feeds_(std::make_shared<Feeds>()), database_(nullptr) {
   streaming_ = std::make_unique<duckdb::Connection>(database_);
   Run(*given_, "ATTACH ':memory:' AS batch; ATTACH ':memory:' AS streaming");
   Run(*given_, "ATTACH ':memory:' AS history");
-  Run(*batch_, "USE batch; SET VARIABLE step = 0; SET VARIABLE shuffle = 0");
+  Run(*batch_, "USE batch; SET VARIABLE step = 0");
   Run(*streaming_, "USE streaming");
 }
 
@@ -187,11 +187,9 @@ void Twins::AddTable(const std::string& schema, const std::string& name,
   }
   std::string quoted_schema = Quoted(schema);
   Run(*batch_, "CREATE SCHEMA IF NOT EXISTS " + quoted_schema);
-  Run(*batch_,
-      fmt::format("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {} WHERE _since <= "
-                  "getvariable('step') AND _until > getvariable('step'){}",
-                  shown, list, versions,
-                  options.ordered_views ? " ORDER BY hash(_n, getvariable('shuffle'))" : ""));
+  Run(*batch_, fmt::format("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {} WHERE _since <= "
+                           "getvariable('step') AND _until > getvariable('step')",
+                           shown, list, versions));
   Run(*streaming_, "CREATE SCHEMA IF NOT EXISTS " + quoted_schema);
   std::string text;
   for (char c : key) text += c == '\'' ? std::string("''") : std::string(1, c);
@@ -214,7 +212,12 @@ void Twins::GoTo(int step) {
 }
 
 void Twins::Shuffle(int order) {
-  Run(*batch_, "SET VARIABLE shuffle = " + std::to_string(order));
+  for (auto& [key, history] : feeds_->tables) {
+    std::string versions = "history." + Quoted(key);
+    Run(*given_,
+        fmt::format("CREATE OR REPLACE TABLE {0} AS FROM {0} ORDER BY hash(_n, {1}), _since",
+                    versions, order));
+  }
 }
 
 Answer Twins::AskBatch(const std::string& sql) {

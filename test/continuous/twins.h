@@ -21,9 +21,8 @@ struct HistoryOptions {
   uint64_t seed = 1;
   double updated = 0.1;  // Of rows.
   double deleted = 0.1;
-  bool at_once = false;        // All rows come in the first step.
-  bool come_back = false;      // Deleted rows do; the last step holds the given rows.
-  bool ordered_views = false;  // Batch reads in an order that `Shuffle` changes (small tables).
+  bool at_once = false;    // All rows come in the first step.
+  bool come_back = false;  // Deleted rows do; the last step holds the given rows.
 };
 
 /// The changes of one table, step by step.
@@ -54,7 +53,7 @@ class Twins {
 
   /// Batch sees the rows as of this step.
   void GoTo(int step);
-  /// Batch reads the rows in another order.
+  /// Puts the rows that batch reads into another order.
   void Shuffle(int order);
   /// Throws: what DuckDB throws.
   Answer AskBatch(const std::string& sql);
