@@ -6,8 +6,6 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-
 namespace millrace {
 
 namespace {
@@ -167,124 +165,7 @@ const std::vector<std::string> kShapes = {
     "('rent', 'a'))",
 };
 
-/// Makes queries: a source (table, join, aggregate, set operation), then filters and columns over
-/// it.
-class QueryMaker {
- public:
-  explicit QueryMaker(std::mt19937& random) : random_(random) {}
-
-  /// A query of columns a (integer), b (decimal) and c (text).
-  std::string Make(int depth) {
-    switch (depth <= 0 ? Pick(2) : Pick(10)) {
-      case 0:
-        return "SELECT id AS a, balance AS b, name AS c FROM accounts" +
-               Where("id", "balance", "name");
-      case 1:
-        return "SELECT account AS a, amount AS b, note AS c FROM moves" +
-               Where("account", "amount", "note");
-      case 2:
-        return Grouped(depth);
-      case 3:
-        return Joined(depth);
-      case 4:
-        return "SELECT * FROM (" + Make(depth - 1) + ") u" + SetWord() + "SELECT * FROM (" +
-               Make(depth - 1) + ") v";
-      case 5:
-        return "SELECT DISTINCT * FROM (" + Make(depth - 1) + ") d";
-      case 6: {
-        std::string sub = Make(depth - 1);
-        return "SELECT * FROM (" + Make(depth - 1) + ") s WHERE a " + (Pick(2) ? "" : "NOT ") +
-               "IN (SELECT a FROM (" + sub + ") t)";
-      }
-      case 7: {
-        std::string sub = Make(depth - 1);
-        return "SELECT * FROM (" + Make(depth - 1) + ") s WHERE " + (Pick(2) ? "" : "NOT ") +
-               "EXISTS (SELECT 1 FROM (" + sub + ") t WHERE t.a = s.a" +
-               (Pick(2) ? " AND t.b > s.b" : "") + ")";
-      }
-      case 8:
-        return "SELECT a + " + std::to_string(Pick(3)) +
-               " AS a, b, coalesce(c, 'none') AS c FROM (" + Make(depth - 1) + ") p" +
-               Where("a", "b", "c");
-      default:
-        return "SELECT a, (SELECT max(t.b) FROM (" + Make(depth - 1) +
-               ") t WHERE t.a = s.a) AS b, c FROM (" + Make(depth - 1) + ") s";
-    }
-  }
-
- private:
-  int Pick(int below) { return static_cast<int>(random_() % below); }
-  std::string SetWord() {
-    constexpr const char* kWords[] = {" UNION ALL ", " UNION ",      " EXCEPT ",
-                                      " INTERSECT ", " EXCEPT ALL ", " INTERSECT ALL "};
-    return kWords[Pick(6)];
-  }
-  std::string Where(const std::string& a, const std::string& b, const std::string& c) {
-    switch (Pick(6)) {
-      case 0:
-        return " WHERE " + a + " % 2 = 0";
-      case 1:
-        return " WHERE " + b + " > 0";
-      case 2:
-        return " WHERE " + c + " IS NOT NULL AND " + a + " < 8";
-      case 3:
-        return " WHERE " + a + " IS NULL OR " + b + " <= 2.5";
-      default:
-        return "";
-    }
-  }
-  std::string Grouped(int depth) {
-    constexpr const char* kValues[] = {"sum(b)", "min(b)", "max(b)", "sum(DISTINCT b)",
-                                       "sum(b) FILTER (WHERE c = 'a')"};
-    std::string having = Pick(3) ? "" : " HAVING count(*) > 1";
-    return "SELECT a, CAST(" + std::string(kValues[Pick(5)]) + " AS DECIMAL(12,2)) AS b, " +
-           (Pick(2) ? "min(c)" : "CAST(count(DISTINCT c) AS VARCHAR)") + " AS c FROM (" +
-           Make(depth - 1) + ") g GROUP BY a" + having;
-  }
-  std::string Joined(int depth) {
-    constexpr const char* kJoins[] = {"JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"};
-    constexpr const char* kConditions[] = {"x.a = y.a",
-                                           "x.a = y.a AND x.b < y.b",
-                                           "x.c = y.c",
-                                           "x.a IS NOT DISTINCT FROM y.a",
-                                           "x.a = y.a AND x.c <> y.c",
-                                           "x.a < y.a AND y.b > 9"};
-    return "SELECT coalesce(x.a, y.a) AS a, y.b AS b, x.c AS c FROM (" + Make(depth - 1) + ") x " +
-           kJoins[Pick(4)] + " (" + Make(depth - 1) + ") y ON " + kConditions[Pick(6)];
-  }
-
-  std::mt19937& random_;
-};
-
 }  // namespace
-
-TEST_CASE("Generated queries equal batch after every step") {
-  const char* given = std::getenv("MILLRACE_SEED");
-  uint64_t seed = given ? std::strtoull(given, nullptr, 10) : 7;
-  const char* wanted = std::getenv("MILLRACE_QUERIES");
-  int queries = wanted ? std::atoi(wanted) : 60;
-  MESSAGE("seed " << seed);
-  for (int i = 0; i < queries; i++) {
-    DataflowBench bench(seed + static_cast<uint64_t>(i));
-    if (i % 3 == 0) bench.LimitMemory(0);  // All of its state goes to disk, again and again.
-    QueryMaker maker(bench.Random());
-    std::string sql = maker.Make(1 + i % 2);
-    for (auto& table : bench.Tables()) {
-      bool keyed = !table.definition->primary_key.empty();
-      int mode = static_cast<int>(bench.Random()() % 4);
-      table.type = mode == 0            ? ChangelogType::kAppend
-                   : mode == 1 && keyed ? ChangelogType::kUpsert
-                                        : ChangelogType::kFull;
-    }
-    std::string problem;
-    try {
-      problem = RunDifferential(bench, sql, 5, static_cast<int>(bench.Random()() % 5));
-    } catch (const std::exception& failure) {
-      problem = ErrorFrom(failure).text() + " in " + sql;
-    }
-    CHECK_MESSAGE(problem.empty(), "query " << i << ": " << problem);
-  }
-}
 
 TEST_CASE("A sink key that is not the query's shows the greatest live row per key") {
   DataflowBench bench(3);

@@ -225,18 +225,22 @@ Operator& PlanCompiler::WalkNode(duckdb::LogicalOperator& plan) {
   }
 }
 
-void PlanCompiler::RefuseChance(duckdb::LogicalOperator& plan) {
+void PlanCompiler::RefuseChance(duckdb::LogicalOperator& node) {
   duckdb::LogicalOperatorVisitor::EnumerateExpressions(
-      plan, [](duckdb::unique_ptr<duckdb::Expression>* expression) {
+      node, [](duckdb::unique_ptr<duckdb::Expression>* expression) {
         std::string chance = VolatileFunction(**expression);
         if (chance.empty()) return;
         Refuse(fmt::format("{}, whose value differs from call to call,", chance));
       });
-  for (auto& child : plan.children) RefuseChance(*child);
+}
+
+void PlanCompiler::RefuseChanceWithin(duckdb::LogicalOperator& plan) {
+  RefuseChance(plan);
+  for (auto& child : plan.children) RefuseChanceWithin(*child);
 }
 
 Operator& PlanCompiler::WalkConstant(duckdb::unique_ptr<duckdb::LogicalOperator> plan) {
-  RefuseChance(*plan);
+  RefuseChanceWithin(*plan);
   auto types = plan->types;
   std::string name = "CONSTANT";
   if (plan->type == LogicalOperatorType::LOGICAL_GET) {

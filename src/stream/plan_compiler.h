@@ -100,7 +100,8 @@ class PlanCompiler {
   }
   Operator& PickColumns(Operator& child, const duckdb::vector<idx_t>& columns);
   Operator& FinishJoin(JoinOperator::Plan plan, Operator& left, Operator& right);
-  static void RefuseChance(duckdb::LogicalOperator& plan);
+  static void RefuseChance(duckdb::LogicalOperator& node);
+  static void RefuseChanceWithin(duckdb::LogicalOperator& plan);
   ExpressionList Resolve(const ExpressionList& expressions, const Bindings& bindings,
                          bool volatile_ok = false);
 

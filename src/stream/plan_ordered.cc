@@ -121,8 +121,8 @@ Operator& PlanCompiler::Recompute(duckdb::LogicalOperator& plan, Operator& child
   made.name = plan.GetName();
   made.partition = CopyAll(partition);
   auto shared = std::make_shared<ExpressionList>(RebindAll(plan.expressions, bindings));
+  RefuseChance(plan);
   for (auto& expression : plan.expressions) {
-    if (expression->IsVolatile()) Refuse(expression->ToString());
     made.name += " " + expression->ToString();
   }
   std::vector<UniqueKey> keys;

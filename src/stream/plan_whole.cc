@@ -161,7 +161,7 @@ bool PlanCompiler::WantsWhole(duckdb::LogicalOperator& plan) {
 }
 
 Operator& PlanCompiler::WalkWhole(LogicalPlan plan) {
-  RefuseChance(*plan);
+  RefuseChanceWithin(*plan);
   InputFinder finder;
   finder.Own(*plan);
   finder.Look(plan, {});

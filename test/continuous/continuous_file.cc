@@ -223,6 +223,9 @@ class File {
       auto batch = twins_.Batch().Query(given);
       if (batch->HasError()) return {"batch", batch->GetErrorObject().RawMessage()};
       Error error = ErrorFrom(failure);
+      for (const char* chance : {"differs from call to call", "is a clock or session function"}) {
+        if (error.text().find(chance) != std::string::npos) return {"no function", error.text()};
+      }
       return {error.code() == ErrorCode::kUnsupported ? "refused" : "fails", error.text()};
     }
     std::mt19937 random(static_cast<uint32_t>(seed_));

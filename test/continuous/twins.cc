@@ -215,8 +215,9 @@ void Twins::Shuffle(int order) {
   for (auto& [key, history] : feeds_->tables) {
     std::string versions = "history." + Quoted(key);
     Run(*given_,
-        fmt::format("CREATE OR REPLACE TABLE {0} AS FROM {0} ORDER BY hash(_n, {1}), _since",
-                    versions, order));
+        fmt::format(
+            "CREATE OR REPLACE TABLE {0} AS FROM {0} ORDER BY md5(concat(_n, ' ', {1})), _since",
+            versions, order));
   }
 }
 
