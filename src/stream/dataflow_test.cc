@@ -305,6 +305,47 @@ TEST_CASE("What has no incremental form is refused with its name and the way out
   CHECK(refusal("SELECT bitstring_agg(id) FROM accounts").find("bounds") != std::string::npos);
 }
 
+TEST_CASE("A scalar subquery that yields two rows ends the step, as it ends a batch query") {
+  DataflowBench bench(15);
+  const std::string sql =
+      "SELECT id, (SELECT note FROM moves m WHERE m.account = a.id) FROM accounts a";
+  auto flow = bench.Compile(sql);
+  flow->Start(bench.InputTypes(*flow));
+  Folded folded;
+  ChangeReceiver receiver = folded.Receiver();
+  auto account = [](int id) {
+    return Row{Value::INTEGER(id), Value::INTEGER(1), Value("n"),
+               Value::DECIMAL(int64_t(1), 12, 2)};
+  };
+  auto move = [](int id, const std::string& note) {
+    return Row{Value::INTEGER(id),       Value::DECIMAL(int64_t(1), 12, 2),
+               Value(LogicalType::DATE), Value(note),
+               Value::DOUBLE(1),         Value::BIGINT(1)};
+  };
+  auto feed = [&](const std::string& table, RowKind kind, const Row& row) {
+    bench.Feed(*flow, bench.Table(table), {{kind, row}}, receiver);
+  };
+  feed("accounts", RowKind::kInsert, account(1));
+  feed("moves", RowKind::kInsert, move(1, "a"));
+  feed("moves", RowKind::kInsert, move(1, "b"));
+  feed("moves", RowKind::kDelete, move(1, "a"));
+  flow->EndStep(receiver);  // Two in the middle of a step are nothing.
+  CHECK(folded.rows == std::map<std::string, int64_t>{{"'1'|'b'", 1}});
+  feed("moves", RowKind::kInsert, move(2, "c"));
+  feed("moves", RowKind::kInsert, move(2, "d"));
+  feed("accounts", RowKind::kInsert, account(2));
+  feed("accounts", RowKind::kDelete, account(2));
+  flow->EndStep(receiver);  // Nobody asks for them.
+  feed("accounts", RowKind::kInsert, account(2));
+  try {
+    flow->EndStep(receiver);
+    FAIL_CHECK("must throw");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::kData);
+    CHECK(error.text().find("more than one row") != std::string::npos);
+  }
+}
+
 TEST_CASE("Damaged state is refused") {
   DataflowBench bench(6);
   const std::string sql =

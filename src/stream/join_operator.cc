@@ -290,6 +290,7 @@ void JoinOperator::Matched(idx_t port, idx_t i, uint8_t* partner, int64_t weight
       int64_t before = matches;
       sides_[other].Touch(partner);
       matches += weight;
+      if (plan_.at_most_one) surplus_ += (matches > 1) - (before > 1);
       if ((before > 0) != (matches > 0)) {
         int64_t lonely = matches > 0 ? -count : count;
         port == 0 ? Out(nullptr, partner, lonely) : Out(partner, nullptr, lonely);
@@ -338,18 +339,30 @@ void JoinOperator::Store(idx_t port, ChangeChunk& chunk) {
     uint8_t* stored = Attach(port, key, row, side.append_only ? 0 : side.row_batch.HashOf(i));
     side.Touch(stored);
     if (side.matches_at) Matches(port, stored) = row_matches_[i];
+    bool surplus = port == 0 && plan_.at_most_one && row_matches_[i] > 1;
+    if (surplus && (side.append_only || Count(port, stored) == 0)) surplus_++;
     if (side.unknown_at) Unknown(port, stored) = row_unknown_[i];
     if (side.append_only) continue;
     auto& copies = At<int64_t>(stored, side.count_at);
     copies += Weight(chunk.KindOf(i));
     if (copies < 0) ThrowUnknownRow(Describe());
-    if (copies == 0) Detach(port, key, stored);
+    if (copies > 0) continue;
+    if (surplus) surplus_--;
+    Detach(port, key, stored);
   }
   // Keys without rows go; a key may stand in the chunk more than once, so look it up anew.
   for (idx_t i = 0; i < count; i++) {
     const KeyHead& seen = HeadOf(key_rows_[i]);
     if (!seen.first[0] && !seen.first[1]) EraseIfEmpty(side, i);
   }
+}
+
+void JoinOperator::EndStep() {
+  if (surplus_ == 0) return;
+  Throw(ErrorCode::kData,
+        "{}: a scalar subquery yields more than one row for {} outer row(s); make it an aggregate, "
+        "or add LIMIT 1",
+        Describe(), surplus_);
 }
 
 /// The key of row `i` of the key batch.

@@ -27,11 +27,12 @@ class JoinOperator : public Operator {
     duckdb::vector<LogicalType> right_types;
     std::vector<idx_t> left_output;  // Columns kept.
     std::vector<idx_t> right_output;
-    bool at_most_one = false;  // A scalar subquery: two partners are an error in batch.
+    bool at_most_one = false;  // A scalar subquery: two partners are an error.
   };
   JoinOperator(duckdb::ClientContext& context, StateArena& arena, Plan plan);
 
   void Push(idx_t port, ChangeChunk& chunk) override;
+  void EndStep() override;
   ChangelogType Start(const std::vector<ChangelogType>& inputs) override;
   std::string Describe() const override;
   std::string DescribeState() const override;
@@ -125,6 +126,7 @@ class JoinOperator : public Operator {
   Side sides_[2];
   int64_t right_total_ = 0;  // Mark by key: rows and NULL keys on the right.
   int64_t right_nulls_ = 0;
+  int64_t surplus_ = 0;  // Left rows with several partners where one is allowed; 0 between steps.
 
   std::vector<uint8_t*> key_rows_;
   std::vector<int64_t> row_matches_;

@@ -86,7 +86,7 @@ class PlanCompiler {
   Operator& WalkWindow(duckdb::LogicalOperator& plan);
   Operator& WalkUnnest(duckdb::LogicalOperator& plan);
   /// Whether DuckDB is to run this node, and what of its inputs cannot be apart, as a whole.
-  static bool WantsWhole(duckdb::LogicalOperator& plan);
+  bool WantsWhole(duckdb::LogicalOperator& plan);
   Operator& WalkWhole(duckdb::unique_ptr<duckdb::LogicalOperator> plan);
   Operator& Recompute(duckdb::LogicalOperator& plan, Operator& child, const Bindings& bindings,
                       ExpressionList partition, UniqueKey key_outputs);

@@ -139,6 +139,14 @@ bool PlanCompiler::WantsWhole(duckdb::LogicalOperator& plan) {
     case LogicalOperatorType::LOGICAL_PIVOT:
     case LogicalOperatorType::LOGICAL_EXPRESSION_GET:
       return true;
+    case LogicalOperatorType::LOGICAL_DELIM_JOIN:
+    case LogicalOperatorType::LOGICAL_COMPARISON_JOIN: {
+      // Any row of a scalar subquery will do when several are no error.
+      Value strict;
+      context_.TryGetCurrentSetting("scalar_subquery_error_on_multiple_rows", strict);
+      return plan.Cast<duckdb::LogicalJoin>().join_type == duckdb::JoinType::SINGLE &&
+             !strict.IsNull() && !strict.GetValue<bool>();
+    }
     case LogicalOperatorType::LOGICAL_GET:
       return !FindScan(plan);  // A table function over rows.
     case LogicalOperatorType::LOGICAL_LIMIT: {
