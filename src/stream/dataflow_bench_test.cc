@@ -287,7 +287,12 @@ std::string RunDifferential(DataflowBench& bench, const std::string& sql, int st
     }
     dataflow->EndStep(receiver);
     bench.Publish();
-    auto expected = bench.BatchAnswer(sql);
+    std::map<std::string, int64_t> expected;
+    try {
+      expected = bench.BatchAnswer(sql);
+    } catch (const std::exception& failure) {
+      return fmt::format("{} with {} in {}", kBatchFails, ErrorFrom(failure).text(), sql);
+    }
     std::string where = fmt::format("step {} of: {}\n{}", step, sql, dataflow->Explain());
     if (!folded.fault.empty()) return folded.fault + " in " + where;
     if (folded.rows != expected) {

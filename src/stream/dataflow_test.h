@@ -115,6 +115,8 @@ class Folded {
   bool before_open_ = false;  // The last row was a -U.
 };
 
+/// How RunDifferential's text begins when DuckDB itself fails, and there is nothing to compare.
+inline constexpr const char* kBatchFails = "batch itself fails";
 /// Runs `sql` in `steps` random steps; empty when every step equals batch, else what differed.
 /// `restart_at`: after that step, state moves to a dataflow compiled afresh.
 std::string RunDifferential(DataflowBench& bench, const std::string& sql, int steps, int restart_at,

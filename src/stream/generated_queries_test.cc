@@ -205,10 +205,16 @@ TEST_CASE("Generated queries equal batch after every step") {
   const char* wanted = std::getenv("MILLRACE_QUERIES");
   int queries = wanted ? std::atoi(wanted) : 100;
   MESSAGE("seed " << seed);
+  int without_batch = 0;  // DuckDB 1.5.6 has bugs of its own: seed 102151, an ASOF LEFT JOIN.
   for (int i = 0; i < queries; i++) {
     std::string problem = RunSeed(seed + static_cast<uint64_t>(i));
-    CHECK_MESSAGE(problem.empty(), "seed " << seed + static_cast<uint64_t>(i) << ": " << problem);
+    if (problem.rfind(kBatchFails, 0) == 0) {
+      without_batch++;
+    } else {
+      CHECK_MESSAGE(problem.empty(), "seed " << seed + static_cast<uint64_t>(i) << ": " << problem);
+    }
   }
+  CHECK(without_batch <= 1 + queries / 500);
 }
 
 }  // namespace millrace
