@@ -14,6 +14,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <sstream>
 
 #include "base/error.h"
@@ -75,8 +76,8 @@ idx_t KeyColumns(const std::string& table) {
 
 /// It takes one number from the calendar (two are an error), which must then stay as it is.
 bool OneMonth(const std::string& sql) {
-  return sql.find("SELECT d_week_seq") != std::string::npos ||
-         sql.find("SELECT DISTINCT d_month_seq") != std::string::npos;
+  static const std::regex kOne("d_week_seq\\s*=\\s*\\(\\s*SELECT|SELECT DISTINCT d_month_seq");
+  return std::regex_search(sql, kOne);
 }
 
 std::vector<std::string> TablesOf(const std::filesystem::path& folder) {
