@@ -41,9 +41,10 @@ struct Job {
 };
 
 void Collect(const std::string& path, std::vector<std::string>& files) {
-  if (!std::filesystem::is_directory(path)) return files.push_back(path);
+  std::filesystem::path start = std::filesystem::absolute(path);
+  if (!std::filesystem::is_directory(start)) return files.push_back(start);
   std::vector<std::string> found;
-  for (auto& entry : std::filesystem::recursive_directory_iterator(path)) {
+  for (auto& entry : std::filesystem::recursive_directory_iterator(start)) {
     if (entry.path().extension() == ".test") found.push_back(entry.path());
   }
   std::sort(found.begin(), found.end());
@@ -57,8 +58,13 @@ void Begin(Job& job, const Settings& settings) {
   int silence = open("/dev/null", O_WRONLY);
   dup2(silence, 2);
   std::ofstream out(job.part);
+  // Their COPY .. TO and the like write there.
+  auto folder = std::filesystem::temp_directory_path() / fmt::format("duckdb_files_{}", getpid());
+  std::filesystem::create_directories(folder);
+  std::filesystem::current_path(folder);
   RunContinuousFile(job.file, settings.seed, job.left_out, out);
   out.close();
+  std::filesystem::remove_all(folder);
   _exit(0);
 }
 
