@@ -2,6 +2,7 @@
 #include "lsm/compaction.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 
 #include "base/error.h"
@@ -16,6 +17,26 @@
 namespace millrace {
 
 namespace {
+
+/// Ranges at work in this process beyond the first of each compaction: no more than there are other
+/// threads, for each takes memory.
+class ExtraRanges {
+ public:
+  ExtraRanges(int64_t wanted, int64_t most) {
+    int64_t before = at_work.load();
+    do {
+      granted_ = std::clamp<int64_t>(most - before, 0, std::max<int64_t>(wanted, 0));
+    } while (!at_work.compare_exchange_weak(before, before + granted_));
+  }
+  ~ExtraRanges() { at_work -= granted_; }
+  ExtraRanges(const ExtraRanges&) = delete;
+  ExtraRanges& operator=(const ExtraRanges&) = delete;
+  int64_t granted() const { return granted_; }
+
+ private:
+  static inline std::atomic<int64_t> at_work{0};
+  int64_t granted_ = 0;
+};
 
 /// One compaction at work.
 class Task {
@@ -160,7 +181,12 @@ class Task {
   };
 
   void Write(const std::vector<DataFileMeta>& files, Way way) {
-    std::vector<KeyRange> ranges = ChooseRanges(files);
+    int64_t threads = duckdb::TaskScheduler::GetScheduler(context_.database).NumberOfThreads();
+    ExtraRanges extra(std::min(threads, BytesToRead(files) / options_.range_bytes) - 1,
+                      threads - 1);
+    std::vector<KeyRange> ranges =
+        ChooseKeyRanges(context_, layout_, options_.write.folder, PackIntoRuns(files, order_),
+                        order_, extra.granted() + 1);
     std::vector<Written> parts(ranges.size());
     auto take_over = [&] {
       for (const Written& part : parts) {
@@ -187,16 +213,13 @@ class Task {
     if (way.rewrites) result_.before.insert(result_.before.end(), files.begin(), files.end());
   }
 
-  /// Ranges of keys that are worth a thread each.
-  std::vector<KeyRange> ChooseRanges(const std::vector<DataFileMeta>& files) const {
+  int64_t BytesToRead(const std::vector<DataFileMeta>& files) const {
     int64_t bytes = 0;
     for (const DataFileMeta& file : files) bytes += file.file_size;
     if (options_.takes_up_above) {
       for (const DataFileMeta& file : FilesAbove(ExtentOf(files))) bytes += file.file_size;
     }
-    int64_t threads = duckdb::TaskScheduler::GetScheduler(context_.database).NumberOfThreads();
-    return ChooseKeyRanges(context_, layout_, options_.write.folder, PackIntoRuns(files, order_),
-                           order_, std::min(threads, bytes / options_.range_bytes));
+    return bytes;
   }
 
   Written WriteMerged(const std::vector<DataFileMeta>& files, const KeyRange& range) {

@@ -9,6 +9,9 @@ namespace millrace {
 
 namespace {
 
+/// Who sets `write-buffer-size` lower wants little memory more than several threads.
+constexpr int64_t kRangesFromBytes = 128 << 20;
+
 bool SameFile(const DataFileMeta& a, const DataFileMeta& b) {
   return a.file_name == b.file_name && a.level == b.level;
 }
@@ -117,6 +120,7 @@ CompactOptions BucketCompactor::OptionsFor(const std::string& folder, const Leve
     };
   }
   options.max_level = levels.MaxLevel();
+  if (parsed.write_buffer_bytes < kRangesFromBytes) options.range_bytes = INT64_MAX;
   options.write = DataWriteOptions(*table_, folder, unit.output_level);
   options.write_changelog = ChangelogWriteOptions(*table_, folder, unit.output_level);
   options.fields_of_schema = [table = table_](int64_t id) {
