@@ -10,6 +10,7 @@
 #include "duckdb/main/connection.hpp"
 #include "duckdb/main/database.hpp"
 #include "stream/dataflow.h"
+#include "stream/memory_state_store.h"
 #include "stream/state_memory.h"
 
 namespace millrace {
@@ -27,40 +28,6 @@ struct TestTable {
 struct TestChange {
   RowKind kind;
   Row row;
-};
-
-/// Keeps state in memory, piece by piece.
-class MemoryStore : public StateStore {
- public:
-  void Begin(const std::string& key, bool follows) override {
-    auto& pieces = pieces_[key];
-    if (!follows) pieces.clear();
-    pieces.emplace_back();
-  }
-  void Append(const std::string& key, std::string_view bytes) override {
-    pieces_.at(key).back() += bytes;
-  }
-  void Close(const std::string&) override {}
-  std::vector<std::unique_ptr<StateInput>> Open(const std::string& key) override {
-    std::vector<std::unique_ptr<StateInput>> inputs;
-    for (const std::string& piece : pieces_[key]) inputs.push_back(std::make_unique<Input>(piece));
-    return inputs;
-  }
-  std::map<std::string, std::vector<std::string>>& All() { return pieces_; }
-
- private:
-  struct Input : StateInput {
-    explicit Input(std::string value) : bytes(std::move(value)) {}
-    size_t Read(char* buffer, size_t size) override {
-      size = std::min(size, bytes.size() - at);
-      memcpy(buffer, bytes.data() + at, size);
-      at += size;
-      return size;
-    }
-    std::string bytes;
-    size_t at = 0;
-  };
-  std::map<std::string, std::vector<std::string>> pieces_;
 };
 
 /// Three tables of a small bank in `main`, and views of the same names in schema `streaming` for

@@ -233,22 +233,9 @@ std::vector<std::unique_ptr<DataChunk>> RecomputeOperator::Compute() {
   const RowLayout& layout = sides_[0].rows->Layout();
   std::sort(rows.begin(), rows.end(),
             [&](const uint8_t* a, const uint8_t* b) { return layout.CompareRows(a, b) < 0; });
-  auto collection = duckdb::make_uniq<duckdb::ColumnDataCollection>(
-      duckdb::BufferManager::GetBufferManager(context_), layout.Types());
-  DataChunk chunk;
-  chunk.Initialize(duckdb::Allocator::DefaultAllocator(), layout.Types());
-  for (idx_t start = 0; start < rows.size(); start += kChunkRows) {
-    idx_t count = std::min<idx_t>(kChunkRows, rows.size() - start);
-    chunk.Reset();
-    for (idx_t i = 0; i < layout.Columns(); i++)
-      layout.Gather(i, rows.data() + start, count, chunk.data[i]);
-    chunk.SetCardinality(count);
-    collection->Append(chunk);
-    arena_->Balance();
-  }
   if (rows.empty() && !plan_.rows_from_nothing) return {};
   return RunPlan(context_, plan_.over(duckdb::make_uniq<duckdb::LogicalColumnDataGet>(
-                               0, layout.Types(), std::move(collection))));
+                               0, layout.Types(), CollectRows(context_, layout, rows, *arena_))));
 }
 
 void RecomputeOperator::EndStep() {

@@ -31,6 +31,7 @@
 #include "duckdb/planner/logical_operator_visitor.hpp"
 #include "duckdb/planner/operator/logical_get.hpp"
 #include "duckdb/planner/planner.hpp"
+#include "duckdb/storage/buffer_manager.hpp"
 #include "duckdb/storage/statistics/node_statistics.hpp"
 #include "stream/plan_compiler.h"
 
@@ -125,6 +126,25 @@ BoundPlan BindStreamingPlan(duckdb::ClientContext& context, const std::string& s
     result.root->ResolveOperatorTypes();
   });
   return result;
+}
+
+duckdb::unique_ptr<duckdb::ColumnDataCollection> CollectRows(
+    duckdb::ClientContext& context, const RowLayout& layout,
+    const std::vector<const uint8_t*>& rows, StateArena& arena) {
+  auto collection = duckdb::make_uniq<duckdb::ColumnDataCollection>(
+      duckdb::BufferManager::GetBufferManager(context), layout.Types());
+  DataChunk chunk;
+  chunk.Initialize(duckdb::Allocator::DefaultAllocator(), layout.Types());
+  for (idx_t start = 0; start < rows.size(); start += kChunkRows) {
+    idx_t count = std::min<idx_t>(kChunkRows, rows.size() - start);
+    chunk.Reset();
+    for (idx_t i = 0; i < layout.Columns(); i++)
+      layout.Gather(i, rows.data() + start, count, chunk.data[i]);
+    chunk.SetCardinality(count);
+    collection->Append(chunk);
+    arena.Balance();
+  }
+  return collection;
 }
 
 std::vector<std::unique_ptr<DataChunk>> RunPlan(duckdb::ClientContext& context,

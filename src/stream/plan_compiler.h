@@ -29,6 +29,11 @@ struct BoundPlan {
 /// Throws: DuckDB's parser and binder errors; Error(kUnsupported) for functions of time or chance.
 BoundPlan BindStreamingPlan(duckdb::ClientContext& context, const std::string& sql);
 
+/// Packed rows for a plan to read. State may move to disk meanwhile.
+duckdb::unique_ptr<duckdb::ColumnDataCollection> CollectRows(
+    duckdb::ClientContext& context, const RowLayout& layout,
+    const std::vector<const uint8_t*>& rows, StateArena& arena);
+
 /// Runs a plan that reads no table, once, on a connection of its own.
 std::vector<std::unique_ptr<DataChunk>> RunPlan(duckdb::ClientContext& context,
                                                 duckdb::unique_ptr<duckdb::LogicalOperator> plan);

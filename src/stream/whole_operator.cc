@@ -50,21 +50,7 @@ duckdb::unique_ptr<duckdb::ColumnDataCollection> WholeOperator::Collect(RowTable
   for (uint8_t* row : Sorted(table)) {
     for (int64_t n = 0; n < table.Payload<Counts>(row).count; n++) rows.push_back(row);
   }
-  const RowLayout& layout = table.Layout();
-  auto collection = duckdb::make_uniq<duckdb::ColumnDataCollection>(
-      duckdb::BufferManager::GetBufferManager(context_), layout.Types());
-  DataChunk chunk;
-  chunk.Initialize(duckdb::Allocator::DefaultAllocator(), layout.Types());
-  for (idx_t start = 0; start < rows.size(); start += kChunkRows) {
-    idx_t count = std::min<idx_t>(kChunkRows, rows.size() - start);
-    chunk.Reset();
-    for (idx_t i = 0; i < layout.Columns(); i++)
-      layout.Gather(i, rows.data() + start, count, chunk.data[i]);
-    chunk.SetCardinality(count);
-    collection->Append(chunk);
-    arena_->Balance();
-  }
-  return collection;
+  return CollectRows(context_, table.Layout(), rows, *arena_);
 }
 
 void WholeOperator::EndStep() {

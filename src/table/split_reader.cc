@@ -103,6 +103,7 @@ std::vector<FilePredicate> FilePredicates(const std::vector<PruneCondition>& con
 /// Row groups outside of the split's key range are skipped.
 void PruneByRange(const TableState& table, const Split& split,
                   std::vector<FilePredicate>& predicates) {
+  if (split.from_key.empty() && split.below_key.empty()) return;  // Most splits: no layout is made.
   for (FilePredicate& bound : PredicatesOf({split.from_key, split.below_key}, table.Layout())) {
     predicates.push_back(std::move(bound));
   }

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "duckdb/main/client_context.hpp"
-#include "stored_state.h"
+#include "stream/memory_state_store.h"
 
 namespace millrace {
 
@@ -78,7 +78,7 @@ void ContinuousQuery::Receive(ChangeChunk& chunk) {
 }
 
 void ContinuousQuery::Restart() {
-  StoredState store;
+  MemoryStore store;
   flow_->Save(store);
   auto again = Compile();
   if (again->Fingerprint() != flow_->Fingerprint()) {

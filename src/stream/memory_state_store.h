@@ -1,4 +1,4 @@
-// stored_state.h - a checkpoint's state in memory, for restarts within one process.
+// memory_state_store.h - a checkpoint's state in memory, for restarts within one process, in tests.
 #pragma once
 
 #include <cstring>
@@ -7,12 +7,13 @@
 
 namespace millrace {
 
-/// Keeps the pieces of each value. Threads: one at a time.
-class StoredState : public StateStore {
+/// Keeps state in memory, piece by piece.
+class MemoryStore : public StateStore {
  public:
   void Begin(const std::string& key, bool follows) override {
-    if (!follows) pieces_[key].clear();
-    pieces_[key].emplace_back();
+    auto& pieces = pieces_[key];
+    if (!follows) pieces.clear();
+    pieces.emplace_back();
   }
   void Append(const std::string& key, std::string_view bytes) override {
     pieces_.at(key).back() += bytes;
@@ -20,13 +21,14 @@ class StoredState : public StateStore {
   void Close(const std::string&) override {}
   std::vector<std::unique_ptr<StateInput>> Open(const std::string& key) override {
     std::vector<std::unique_ptr<StateInput>> inputs;
-    for (const std::string& piece : pieces_[key]) inputs.push_back(std::make_unique<Piece>(piece));
+    for (const std::string& piece : pieces_[key]) inputs.push_back(std::make_unique<Input>(piece));
     return inputs;
   }
+  std::map<std::string, std::vector<std::string>>& All() { return pieces_; }
 
  private:
-  struct Piece : StateInput {
-    explicit Piece(std::string value) : bytes(std::move(value)) {}
+  struct Input : StateInput {
+    explicit Input(std::string value) : bytes(std::move(value)) {}
     size_t Read(char* buffer, size_t size) override {
       size = std::min(size, bytes.size() - at);
       memcpy(buffer, bytes.data() + at, size);
