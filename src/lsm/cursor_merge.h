@@ -1,9 +1,15 @@
-// cursor_merge.h - what the merges of a section's runs share: cursors, and rows noted before they
-// are copied.
+// cursor_merge.h - what the merges of a section's runs share: cursors, their rows in one order, and
+// rows noted before they are copied.
 //
+// Rows are merged a batch at a time: all that lie in the cursors' chunks up to the least of the
+// chunks' last keys. Runs are merged in pairs, the shortest first, by a loop that a processor need
+// not guess in; a tree of losers would guess wrong at every other row of runs that are mixed.
 // Rows are noted per cursor as (source, target) pairs and copied column by column when the output
 // is full or the cursor's chunk is used up.
 #pragma once
+
+#include <algorithm>
+#include <memory>
 
 #include "lsm/merge_cursor.h"
 
@@ -27,10 +33,11 @@ template <typename Key>
 class CursorMerge {
  protected:
   using Cursor = MergeCursor<Key>;
-  /// The two cursors with the least keys. REQUIRES: two cursors.
-  struct LeastTwo {
-    size_t least;
-    size_t second;
+  /// A row of a cursor's chunk.
+  struct Entry {
+    Key key;
+    uint32_t cursor;
+    uint32_t row;
   };
 
   /// `columns`: chunk columns of the plan, in the order of the output's.
@@ -42,40 +49,75 @@ class CursorMerge {
     if (cursor->Load()) cursors_.push_back(std::move(cursor));
   }
 
-  LeastTwo FindLeast() const {
-    size_t least = 0;
-    for (size_t i = 1; i < cursors_.size(); i++) {
-      if (KeyLess(cursors_[i]->key(), cursors_[least]->key())) least = i;
+  /// next_ to end_ become the rows of all cursors up to the least of their chunks' last keys, in
+  /// the order of the keys, those of one key side by side. REQUIRES: each cursor has rows left.
+  void MergeBatch() {
+    const Key* limit = nullptr;
+    for (const auto& cursor : cursors_) {
+      const Key& last = cursor->keys[cursor->size() - 1];
+      if (limit == nullptr || KeyLess(last, *limit)) limit = &last;
     }
-    size_t second = least == 0 ? 1 : 0;
-    for (size_t i = second + 1; i < cursors_.size(); i++) {
-      if (i != least && KeyLess(cursors_[i]->key(), cursors_[second]->key())) second = i;
+    stretches_.clear();
+    size_t rows = 0;
+    for (const auto& cursor : cursors_) {
+      const Key* from = cursor->keys + cursor->position;
+      const Key* end = std::upper_bound(from, cursor->keys + cursor->size(), *limit,
+                                        [](const Key& a, const Key& b) { return KeyLess(a, b); });
+      rows += static_cast<size_t>(end - from);
+      if (end != from) stretches_.push_back({nullptr, static_cast<size_t>(end - from)});
     }
-    return {least, second};
+    // Each row is written once, and again for each merge that it takes part in.
+    size_t rounds = 1;
+    while ((size_t{1} << (rounds - 1)) < stretches_.size()) rounds++;
+    if (rows * rounds > room_) {
+      room_ = rows * rounds;
+      entries_ = std::make_unique_for_overwrite<Entry[]>(room_);
+    }
+    Entry* to = entries_.get();
+    size_t stretch = 0;
+    for (uint32_t c = 0; c < cursors_.size(); c++) {
+      Cursor& cursor = *cursors_[c];
+      if (cursor.position == cursor.size() || KeyLess(*limit, cursor.key())) continue;
+      stretches_[stretch].rows = to;
+      for (size_t i = stretches_[stretch++].count; i > 0; i--, cursor.position++) {
+        *to++ = {cursor.key(), c, static_cast<uint32_t>(cursor.position)};
+      }
+    }
+    MergeStretches(to);
   }
 
-  /// The place after the rows of `cursor` that are below `limit` (none: to the end of its chunk),
-  /// at most `room` rows on.
-  static idx_t EndOfStretch(const Cursor& cursor, const Key* limit, idx_t room) {
-    idx_t end = std::min(cursor.size(), cursor.position + room);
-    if (limit == nullptr || KeyLess(cursor.keys[end - 1], *limit)) return end;
-    idx_t stop = cursor.position + 1;  // The first row is known to be below.
-    while (stop < end && KeyLess(cursor.keys[stop], *limit)) stop++;
-    return stop;
+  /// The next chunk for each cursor whose rows have all been taken; takes out those at their end.
+  /// REQUIRES: next_ == end_.
+  void LoadEnded(DataChunk& output) {
+    for (size_t i = cursors_.size(); i-- > 0;) {
+      Cursor& cursor = *cursors_[i];
+      if (cursor.position < cursor.size()) continue;
+      CopyPicked(cursor, output);
+      if (!cursor.Load()) cursors_.erase(cursors_.begin() + static_cast<ptrdiff_t>(i));
+    }
   }
 
-  bool Newer(const Cursor& a, const Cursor& b) const {
+  /// The place after the rows of the same key as `row`'s.
+  const Entry* EndOfKey(const Entry* row) const {
+    const Entry* end = row + 1;
+    while (end != end_ && SameKey(end->key, row->key)) end++;
+    return end;
+  }
+
+  bool Newer(const Entry& a, const Entry& b) const {
+    const Cursor& of_a = *cursors_[a.cursor];
+    const Cursor& of_b = *cursors_[b.cursor];
     if (!plan_.sequence_fields.empty()) {
-      const string_t& user_a = a.UserSequenceAt(a.position);
-      const string_t& user_b = b.UserSequenceAt(b.position);
+      const string_t& user_a = of_a.UserSequenceAt(a.row);
+      const string_t& user_b = of_b.UserSequenceAt(b.row);
       if (!SameKey(user_a, user_b)) return KeyLess(user_b, user_a);
     }
-    return a.SequenceAt(a.position) > b.SequenceAt(b.position);
+    return of_a.SequenceAt(a.row) > of_b.SequenceAt(b.row);
   }
 
-  void Pick(Cursor& cursor, idx_t row) {
-    RowPairs& picked = cursor.picked;
-    picked.source[picked.count] = static_cast<uint32_t>(row);
+  void Pick(const Entry& row) {
+    RowPairs& picked = cursors_[row.cursor]->picked;
+    picked.source[picked.count] = row.row;
     picked.target[picked.count++] = static_cast<uint32_t>(filled_++);
   }
 
@@ -92,18 +134,56 @@ class CursorMerge {
     output.SetCardinality(filled_);
   }
 
-  /// The next chunk for a cursor that has come to its end; takes a finished one out.
-  void Refill(size_t index, DataChunk& output) {
-    Cursor& cursor = *cursors_[index];
-    if (cursor.position < cursor.size()) return;
-    CopyPicked(cursor, output);
-    if (!cursor.Load()) cursors_.erase(cursors_.begin() + static_cast<ptrdiff_t>(index));
-  }
-
   const ReadPlan& plan_;
   const std::vector<idx_t> columns_;
   std::vector<std::unique_ptr<Cursor>> cursors_;  // Those with rows left.
-  idx_t filled_ = 0;                              // Output rows picked.
+  const Entry* next_ = nullptr;                   // Of the batch, not yet taken.
+  const Entry* end_ = nullptr;
+  idx_t filled_ = 0;  // Output rows picked.
+
+ private:
+  struct Rows {
+    Entry* rows;
+    size_t count;
+  };
+
+  static void MergeTwo(const Rows& first, const Rows& second, Entry* to) {
+    const Entry* a = first.rows;
+    const Entry* b = second.rows;
+    const Entry* a_end = a + first.count;
+    const Entry* b_end = b + second.count;
+    while (a != a_end && b != b_end) {
+      bool take_b = KeyLess(b->key, a->key);
+      *to++ = *(take_b ? b : a);
+      a += !take_b;
+      b += take_b;
+    }
+    to = std::copy(a, a_end, to);
+    std::copy(b, b_end, to);
+  }
+
+  /// Merges stretches_ into one; `free`: room for what is merged.
+  void MergeStretches(Entry* free) {
+    auto longer = [](const Rows& a, const Rows& b) { return a.count > b.count; };
+    std::sort(stretches_.begin(), stretches_.end(), longer);
+    while (stretches_.size() > 1) {
+      Rows a = stretches_.back();
+      stretches_.pop_back();
+      Rows b = stretches_.back();
+      stretches_.pop_back();
+      Rows merged{free, a.count + b.count};
+      MergeTwo(a, b, free);
+      free += merged.count;
+      stretches_.insert(std::upper_bound(stretches_.begin(), stretches_.end(), merged, longer),
+                        merged);
+    }
+    next_ = stretches_[0].rows;
+    end_ = next_ + stretches_[0].count;
+  }
+
+  std::vector<Rows> stretches_;
+  std::unique_ptr<Entry[]> entries_;
+  size_t room_ = 0;
 };
 
 }  // namespace millrace

@@ -21,11 +21,12 @@ template <typename Key>
 class Merge : public KeyBatches, private CursorMerge<Key> {
  public:
   using Base = CursorMerge<Key>;
-  using Cursor = typename Base::Cursor;
+  using Entry = typename Base::Entry;
   using Base::cursors_;
+  using Base::end_;
   using Base::filled_;
+  using Base::next_;
   using Base::Pick;
-  using Base::Refill;
 
   Merge(std::vector<RunInput> runs, const ReadPlan& plan, bool whole_above_level0)
       : Base(plan, AllColumns(plan)),
@@ -36,7 +37,6 @@ class Merge : public KeyBatches, private CursorMerge<Key> {
       Base::AddRun(std::move(run.scan));
       if (cursors_.size() == before) continue;
       cursors_.back()->lookup_only = run.lookup_only;
-      wanted_runs_ += !run.lookup_only;
     }
   }
 
@@ -48,7 +48,15 @@ class Merge : public KeyBatches, private CursorMerge<Key> {
     batch.starts.clear();
     batch.levels.clear();
     filled_ = 0;
-    while (filled_ < kChunkRows && wanted_runs_ > 0) Step(batch);
+    while (filled_ < kChunkRows) {
+      if (next_ == end_) {
+        Base::LoadEnded(batch.rows);
+        auto wanted = [](const auto& cursor) { return !cursor->lookup_only; };
+        if (std::none_of(cursors_.begin(), cursors_.end(), wanted)) break;
+        Base::MergeBatch();
+      }
+      TakeRows(batch);
+    }
     if (filled_ == 0) return false;
     Base::CopyAllPicked(batch.rows);
     batch.starts.push_back(static_cast<uint32_t>(filled_));
@@ -56,84 +64,50 @@ class Merge : public KeyBatches, private CursorMerge<Key> {
   }
 
  private:
-  /// One stretch or one tie.
-  void Step(KeyBatch& batch) {
-    if (cursors_.size() == 1) return Stretch(0, nullptr, batch);
-    auto [least, second] = Base::FindLeast();
-    if (SameKey(cursors_[least]->key(), cursors_[second]->key())) {
-      Tie(cursors_[least]->key(), batch);
-    } else {
-      const Key limit = cursors_[second]->key();
-      Stretch(least, &limit, batch);
-    }
-  }
-
-  /// Rows of keys that no other run has.
-  void Stretch(size_t index, const Key* limit, KeyBatch& batch) {
-    Cursor& cursor = *cursors_[index];
-    if (cursor.lookup_only) {
-      cursor.position = Base::EndOfStretch(cursor, limit, cursor.size());
-    } else {
-      idx_t end = Base::EndOfStretch(cursor, limit, kChunkRows - filled_);
-      auto level = static_cast<uint8_t>(cursor.level());
-      for (; cursor.position < end; cursor.position++) {
+  void TakeRows(KeyBatch& batch) {
+    while (next_ != end_ && filled_ < kChunkRows) {
+      const Entry* first = next_;
+      next_ = Base::EndOfKey(first);
+      if (next_ - first > 1) {
+        TakeTied(first, batch);
+      } else if (!cursors_[first->cursor]->lookup_only) {
         batch.starts.push_back(static_cast<uint32_t>(filled_));
-        batch.levels.push_back(level);
-        Pick(cursor, cursor.position);
+        batch.levels.push_back(static_cast<uint8_t>(cursors_[first->cursor]->level()));
+        Pick(*first);
       }
     }
-    RefillOrDrop(index, batch);
   }
 
-  void Tie(const Key& key_in_chunk, KeyBatch& batch) {
-    const Key key = key_in_chunk;
-    tied_.clear();
-    bool wanted = false;
-    for (size_t i = 0; i < cursors_.size(); i++) {
-      if (!SameKey(cursors_[i]->key(), key)) continue;
-      tied_.push_back(i);
-      wanted |= !cursors_[i]->lookup_only;
-    }
-    if (wanted) PickTied(batch);
-    for (size_t i : tied_) cursors_[i]->position++;
-    // From the last, for a finished cursor is taken out.
-    for (size_t i = tied_.size(); i-- > 0;) RefillOrDrop(tied_[i], batch);
-  }
-
-  void PickTied(KeyBatch& batch) {
-    ordered_ = tied_;
+  /// Rows of one key from `first` to next_, the oldest first.
+  void TakeTied(const Entry* first, KeyBatch& batch) {
+    auto wanted = [&](const Entry& row) { return !cursors_[row.cursor]->lookup_only; };
+    if (std::none_of(first, next_, wanted)) return;
+    tied_.assign(first, next_);
     if (whole_above_level0_) KeepLowestLevel();
-    std::sort(ordered_.begin(), ordered_.end(),
-              [&](size_t a, size_t b) { return Base::Newer(*cursors_[b], *cursors_[a]); });
+    std::sort(tied_.begin(), tied_.end(),
+              [&](const Entry& a, const Entry& b) { return Base::Newer(b, a); });
     batch.starts.push_back(static_cast<uint32_t>(filled_));
-    for (size_t i : ordered_) {
-      batch.levels.push_back(static_cast<uint8_t>(cursors_[i]->level()));
-      Pick(*cursors_[i], cursors_[i]->position);
+    for (const Entry& row : tied_) {
+      batch.levels.push_back(static_cast<uint8_t>(cursors_[row.cursor]->level()));
+      Pick(row);
     }
   }
 
   void KeepLowestLevel() {
     int lowest = INT32_MAX;
-    for (size_t i : ordered_) {
-      if (cursors_[i]->level() > 0) lowest = std::min(lowest, cursors_[i]->level());
+    for (const Entry& row : tied_) {
+      int level = cursors_[row.cursor]->level();
+      if (level > 0) lowest = std::min(lowest, level);
     }
-    std::erase_if(ordered_, [&](size_t i) {
-      return cursors_[i]->level() > 0 && cursors_[i]->level() != lowest;
+    std::erase_if(tied_, [&](const Entry& row) {
+      int level = cursors_[row.cursor]->level();
+      return level > 0 && level != lowest;
     });
-  }
-
-  void RefillOrDrop(size_t index, KeyBatch& batch) {
-    bool lookup_only = cursors_[index]->lookup_only;
-    size_t before = cursors_.size();
-    Refill(index, batch.rows);
-    wanted_runs_ -= cursors_.size() < before && !lookup_only;
   }
 
   const bool whole_above_level0_;
   const idx_t capacity_;
-  size_t wanted_runs_ = 0;  // Cursors that are not for looking up only.
-  std::vector<size_t> tied_;
-  std::vector<size_t> ordered_;
+  std::vector<Entry> tied_;
 };
 
 }  // namespace
