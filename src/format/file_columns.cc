@@ -31,6 +31,7 @@ std::vector<FileColumn> KeyValueColumns(const std::vector<DataField>& fields,
   columns.push_back({"_VALUE_KIND", Required(TypeRoot::kTinyInt), kValueKindFieldId});
   columns[0].sorted = true;
   columns[key.size()].unique = true;
+  columns[key.size()].sequence = true;
   for (const DataField& field : fields) columns.push_back({field.name, field.type, field.id});
   if (key.size() == 1) {  // One row per key in a file.
     columns[0].unique = true;

@@ -23,8 +23,9 @@ struct FileColumn {
   std::string name;
   DataType type;
   int field_id = -1;
-  bool unique = false;  // No value twice: a writer need not look for a dictionary.
-  bool sorted = false;  // Rows ascend by it; of one column at most, without NULL.
+  bool unique = false;    // No value twice: a writer need not look for a dictionary.
+  bool sorted = false;    // Rows ascend by it; of one column at most, without NULL.
+  bool sequence = false;  // _SEQUENCE_NUMBER, which every merge reads.
 };
 
 /// The key-value layout of a primary-key table: _KEY_*, _SEQUENCE_NUMBER, _VALUE_KIND, all columns.
@@ -52,6 +53,7 @@ class DictionaryMemory {
 
 struct ParquetWriteOptions {
   std::string compression = "zstd";
+  std::string sequence_compression = "";  // Of _SEQUENCE_NUMBER; empty: as the others.
   int zstd_level = 1;
   int64_t row_group_rows = 122'880;
   std::shared_ptr<DictionaryMemory> dictionaries = std::make_shared<DictionaryMemory>();

@@ -4,8 +4,13 @@
 #include "format/parquet_file.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
 
 #include "base/error.h"
+#include "duckdb/main/connection.hpp"
 #include "duckdb/main/database.hpp"
 #include "format/test_values.h"
 #include "io/faulty_file_system.h"
@@ -153,6 +158,39 @@ TEST_CASE("Every type survives writing and reading, NULLs included") {
                              {.row_group_rows = seed == 1 ? 122'880 : 1000});
     CHECK(size == disk.OpenForRead("/t/f.parquet")->Size());
     CheckSame(ReadFile(disk, "/t/f.parquet", columns), rows, columns);
+  }
+}
+
+TEST_CASE("Sequence numbers may have a codec of their own, wherever they stand") {
+  auto disk = MakeLocalFileSystem();
+  const std::string path =
+      (std::filesystem::temp_directory_path() / fmt::format("codec_{}.parquet", getpid())).string();
+  DataType number = ParseDataType("BIGINT").NotNull(), list = ParseDataType("ARRAY<INT>");
+  for (auto [before, after] : {std::pair{0, 9}, {1, 0}, {3, 4}, {4, 1}}) {
+    std::mt19937_64 random(static_cast<uint64_t>(before));
+    std::vector<FileColumn> columns;
+    auto add = [&](const std::string& name, const DataType& type) {
+      columns.push_back({name + std::to_string(columns.size()), type, int(columns.size())});
+    };
+    for (int i = 0; i < before; i++) add("b", i == 0 ? list : number);
+    add("seq", number);
+    columns.back().sequence = columns.back().unique = true;
+    for (int i = 0; i < after; i++) add("a", number);
+    Rows rows = RandomRows(random, columns, 3000 + random() % 3000);
+    ParquetWriteOptions options{.compression = "zstd", .sequence_compression = "lz4"};
+    options.row_group_rows = 2500;
+    WriteFile(*disk, path, columns, rows, random, options);
+    CheckSame(ReadFile(*disk, path, columns), rows, columns);
+    auto codecs = duckdb::Connection(Database())
+                      .Query("SELECT count(*) FROM parquet_metadata('" + path +
+                             "') WHERE compression = "
+                             "CASE WHEN path_in_schema LIKE 'seq%' THEN 'LZ4_RAW' ELSE 'ZSTD' END");
+    REQUIRE_MESSAGE(!codecs->HasError(), codecs->GetError());
+    size_t row_groups = (rows.size() + kChunkRows - 1) / kChunkRows;  // At least so many rows each.
+    CHECK(codecs->GetValue(0, 0).GetValue<int64_t>() % static_cast<int64_t>(columns.size()) == 0);
+    CHECK(codecs->GetValue(0, 0).GetValue<int64_t>() >=
+          static_cast<int64_t>(columns.size() * (row_groups > 1 ? 2 : 1)));
+    disk->Delete(path);
   }
 }
 

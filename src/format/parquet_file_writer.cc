@@ -11,6 +11,7 @@
 #include "duckdb/main/connection.hpp"
 #include "duckdb/parallel/task_scheduler.hpp"
 #include "format/duck_file_system.h"
+#include "format/encode_passes.h"
 #include "format/leaf_writers.h"
 #include "format/page_scan.h"
 #include "format/parquet_file.h"
@@ -36,15 +37,20 @@ struct ColumnWritersTag {
   using Type = duckdb::vector<duckdb::unique_ptr<duckdb::ColumnWriter>> duckdb::ParquetWriter::*;
   friend Type Member(ColumnWritersTag);
 };
+struct CodecTag {
+  using Type = duckdb_parquet::CompressionCodec::type duckdb::ParquetWriter::*;
+  friend Type Member(CodecTag);
+};
 template struct Expose<MetadataTag, &duckdb::ParquetWriter::file_meta_data>;
 template struct Expose<ColumnWritersTag, &duckdb::ParquetWriter::column_writers>;
+template struct Expose<CodecTag, &duckdb::ParquetWriter::codec>;
 
 constexpr int kElementIdBase = 536870911;  // SpecialFields.java: ids inside ARRAY and MAP.
 constexpr int kElementIdStep = 1024;
 constexpr int64_t kRowGroupBytesMax = 128 << 20;
 constexpr int64_t kDictionaryRetry = 8;
-constexpr idx_t kTellingRows = 16'384;  // Fewer say little of a column's values.
-constexpr idx_t kColumnsPerPass = 4;  // Walking the buffer for several columns at once is cheaper.
+constexpr idx_t kTellingRows = 16'384;             // Fewer say little of a column's values.
+constexpr idx_t kPassesPerThread = 3;              // So that threads end at about the same time.
 constexpr idx_t kPageRows = 10 * kChunkRows;       // As parquet-mr, which Paimon writes with.
 constexpr idx_t kSortedPageRows = 4 * kChunkRows;  // One is read for a key (file_pages.h).
 constexpr idx_t kEncodersMax = 4;                  // Threads that share the columns of a row group.
@@ -160,6 +166,7 @@ struct ParquetFileWriter::State {
   std::vector<size_t> chunk_of;     // Per column: its first chunk in a row group.
   FilePages pages;                  // Of all row groups so far.
   idx_t page_rows = kPageRows;
+  idx_t own_codec = 0;     // The column that is compressed otherwise; their number: none.
   std::vector<bool> look;  // Columns that may have a dictionary in this row group.
 
   // A full row group is encoded on another thread while the next one fills. Until it is joined the
@@ -186,6 +193,7 @@ struct ParquetFileWriter::State {
   }
 
   void Open() {
+    own_codec = columns.size();
     duckdb::vector<std::string> names;
     duckdb::ChildFieldIDs ids;
     for (idx_t i = 0; i < columns.size(); i++) {
@@ -195,6 +203,9 @@ struct ParquetFileWriter::State {
       storage_types.push_back(StorageType(column.type));
       if (storage_types.back() != input_types.back()) converted.push_back(i);
       if (column.sorted) page_rows = kSortedPageRows;
+      bool own = !options.sequence_compression.empty() &&
+                 Codec(options.sequence_compression) != Codec(options.compression);
+      if (column.sequence && own) own_codec = i;
       AddFieldIds(ids, column.name, column.field_id, column.type, column.field_id, 0);
     }
     if (!converted.empty()) {
@@ -313,6 +324,7 @@ struct ParquetFileWriter::State {
       prepared.states.push_back(column->InitializeWriteState(prepared.row_group));
     }
     look = options.dictionaries->Look(columns.size());
+    EncodeSequences(rows, prepared);
     EncodeInPasses(rows, prepared);
     std::vector<Value> least;
     if (HasSamePages(prepared, rows.Count())) least = LeastOfPages(rows);
@@ -386,52 +398,65 @@ struct ParquetFileWriter::State {
     file_system.SendPending();
   }
 
+  /// The column that is compressed in its own way, before all others: a writer has one codec at a
+  /// time, and uses it when a page is full.
+  void EncodeSequences(duckdb::ColumnDataCollection& rows, duckdb::PreparedRowGroup& prepared) {
+    if (own_codec == columns.size()) return;
+    auto& codec = (*writer).*Member(CodecTag());
+    const auto others = codec;
+    codec = Codec(options.sequence_compression);
+    prepared.row_group.columns[chunk_of[own_codec]].meta_data.codec = codec;
+    EncodeColumns(rows, {own_codec}, prepared);
+    codec = others;
+  }
+
   void EncodeInPasses(duckdb::ColumnDataCollection& rows, duckdb::PreparedRowGroup& prepared) {
-    idx_t passes = (columns.size() + kColumnsPerPass - 1) / kColumnsPerPass;
     auto& scheduler = duckdb::TaskScheduler::GetScheduler(*connection.context);
     idx_t threads = std::min(kEncodersMax, static_cast<idx_t>(scheduler.NumberOfThreads()));
     if (rows.Count() <= kChunkRows) threads = 1;  // Cheaper than a thread.
-    RunParts("encode", passes, threads, [&](idx_t pass) {
-      idx_t first = pass * kColumnsPerPass;
-      EncodeColumns(rows, first, std::min<idx_t>(columns.size() - first, kColumnsPerPass),
-                    prepared);
-    });
+    DataChunk sample;
+    rows.InitializeScanChunk(sample);
+    rows.FetchChunk(0, sample);
+    auto passes = PlanPasses(sample, threads == 1 ? 1 : threads * kPassesPerThread, own_codec);
+    RunParts("encode", passes.size(), threads,
+             [&](size_t pass) { EncodeColumns(rows, passes[pass], prepared); });
   }
 
-  void EncodeColumns(duckdb::ColumnDataCollection& rows, idx_t first, idx_t count,
+  void EncodeColumns(duckdb::ColumnDataCollection& rows,
+                     const duckdb::vector<duckdb::column_t>& ids,
                      duckdb::PreparedRowGroup& prepared) {
-    auto& all = (*writer).*Member(ColumnWritersTag());
-    duckdb::vector<duckdb::column_t> ids;
-    auto* states = &prepared.states[first];
+    const idx_t count = ids.size();
+    std::vector<duckdb::ColumnWriter*> writers;
+    std::vector<duckdb::ColumnWriterState*> states;
     std::vector<bool> analyze;  // Looking for a dictionary.
-    for (idx_t i = 0; i < count; i++) {
-      ids.push_back(first + i);
-      analyze.push_back(all[first + i]->HasAnalyze() && !columns[first + i].unique &&
-                        look[first + i]);
+    for (duckdb::column_t id : ids) {
+      writers.push_back(((*writer).*Member(ColumnWritersTag()))[id].get());
+      states.push_back(prepared.states[id].get());
+      analyze.push_back(writers.back()->HasAnalyze() && !columns[id].unique && look[id]);
     }
     for (DataChunk& chunk : rows.Chunks(ids)) {
       for (idx_t i = 0; i < count; i++) {
         if (!analyze[i]) continue;
-        all[first + i]->Analyze(*states[i], nullptr, chunk.data[i], chunk.size());
+        writers[i]->Analyze(*states[i], nullptr, chunk.data[i], chunk.size());
       }
     }
     for (idx_t i = 0; i < count; i++) {
-      if (all[first + i]->HasAnalyze()) all[first + i]->FinalizeAnalyze(*states[i]);
+      if (writers[i]->HasAnalyze()) writers[i]->FinalizeAnalyze(*states[i]);
       states[i]->definition_levels.reserve(rows.Count());
     }
     for (DataChunk& chunk : rows.Chunks(ids)) {
       for (idx_t i = 0; i < count; i++) {
-        all[first + i]->Prepare(*states[i], nullptr, chunk.data[i], chunk.size(), true);
-        if (!storage_types[first + i].IsNested()) EndFullPage(*states[i], page_rows);
+        writers[i]->Prepare(*states[i], nullptr, chunk.data[i], chunk.size(), true);
+        if (!storage_types[ids[i]].IsNested()) EndFullPage(*states[i], page_rows);
       }
     }
     for (idx_t i = 0; i < count; i++) {
-      if (!all[first + i]->can_have_nulls) states[i]->definition_levels.clear();
-      all[first + i]->BeginWrite(*states[i]);
+      if (!writers[i]->can_have_nulls) states[i]->definition_levels.clear();
+      writers[i]->BeginWrite(*states[i]);
     }
     for (DataChunk& chunk : rows.Chunks(ids)) {
       for (idx_t i = 0; i < count; i++) {
-        all[first + i]->Write(*states[i], chunk.data[i], chunk.size());
+        writers[i]->Write(*states[i], chunk.data[i], chunk.size());
       }
     }
   }

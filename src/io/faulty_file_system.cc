@@ -94,6 +94,19 @@ void FaultyFileSystem::Overwrite(const std::string& path, std::string_view bytes
   Run("Replacing", path, false, [&] { base_.Overwrite(path, bytes); });
 }
 
+void FaultyFileSystem::OverwriteHint(const std::string& path, std::string_view bytes) {
+  Run("Replacing", path, false, [&] { base_.OverwriteHint(path, bytes); });
+}
+
+void FaultyFileSystem::WriteUnsynced(const std::string& path, std::string_view bytes) {
+  Run("Writing", path, false, [&] { base_.WriteUnsynced(path, bytes); });
+}
+
+void FaultyFileSystem::SyncFiles(const std::vector<std::string>& paths) {
+  if (paths.empty()) return;
+  Run("Syncing", paths.front(), false, [&] { base_.SyncFiles(paths); });
+}
+
 void FaultyFileSystem::Truncate(const std::string& path, int64_t size) {
   Run("Truncating", path, false, [&] { base_.Truncate(path, size); });
 }

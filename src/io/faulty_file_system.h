@@ -37,6 +37,9 @@ class FaultyFileSystem : public FileSystem {
   std::unique_ptr<WritableFile> OpenForAppend(const std::string& path) override;
   CreateOutcome CreateExclusive(const std::string& path, std::string_view bytes) override;
   void Overwrite(const std::string& path, std::string_view bytes) override;
+  void OverwriteHint(const std::string& path, std::string_view bytes) override;
+  void WriteUnsynced(const std::string& path, std::string_view bytes) override;
+  void SyncFiles(const std::vector<std::string>& paths) override;
   void Truncate(const std::string& path, int64_t size) override;
   bool Exists(const std::string& path) override;
   std::vector<FileEntry> List(const std::string& folder) override;

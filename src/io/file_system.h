@@ -57,8 +57,15 @@ class FileSystem {
   /// processes (link(2) on local disks); nobody ever sees a part.
   [[nodiscard]] virtual CreateOutcome CreateExclusive(const std::string& path,
                                                       std::string_view bytes) = 0;
-  /// Replaces `path` with `bytes`, durable and whole (rename); for hints.
+  /// Replaces `path` with `bytes`, durable and whole (rename).
   virtual void Overwrite(const std::string& path, std::string_view bytes) = 0;
+  /// The same, but a crash of the machine may bring the old bytes back, or leave none: for hints,
+  /// whose readers can do without.
+  virtual void OverwriteHint(const std::string& path, std::string_view bytes) = 0;
+  /// Writes a file that is not durable before SyncFiles; missing folders are made.
+  virtual void WriteUnsynced(const std::string& path, std::string_view bytes) = 0;
+  /// Makes files durable, and their names: together, for that costs little more than one does.
+  virtual void SyncFiles(const std::vector<std::string>& paths) = 0;
   /// Cuts the file to `size` bytes; for logs after a crash.
   virtual void Truncate(const std::string& path, int64_t size) = 0;
 

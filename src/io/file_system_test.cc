@@ -58,7 +58,18 @@ void CheckWholeFiles(FileSystem& disk, const std::string& root) {
   disk.Overwrite(root + "/a/b/hint", "1");
   disk.Overwrite(root + "/a/b/hint", "22");
   CHECK(disk.Read(root + "/a/b/hint") == "22");
-  CHECK(NamesIn(disk, root + "/a/b") == std::vector<std::string>{"hint:2", "once:5"});
+  disk.OverwriteHint(root + "/a/b/hint", "333");
+  CHECK(disk.Read(root + "/a/b/hint") == "333");
+  disk.WriteUnsynced(root + "/a/b/later", "four");
+  disk.WriteUnsynced(root + "/a/also/later", "five");
+  disk.SyncFiles({root + "/a/b/later", root + "/a/also/later"});
+  disk.SyncFiles({});
+  CHECK(disk.Read(root + "/a/b/later") == "four");
+  CHECK(disk.Delete(root + "/a/b/later"));
+  CHECK(CodeOf([&] { disk.SyncFiles({root + "/a/also/later", root + "/a/b/later"}); }) ==
+        ErrorCode::kNotFound);
+  disk.DeleteFolder(root + "/a/also");
+  CHECK(NamesIn(disk, root + "/a/b") == std::vector<std::string>{"hint:3", "once:5"});
   CHECK(NamesIn(disk, root + "/a") == std::vector<std::string>{"b/"});
   CHECK(disk.Exists(root + "/a"));
   CHECK(disk.Delete(root + "/a/b/hint"));
@@ -157,6 +168,37 @@ TEST_CASE("CreateExclusive and Overwrite are all or nothing whichever system cal
   }
 }
 
+TEST_CASE("Files are synced together or the one that failed is told, whichever call fails") {
+  auto healthy = MakeLocalFileSystem();
+  for (int fail_at = 0;; fail_at++) {
+    CAPTURE(fail_at);
+    REQUIRE(fail_at < 100);
+    TemporaryFolder folder;
+    std::vector<std::string> paths;
+    for (const char* name : {"/a/1", "/a/2", "/b/3"}) paths.push_back(folder.path + name);
+    for (const std::string& path : paths) healthy->WriteUnsynced(path, "whole");
+    std::vector<std::string> synced;
+    int calls = 0;
+    auto faulty = MakeLocalFileSystem([&](std::string_view call, const std::string& path) {
+      if (calls++ == fail_at) return true;
+      if (call == "fsync") synced.push_back(path);
+      return false;
+    });
+    try {
+      faulty->SyncFiles(paths);
+      CHECK(calls <= fail_at);
+      paths.push_back(folder.path + "/a");
+      paths.push_back(folder.path + "/b");
+      CHECK(synced == paths);
+      break;
+    } catch (const Error& error) {
+      CHECK(calls == fail_at + 1);
+      CHECK(error.code() == ErrorCode::kIo);
+      CHECK(error.text().find(folder.path) != std::string::npos);
+    }
+  }
+}
+
 TEST_CASE("Of many writers of one name exactly one wins") {
   TemporaryFolder folder;
   auto disk = MakeLocalFileSystem();
@@ -186,8 +228,12 @@ TEST_CASE("The memory disk loses what was not synced") {
   half->Append("lost");
   auto never = disk.OpenForWrite("/d/never");
   never->Append("x");
+  disk.WriteUnsynced("/d/later", "x");
+  disk.WriteUnsynced("/d/synced", "x");
+  disk.SyncFiles({"/d/synced"});
+  disk.OverwriteHint("/d/hint", "x");
   disk.LoseUnsynced();
-  CHECK(disk.Files() == std::vector<std::string>{"/d/closed", "/d/half"});
+  CHECK(disk.Files() == std::vector<std::string>{"/d/closed", "/d/half", "/d/synced"});
   CHECK(disk.Read("/d/half") == "kept");
 }
 

@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <set>
 
 #include "base/error.h"
 #include "io/random.h"
@@ -75,6 +76,10 @@ class SystemCalls {
     return 0;
   }
 
+  /// Lets the disk begin; what is due at a sync is less then. Failures are told there.
+  static void BeginWriting(int fd, int64_t offset, int64_t bytes) {
+    (void)::sync_file_range(fd, offset, bytes, SYNC_FILE_RANGE_WRITE);
+  }
   int Sync(int fd, const std::string& path) const {
     return Faulty("fsync", path) ? -1 : ::fsync(fd);
   }
@@ -172,8 +177,10 @@ class LocalWritableFile : public WritableFile {
     Flush();
     if (buffered_ && bytes.size() < kWriteBufferBytes) {
       buffer_.append(bytes);
-    } else if (calls_.Write(fd_, bytes, path_) < 0) {
-      Fail("Writing", path_, errno);
+    } else {
+      if (calls_.Write(fd_, bytes, path_) < 0) Fail("Writing", path_, errno);
+      auto count = static_cast<int64_t>(bytes.size());
+      if (buffered_) SystemCalls::BeginWriting(fd_, size_ - count, count);
     }
   }
 
@@ -253,7 +260,7 @@ class LocalFileSystem : public FileSystem {
   CreateOutcome CreateExclusive(const std::string& given, std::string_view bytes) override {
     std::string path = LocalPath(given);
     if (Exists(path)) return CreateOutcome::kExists;  // Saves the write; link decides below.
-    std::string temporary = WriteTemporary(path, bytes);
+    std::string temporary = WriteTemporary(path, bytes, true);
     int result = calls_.Link(temporary, path);
     int error = errno;
     if (result < 0 && (error == EPERM || error == EOPNOTSUPP || error == ENOSYS)) {
@@ -269,13 +276,47 @@ class LocalFileSystem : public FileSystem {
 
   void Overwrite(const std::string& given, std::string_view bytes) override {
     std::string path = LocalPath(given);
-    std::string temporary = WriteTemporary(path, bytes);
-    if (calls_.Rename(temporary, path) < 0) {
-      int error = errno;
-      calls_.Unlink(temporary);
-      Fail("Replacing", path, error);
-    }
+    Replace(path, bytes, true);
     calls_.SyncFolder(ParentOf(path));
+  }
+
+  void OverwriteHint(const std::string& given, std::string_view bytes) override {
+    Replace(LocalPath(given), bytes, false);
+  }
+
+  void WriteUnsynced(const std::string& given, std::string_view bytes) override {
+    std::string path = LocalPath(given);
+    int fd = OpenMakingFolders(path, O_WRONLY | O_CREAT | O_TRUNC);
+    WriteAndClose(fd, bytes, path, false);
+  }
+
+  void SyncFiles(const std::vector<std::string>& given) override {
+    if (given.empty()) return;
+    std::vector<std::string> paths;
+    std::vector<int> files;
+    std::set<std::string> folders;
+    std::optional<int> error;
+    for (const std::string& one : given) {
+      paths.push_back(LocalPath(one));
+      folders.insert(ParentOf(paths.back()));
+      files.push_back(calls_.Open(paths.back(), O_RDONLY));
+      if (files.back() < 0) {
+        error = errno;
+        break;
+      }
+      // All are begun before the first is waited for: one commit of the disk's journal has them.
+      SystemCalls::BeginWriting(files.back(), 0, 0);
+    }
+    size_t failed = files.size() - 1;
+    for (size_t i = 0; i < files.size(); i++) {
+      if (!error && calls_.Sync(files[i], paths[i]) < 0) {
+        error = errno;
+        failed = i;
+      }
+      if (files[i] >= 0) ::close(files[i]);
+    }
+    if (error) Fail("Syncing", paths[failed], *error);
+    for (const std::string& folder : folders) calls_.SyncFolder(folder);
   }
 
   void Truncate(const std::string& given, int64_t size) override {
@@ -398,20 +439,34 @@ class LocalFileSystem : public FileSystem {
   }
 
   /// A durable file beside `path` with `bytes`; its folder is not synced yet.
-  std::string WriteTemporary(const std::string& path, std::string_view bytes) {
+  std::string WriteTemporary(const std::string& path, std::string_view bytes, bool durable) {
     std::string name = "." + FileName(path) + "." + random_.Uuid() + ".tmp";
     std::string temporary = JoinPath(ParentOf(path), name);
     int fd = OpenMakingFolders(temporary, O_WRONLY | O_CREAT | O_EXCL);
-    int result = calls_.Write(fd, bytes, temporary);
-    if (result == 0) result = calls_.Sync(fd, temporary);
+    WriteAndClose(fd, bytes, temporary, durable);
+    return temporary;
+  }
+
+  /// A file that cannot be written whole is taken away.
+  void WriteAndClose(int fd, std::string_view bytes, const std::string& path, bool durable) {
+    int result = calls_.Write(fd, bytes, path);
+    if (result == 0 && durable) result = calls_.Sync(fd, path);
     int error = errno;
-    if (calls_.Close(fd, temporary) < 0 && result == 0) {
+    if (calls_.Close(fd, path) < 0 && result == 0) {
       result = -1;
       error = errno;
     }
-    if (result == 0) return temporary;
+    if (result == 0) return;
+    calls_.Unlink(path);
+    Fail("Writing", path, error);
+  }
+
+  void Replace(const std::string& path, std::string_view bytes, bool durable) {
+    std::string temporary = WriteTemporary(path, bytes, durable);
+    if (calls_.Rename(temporary, path) == 0) return;
+    int error = errno;
     calls_.Unlink(temporary);
-    Fail("Writing", temporary, error);
+    Fail("Replacing", path, error);
   }
 
   SystemCalls calls_;

@@ -122,6 +122,24 @@ void MemoryFileSystem::Overwrite(const std::string& path, std::string_view bytes
   AddParents(path);
 }
 
+void MemoryFileSystem::OverwriteHint(const std::string& path, std::string_view bytes) {
+  WriteUnsynced(path, bytes);
+}
+
+void MemoryFileSystem::WriteUnsynced(const std::string& path, std::string_view bytes) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  files_[path] = std::make_shared<File>(File{std::string(bytes), std::nullopt, NextTime()});
+  AddParents(path);
+}
+
+void MemoryFileSystem::SyncFiles(const std::vector<std::string>& paths) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (const std::string& path : paths) {
+    std::shared_ptr<File> file = Find("Syncing", path);
+    file->synced = file->bytes.size();
+  }
+}
+
 void MemoryFileSystem::Truncate(const std::string& path, int64_t size) {
   std::lock_guard<std::mutex> lock(mutex_);
   std::shared_ptr<File> file = Find("Truncating", path);

@@ -46,7 +46,7 @@ void ChangelogStore::Remove(int64_t id) {
 }
 
 void ChangelogStore::WriteEarliestHint(int64_t id) {
-  files_.Overwrite(JoinPath(folder_, "EARLIEST"), std::to_string(id));
+  files_.OverwriteHint(JoinPath(folder_, "EARLIEST"), std::to_string(id));
 }
 
 void ChangelogStore::WriteLatestHint(int64_t id) {

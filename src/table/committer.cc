@@ -312,6 +312,7 @@ std::optional<int64_t> Committer::TryPublish(Part& part, const std::optional<Sna
       next.index_manifest =
           writer.WriteIndex(ApplyIndexChanges(std::move(there), part.index_changes));
     }
+    writer.Sync();
   } catch (...) {
     part.TakeBack();
     throw;

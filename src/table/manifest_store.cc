@@ -169,9 +169,7 @@ ManifestWriter::ManifestWriter(FileSystem& files, const ManifestStore& store,
 std::string ManifestWriter::WriteFile(const std::string& name, const std::string& bytes) {
   std::string path = store_.PathOf(name);
   written_.push_back(path);  // First: a half-written file is taken back too.
-  std::unique_ptr<WritableFile> file = files_.OpenForWrite(path);
-  file->Append(bytes);
-  file->Close();
+  files_.WriteUnsynced(path, bytes);
   return name;
 }
 
@@ -287,6 +285,12 @@ void ManifestWriter::DeleteSince(size_t mark) {
     }
   }
   written_.resize(mark);
+  synced_ = std::min(synced_, mark);
+}
+
+void ManifestWriter::Sync() {
+  files_.SyncFiles({written_.begin() + static_cast<ptrdiff_t>(synced_), written_.end()});
+  synced_ = written_.size();
 }
 
 }  // namespace millrace

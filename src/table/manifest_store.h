@@ -77,6 +77,8 @@ class ManifestWriter {
   std::vector<ManifestFileMeta> MergeManifests(std::vector<ManifestFileMeta> manifests,
                                                int merge_min_count, int64_t full_bytes);
 
+  /// Makes what was written durable. REQUIRES: called before a snapshot names any of it.
+  void Sync();
   /// A mark to return to with DeleteSince: how many files were written so far.
   size_t Mark() const { return written_.size(); }
   /// Deletes what was written after `mark`; failures leave an orphan behind and are not told.
@@ -95,6 +97,7 @@ class ManifestWriter {
   int lists_ = 0;
   int indexes_ = 0;
   std::vector<std::string> written_;  // Paths.
+  size_t synced_ = 0;                 // So many of them are durable.
 };
 
 /// The types of a table's partition columns, in order.

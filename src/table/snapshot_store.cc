@@ -108,7 +108,7 @@ PublishOutcome SnapshotStore::Publish(const Snapshot& next) {
     return PublishOutcome::kOvertaken;
   }
   try {
-    files_.Overwrite(JoinPath(folder_, kLatest), std::to_string(next.id));
+    files_.OverwriteHint(JoinPath(folder_, kLatest), std::to_string(next.id));
   } catch (const Error&) {
     // The snapshot is there; readers find it from the older hint.
   }
@@ -116,7 +116,7 @@ PublishOutcome SnapshotStore::Publish(const Snapshot& next) {
 }
 
 void SnapshotStore::WriteEarliestHint(int64_t earliest) {
-  files_.Overwrite(JoinPath(folder_, kEarliest), std::to_string(earliest));
+  files_.OverwriteHint(JoinPath(folder_, kEarliest), std::to_string(earliest));
 }
 
 void SnapshotStore::WriteLatestHint(int64_t latest) {

@@ -137,6 +137,7 @@ int64_t CommitStatistics(const TableState& table, const TableStatistics& statist
     Snapshot next;
     try {
       next = Following(table, *latest, name, writer);
+      writer.Sync();
     } catch (const Error& error) {
       bool lost = error.code() == ErrorCode::kCorrupt && table.snapshots.LatestId() != latest->id;
       if (lost) continue;  // What it began from has expired.

@@ -58,7 +58,8 @@ std::map<int, std::string> ParsePerLevel(const Options& options, const std::stri
 }
 
 /// Files below the top level are soon rewritten, and changelogs soon expire: where the table says
-/// nothing, what costs least to write and read is worth more there than the last byte.
+/// nothing, what costs least to write and read is worth more there than the last byte. So it is
+/// with sequence numbers at all levels: each merge reads them, and they hardly shrink.
 void CompressYoungFiles(const Options& options, TableOptions& parsed) {
   constexpr const char* young = "lz4";
   if (options.contains("file.compression") || options.contains("file.compression.per.level")) {
@@ -68,6 +69,7 @@ void CompressYoungFiles(const Options& options, TableOptions& parsed) {
     parsed.compression_of_level[level] = young;
   }
   if (parsed.changelog_compression.empty()) parsed.changelog_compression = young;
+  parsed.parquet.sequence_compression = young;
 }
 
 /// An option that changes a table's meaning when it has any other value than `harmless`.

@@ -9,7 +9,8 @@ namespace millrace {
 
 namespace {
 
-/// The codecs of level 0, of the levels up to the top, and of changelog files of level 0.
+/// The codecs of level 0, of the levels up to the top, and of changelog files of level 0; then of
+/// sequence numbers, where it is another.
 std::vector<std::string> Codecs(bool keyed, Options options) {
   TestWorld world(1);
   options["bucket"] = "1";
@@ -20,7 +21,9 @@ std::vector<std::string> Codecs(bool keyed, Options options) {
   for (int level = 0; level < table->state().parsed.level_count; level++) {
     codecs.push_back(DataWriteOptions(table->state(), "f", level).parquet.compression);
   }
-  codecs.push_back(ChangelogWriteOptions(table->state(), "f", 0).parquet.compression);
+  const auto changelog = ChangelogWriteOptions(table->state(), "f", 0).parquet;
+  codecs.push_back(changelog.compression);
+  if (!changelog.sequence_compression.empty()) codecs.push_back(changelog.sequence_compression);
   return codecs;
 }
 
@@ -29,13 +32,13 @@ using Names = std::vector<std::string>;
 }  // namespace
 
 TEST_CASE("Files below the top level and changelogs are compressed lightly, unless told") {
-  CHECK(Codecs(true, {{"num-levels", "3"}}) == Names{"lz4", "lz4", "zstd", "lz4"});
+  CHECK(Codecs(true, {{"num-levels", "3"}}) == Names{"lz4", "lz4", "zstd", "lz4", "lz4"});
   CHECK(Codecs(true, {{"num-levels", "3"}, {"file.compression", "ZSTD"}}) ==
         Names{"zstd", "zstd", "zstd", "zstd"});
   CHECK(Codecs(true, {{"num-levels", "3"}, {"file.compression.per.level", "1:none"}}) ==
         Names{"zstd", "none", "zstd", "zstd"});
   CHECK(Codecs(true, {{"num-levels", "2"}, {"changelog-file.compression", "gzip"}}) ==
-        Names{"lz4", "zstd", "gzip"});
+        Names{"lz4", "zstd", "gzip", "lz4"});
   CHECK(Codecs(false, {{"num-levels", "2"}}) == Names{"zstd", "zstd", "zstd"});
 }
 
