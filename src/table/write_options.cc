@@ -4,6 +4,14 @@
 
 namespace millrace {
 
+namespace {
+
+/// Files of level 0 are rewritten soon: they have small row groups, so that encoding starts while
+/// rows are still being merged.
+constexpr int64_t kYoungRowGroupRows = 32'768;
+
+}  // namespace
+
 RunWriteOptions DataWriteOptions(const TableState& table, const std::string& folder, int level) {
   const TableOptions& options = table.parsed;
   RunWriteOptions write;
@@ -16,6 +24,9 @@ RunWriteOptions DataWriteOptions(const TableState& table, const std::string& fol
   auto compression = options.compression_of_level.find(level);
   if (compression != options.compression_of_level.end()) {
     write.parquet.compression = compression->second;
+  }
+  if (level == 0 && !table.schema.primary_keys.empty()) {
+    write.parquet.row_group_rows = kYoungRowGroupRows;
   }
   TableSchema schema = table.schema;  // With hints: they may ask for other statistics.
   schema.options = table.options;
