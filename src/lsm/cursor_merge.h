@@ -147,11 +147,26 @@ class CursorMerge {
     size_t count;
   };
 
+  /// From both ends at once, which are two chains of work that do not wait for each other.
   static void MergeTwo(const Rows& first, const Rows& second, Entry* to) {
     const Entry* a = first.rows;
     const Entry* b = second.rows;
     const Entry* a_end = a + first.count;
     const Entry* b_end = b + second.count;
+    Entry* to_end = to + first.count + second.count;
+    // Neither end can take more rows of one side than there are steps.
+    while (ptrdiff_t steps = std::min(a_end - a, b_end - b) / 2) {
+      for (; steps > 0; steps--) {
+        bool take_b = KeyLess(b->key, a->key);
+        *to++ = *(take_b ? b : a);
+        a += !take_b;
+        b += take_b;
+        bool take_a = KeyLess(b_end[-1].key, a_end[-1].key);
+        *--to_end = *(take_a ? a_end - 1 : b_end - 1);
+        a_end -= take_a;
+        b_end -= !take_a;
+      }
+    }
     while (a != a_end && b != b_end) {
       bool take_b = KeyLess(b->key, a->key);
       *to++ = *(take_b ? b : a);

@@ -73,6 +73,22 @@ void GatherTexts(Vector& source, const uint32_t* rows, idx_t count, Vector& targ
   }
 }
 
+/// Of rows 0 to `count`, those of which `is_null(i)` tells become NULL; a word of bits at a time.
+template <typename F>
+void SetNulls(duckdb::ValidityMask& target, idx_t count, F&& is_null) {
+  constexpr idx_t kBits = duckdb::ValidityMask::BITS_PER_VALUE;
+  target.EnsureWritable();
+  auto* words = target.GetData();
+  for (idx_t start = 0; start < count; start += kBits) {
+    duckdb::validity_t nulls = 0;
+    idx_t end = std::min(count - start, kBits);
+    for (idx_t i = 0; i < end; i++) {
+      nulls |= static_cast<duckdb::validity_t>(is_null(start + i)) << i;
+    }
+    words[start / kBits] &= ~nulls;
+  }
+}
+
 }  // namespace
 
 void Gather(Vector& source, const uint32_t* rows, idx_t count, Vector& target) {
@@ -84,10 +100,8 @@ void Gather(Vector& source, const uint32_t* rows, idx_t count, Vector& target) {
   }
   auto& validity = duckdb::FlatVector::Validity(source);
   if (!validity.AllValid()) {
-    auto& target_validity = duckdb::FlatVector::Validity(target);
-    for (idx_t i = 0; i < count; i++) {
-      if (!validity.RowIsValid(rows[i])) target_validity.SetInvalid(i);
-    }
+    SetNulls(duckdb::FlatVector::Validity(target), count,
+             [&](idx_t i) { return !validity.RowIsValidUnsafe(rows[i]); });
   }
   switch (duckdb::GetTypeIdSize(source.GetType().InternalType())) {
     case 1:
@@ -114,9 +128,13 @@ void GatherOrNull(Vector& source, const uint32_t* rows, idx_t count, Vector& tar
   std::vector<uint32_t> there(rows, rows + count);
   std::replace(there.begin(), there.end(), kNoRow, uint32_t{0});
   Gather(source, there.data(), count, target);
-  for (auto i = static_cast<idx_t>(first - rows); i < count; i++) {
-    if (rows[i] == kNoRow) duckdb::FlatVector::SetNull(target, i, true);
+  if (source.GetType().IsNested()) {
+    for (auto i = static_cast<idx_t>(first - rows); i < count; i++) {
+      if (rows[i] == kNoRow) duckdb::FlatVector::SetNull(target, i, true);
+    }
+    return;
   }
+  SetNulls(duckdb::FlatVector::Validity(target), count, [&](idx_t i) { return rows[i] == kNoRow; });
 }
 
 void Scatter(Vector& source, idx_t source_rows, const RowPairs& pairs, Vector& target) {
