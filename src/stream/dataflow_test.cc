@@ -298,11 +298,48 @@ TEST_CASE("What has no incremental form is refused with its name and the way out
   CHECK(refusal("SELECT * FROM accounts WHERE balance > random()").find("random()") !=
         std::string::npos);
   CHECK(refusal("SELECT id, now() FROM accounts").find("clock") != std::string::npos);
+  CHECK(refusal("SELECT stats(id) FROM accounts").find("batch plan") != std::string::npos);
+  CHECK(refusal("SELECT in_search_path('memory', name) FROM accounts").find("session") !=
+        std::string::npos);
   CHECK(refusal("SELECT count(*), random() FROM accounts").find("batch mode") != std::string::npos);
   CHECK(refusal("FROM accounts POSITIONAL JOIN moves").find("positions") != std::string::npos);
   CHECK(refusal("SELECT * FROM accounts USING SAMPLE 3").find("SAMPLE") != std::string::npos);
   CHECK(refusal("PIVOT moves ON note USING sum(seq)").find("IN (") != std::string::npos);
   CHECK(refusal("SELECT bitstring_agg(id) FROM accounts").find("bounds") != std::string::npos);
+}
+
+TEST_CASE("What only the session decides is a constant of the query and in its fingerprint") {
+  DataflowBench bench(16);
+  const std::string sql =
+      "SELECT id, current_schema() AS s, current_setting('default_null_order') AS o FROM accounts";
+  auto set = [&](const std::string& order) {
+    auto result = bench.StreamContext().Query("SET default_null_order = '" + order + "'", false);
+    REQUIRE(!result->HasError());
+  };
+  set("NULLS_LAST");
+  auto flow = bench.Compile(sql);
+  flow->Start(bench.InputTypes(*flow));
+  Folded folded;
+  ChangeReceiver receiver = folded.Receiver();
+  bench.Feed(*flow, bench.Table("accounts"),
+             {{RowKind::kInsert, Row{Value::INTEGER(1), Value::INTEGER(1), Value("n"),
+                                     Value::DECIMAL(int64_t(1), 12, 2)}}},
+             receiver);
+  flow->EndStep(receiver);
+  CHECK(folded.rows == std::map<std::string, int64_t>{{"'1'|'streaming'|'NULLS_LAST'", 1}});
+  CHECK(bench.Compile(sql)->Fingerprint() == flow->Fingerprint());
+  set("NULLS_FIRST");
+  CHECK(bench.Compile(sql)->Fingerprint() != flow->Fingerprint());
+}
+
+TEST_CASE("What is run as a whole goes by the session's settings") {
+  DataflowBench bench(17);
+  const char* lenient = "SET scalar_subquery_error_on_multiple_rows = false";
+  REQUIRE(!bench.Batch().Query(lenient)->HasError());
+  REQUIRE(!bench.StreamContext().Query(lenient, false)->HasError());
+  // All rows of the subquery are equal, so that any of them will do.
+  CHECK(RunDifferential(bench, "SELECT id, (SELECT 42 + a.id FROM branches) AS b FROM accounts a",
+                        12, 5) == "");
 }
 
 TEST_CASE("A scalar subquery that yields two rows ends the step, as it ends a batch query") {

@@ -6,6 +6,7 @@
 // settings alone.
 #include "catalog/scan_function.h"
 #include "duckdb/common/types/column/column_data_collection.hpp"
+#include "duckdb/execution/expression_executor.hpp"
 #include "duckdb/main/client_config.hpp"
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/main/connection.hpp"
@@ -26,6 +27,7 @@
 #include "duckdb/parser/parser.hpp"
 #include "duckdb/parser/statement/logical_plan_statement.hpp"
 #include "duckdb/planner/binder.hpp"
+#include "duckdb/planner/expression/bound_constant_expression.hpp"
 #include "duckdb/planner/expression/bound_function_expression.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
 #include "duckdb/planner/logical_operator_visitor.hpp"
@@ -39,19 +41,45 @@ namespace millrace {
 
 namespace {
 
-void RefuseClock(const duckdb::Expression& expression) {
-  if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_FUNCTION) {
-    auto& call = expression.Cast<duckdb::BoundFunctionExpression>();
-    if (call.function.GetStability() == duckdb::FunctionStability::CONSISTENT_WITHIN_QUERY) {
-      Throw(ErrorCode::kUnsupported,
-            "Compiling a streaming query: {}() is a clock or session function; a running query has "
-            "no one moment to "
-            "take it at. Store the time in a column of the input, or run the query in batch mode",
-            call.function.name);
-    }
-  }
+/// Of functions that give one value within a query: the session decides it, no moment does.
+bool AsksSession(const std::string& function) {
+  return function == "current_schema" || function == "current_schemas" ||
+         function == "current_database" || function == "in_search_path";
+}
+
+/// What only the session decides becomes a constant of the query, which its fingerprint shows.
+/// Clocks are refused.
+void SettleSession(duckdb::ClientContext& context,
+                   duckdb::unique_ptr<duckdb::Expression>& expression) {
   duckdb::ExpressionIterator::EnumerateChildren(
-      expression, [](const duckdb::Expression& child) { RefuseClock(child); });
+      *expression,
+      [&](duckdb::unique_ptr<duckdb::Expression>& child) { SettleSession(context, child); });
+  if (expression->GetExpressionClass() != duckdb::ExpressionClass::BOUND_FUNCTION) return;
+  auto& function = expression->Cast<duckdb::BoundFunctionExpression>().function;
+  if (function.name == "stats") {
+    Throw(
+        ErrorCode::kUnsupported,
+        "Compiling a streaming query: stats() shows the statistics of a batch plan; run the query "
+        "in batch mode");
+  }
+  if (function.GetStability() != duckdb::FunctionStability::CONSISTENT_WITHIN_QUERY) return;
+  if (!AsksSession(function.name)) {
+    Throw(ErrorCode::kUnsupported,
+          "Compiling a streaming query: {}() is a clock function; a running query has no one "
+          "moment to take it at. Store the time in a column of the input, or run the query in "
+          "batch mode",
+          function.name);
+  }
+  if (!expression->IsFoldable()) {
+    Throw(ErrorCode::kUnsupported,
+          "Compiling a streaming query: {} asks the session anew for each row; give {}() constants "
+          "or run the query in batch mode",
+          expression->ToString(), function.name);
+  }
+  Value value = duckdb::ExpressionExecutor::EvaluateScalar(context, *expression);
+  auto constant = duckdb::make_uniq<duckdb::BoundConstantExpression>(std::move(value));
+  constant->SetAlias(expression->GetAlias());
+  expression = std::move(constant);
 }
 
 duckdb::unique_ptr<duckdb::NodeStatistics> AnyTable(duckdb::ClientContext&,
@@ -60,9 +88,11 @@ duckdb::unique_ptr<duckdb::NodeStatistics> AnyTable(duckdb::ClientContext&,
   return duckdb::make_uniq<duckdb::NodeStatistics>(kRows);
 }
 
-void Prepare(duckdb::LogicalOperator& plan) {
+void Prepare(duckdb::ClientContext& context, duckdb::LogicalOperator& plan) {
   duckdb::LogicalOperatorVisitor::EnumerateExpressions(
-      plan, [](duckdb::unique_ptr<duckdb::Expression>* expression) { RefuseClock(**expression); });
+      plan, [&](duckdb::unique_ptr<duckdb::Expression>* expression) {
+        SettleSession(context, *expression);
+      });
   if (plan.type == duckdb::LogicalOperatorType::LOGICAL_GET) {
     // Without sizes of tables: the plan must be the same tomorrow. Ours all count as large, else
     // the order of joins would not mind products and joins by inequality.
@@ -71,7 +101,7 @@ void Prepare(duckdb::LogicalOperator& plan) {
     get.function.statistics = nullptr;
     get.function.statistics_extended = nullptr;
   }
-  for (auto& child : plan.children) Prepare(*child);
+  for (auto& child : plan.children) Prepare(context, *child);
 }
 
 duckdb::unique_ptr<duckdb::LogicalOperator> Rewrite(
@@ -121,7 +151,7 @@ BoundPlan BindStreamingPlan(duckdb::ClientContext& context, const std::string& s
     planner.CreatePlan(std::move(parser.statements[0]));
     result.names = planner.names;
     result.types = planner.types;
-    Prepare(*planner.plan);
+    Prepare(context, *planner.plan);
     result.root = Rewrite(*planner.binder, context, std::move(planner.plan));
     result.root->ResolveOperatorTypes();
   });
@@ -150,7 +180,11 @@ duckdb::unique_ptr<duckdb::ColumnDataCollection> CollectRows(
 std::vector<std::unique_ptr<DataChunk>> RunPlan(duckdb::ClientContext& context,
                                                 duckdb::unique_ptr<duckdb::LogicalOperator> plan) {
   duckdb::Connection connection(*context.db);
-  duckdb::ClientConfig::GetConfig(*connection.context).enable_optimizer = false;
+  auto& config = duckdb::ClientConfig::GetConfig(*connection.context);
+  auto& given = duckdb::ClientConfig::GetConfig(context);
+  config.user_settings = given.user_settings;  // What the session has SET holds here, too.
+  config.user_variables = given.user_variables;
+  config.enable_optimizer = false;
   plan->ResolveOperatorTypes();
   auto statement = duckdb::make_uniq<duckdb::LogicalPlanStatement>(std::move(plan));
   duckdb::unique_ptr<duckdb::QueryResult> result = connection.Query(std::move(statement));

@@ -13,9 +13,10 @@ namespace millrace {
 ///   constant      equal to batch, and reads no table
 ///   refused       the compiler says that it has no incremental form
 ///   differs, fails
-///   no function   batch gives other answers when its rows come in another order, or the compiler
-///                 says that it depends on chance or time
+///   no function   batch gives other answers when its rows come in another order
+///   chance        refused, because it asks for chance or for the time: random(), now(), nextval()
 ///   batch         batch itself fails on these rows or cannot run it here
+///   no tables     the tables with a history could not be made (also after a statement)
 ///   large         a table has too many rows for this test
 void RunContinuousFile(const std::string& path, uint64_t seed, const std::set<int>& left_out,
                        std::ostream& out);

@@ -8,12 +8,15 @@
 // goes to --out: file, line, outcome, reason, SQL, separated by tabs. coverage.py makes a table of
 // it.
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -51,15 +54,34 @@ void Collect(const std::string& path, std::vector<std::string>& files) {
   files.insert(files.end(), found.begin(), found.end());
 }
 
+constexpr const char* kFolderPrefix = "duckdb_files_";
+
+/// Where the process of a file runs: their COPY .. TO and the like write there.
+std::filesystem::path FolderOf(pid_t process) {
+  return std::filesystem::temp_directory_path() / fmt::format("{}{}", kFolderPrefix, process);
+}
+
+/// Removes the folders of processes that are no more.
+void RemoveLeftovers() {
+  std::error_code ignored;
+  for (auto& entry : std::filesystem::directory_iterator(std::filesystem::temp_directory_path())) {
+    std::string name = entry.path().filename();
+    if (name.rfind(kFolderPrefix, 0) != 0) continue;
+    pid_t process = std::atoi(name.c_str() + std::strlen(kFolderPrefix));
+    bool alive = process > 0 && (kill(process, 0) == 0 || errno != ESRCH);
+    if (process > 0 && !alive) std::filesystem::remove_all(entry.path(), ignored);
+  }
+}
+
 void Begin(Job& job, const Settings& settings) {
   job.since = std::chrono::steady_clock::now();
   job.process = fork();
   if (job.process != 0) return;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   int silence = open("/dev/null", O_WRONLY);
   dup2(silence, 2);
   std::ofstream out(job.part);
-  // Their COPY .. TO and the like write there.
-  auto folder = std::filesystem::temp_directory_path() / fmt::format("duckdb_files_{}", getpid());
+  auto folder = FolderOf(getpid());
   std::filesystem::create_directories(folder);
   std::filesystem::current_path(folder);
   RunContinuousFile(job.file, settings.seed, job.left_out, out);
@@ -118,6 +140,8 @@ class Runner {
     bool late = spent > std::chrono::seconds(settings_.seconds);
     if (late) kill(job.process, SIGKILL);
     if (waitpid(job.process, &status, late ? 0 : WNOHANG) != job.process) return false;
+    std::error_code ignored;
+    std::filesystem::remove_all(FolderOf(job.process), ignored);
     bool whole = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     int at = whole ? 0 : Take(job, nullptr);
     if (at && job.left_out.size() < 5) {
@@ -160,6 +184,7 @@ int Main(int argc, char** argv) {
     std::printf("skipped: no .test files; name a folder of DuckDB's tests\n");
     return 77;
   }
+  RemoveLeftovers();
   return Runner(std::move(settings)).Run();
 }
 

@@ -74,6 +74,8 @@ class Reader {
       ReplaceAll(text, "${" + name + "}", value);
       ReplaceAll(text, "{" + name + "}", value);
     }
+    // The folder that the process runs in is for their files.
+    for (const char* folder : {"__TEST_DIR__", "{TEMP_DIR}"}) ReplaceAll(text, folder, ".");
     return text;
   }
 
