@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "catalog/scan_function.h"
 #include "duckdb/common/error_data.hpp"
+#include "duckdb/common/type_visitor.hpp"
 #include "duckdb/function/table_function.hpp"
 #include "duckdb/main/extension/extension_loader.hpp"
 #include "duckdb/main/prepared_statement.hpp"
@@ -33,9 +34,9 @@ std::string KeyOf(const std::string& schema, const std::string& name) {
 }
 
 /// The versions of all rows: columns, then n (the row's number), since, until, came (by update),
-/// went (by update).
+/// went (by update). Updates leave the `kept` columns alone.
 std::string VersionsSql(const std::string& source, const std::vector<std::string>& columns,
-                        idx_t key_columns, const HistoryOptions& options) {
+                        const std::vector<bool>& kept, const HistoryOptions& options) {
   int early = options.at_once ? 1 : std::max(1, options.steps * 6 / 10);
   std::string own, other, mixed;
   auto draw = [&](const std::string& row, int64_t purpose) {
@@ -44,9 +45,9 @@ std::string VersionsSql(const std::string& source, const std::vector<std::string
   for (idx_t i = 0; i < columns.size(); i++) {
     auto purpose = static_cast<int64_t>(100 + i);
     own += "r." + columns[i] + ", ";
-    mixed += i < key_columns ? "r." + columns[i] + ", "
-                             : fmt::format("CASE WHEN {} % 2 = 0 THEN r.{} ELSE p.{} END, ",
-                                           draw("r._n", purpose), columns[i], columns[i]);
+    mixed += kept[i] ? "r." + columns[i] + ", "
+                     : fmt::format("CASE WHEN {} % 2 = 0 THEN r.{} ELSE p.{} END, ",
+                                   draw("r._n", purpose), columns[i], columns[i]);
   }
   std::string sql = fmt::format(
       "WITH numbered AS (SELECT row_number() OVER () - 1 AS _n, * FROM {}), "
@@ -141,16 +142,20 @@ void Twins::AddTable(const std::string& schema, const std::string& name,
     throw ErrorFrom(duckdb::Exception(given->GetErrorType(), given->GetErrorObject().RawMessage()));
   history.types = given->types;
   std::vector<std::string> columns;
-  for (auto& column : given->names) {
+  std::vector<bool> kept;
+  for (idx_t i = 0; i < given->names.size(); i++) {
     ColumnDefinition made;
-    made.name = column;
+    made.name = given->names[i];
     definition->columns.push_back(made);
-    columns.push_back(Quoted(column));
+    columns.push_back(Quoted(made.name));
+    // DuckDB has no CASE over arrays.
+    bool array = duckdb::TypeVisitor::Contains(given->types[i], LogicalTypeId::ARRAY);
+    kept.push_back(i < key_columns || array);
   }
   history.definition = definition;
   std::string versions = "history." + Quoted(key);
-  Run(*given_, "CREATE OR REPLACE TABLE " + versions + " AS " +
-                   VersionsSql(source, columns, key_columns, options));
+  Run(*given_,
+      "CREATE OR REPLACE TABLE " + versions + " AS " + VersionsSql(source, columns, kept, options));
   std::string list = Join(columns);
   auto result = given_->Query(fmt::format(
       "SELECT {0}, _step, (CASE WHEN _pair THEN (CASE WHEN _add THEN 2 ELSE 1 END) WHEN _add THEN "
@@ -185,19 +190,31 @@ void Twins::AddTable(const std::string& schema, const std::string& name,
       history.steps.at(steps[start]).push_back(std::move(part));
     }
   }
+  ShowTable(schema, shown, key,
+            fmt::format("SELECT {} FROM {} WHERE _since <= "
+                        "getvariable('step') AND _until > getvariable('step')",
+                        list, versions));
+}
+
+/// Makes the table's views; those that are there and fit stay, since others may stand upon them.
+void Twins::ShowTable(const std::string& schema, const std::string& shown, const std::string& key,
+                      const std::string& rows) {
+  std::string made = rows;
+  for (auto& type : feeds_->tables[key].types) made += " " + type.ToString();
+  if (views_[key] == made) return;
   std::string quoted_schema = Quoted(schema);
   Run(*batch_, "CREATE SCHEMA IF NOT EXISTS " + quoted_schema);
-  Run(*batch_, fmt::format("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {} WHERE _since <= "
-                           "getvariable('step') AND _until > getvariable('step')",
-                           shown, list, versions));
+  Run(*batch_, "CREATE OR REPLACE VIEW " + shown + " AS " + rows);
   Run(*streaming_, "CREATE SCHEMA IF NOT EXISTS " + quoted_schema);
   std::string text;
   for (char c : key) text += c == '\'' ? std::string("''") : std::string(1, c);
   Run(*streaming_, "CREATE OR REPLACE VIEW " + shown + " AS FROM millrace_feed('" + text + "')");
+  views_[key] = made;
 }
 
 void Twins::DropTable(const std::string& schema, const std::string& name) {
   feeds_->tables.erase(KeyOf(schema, name));
+  views_.erase(KeyOf(schema, name));
   std::string view = Quoted(schema) + "." + Quoted(name);
   batch_->Query("DROP VIEW IF EXISTS " + view);
   streaming_->Query("DROP VIEW IF EXISTS " + view);

@@ -61,10 +61,13 @@ class Twins {
  private:
   struct Feeds;
   void Run(duckdb::Connection& connection, const std::string& sql);
+  void ShowTable(const std::string& schema, const std::string& shown, const std::string& key,
+                 const std::string& rows);
 
   std::shared_ptr<Feeds> feeds_;
   duckdb::DuckDB database_;
   std::unique_ptr<duckdb::Connection> given_, batch_, streaming_;
+  std::map<std::string, std::string> views_;  // By table: what its views were made for.
 };
 
 /// "name" with quotes as SQL wants it.
