@@ -3,8 +3,8 @@
 Method: run the bank of examples/bank (and copies.sql) in a process that is killed at random moments and started again over the
 same folders until its script ends; then compare every table, exported file and database with the bank's own rows, and every
 line ever printed with the states that the bank's books went through. Other cases: kill and start afresh; two processes at once
-on one data folder; two processes writing the same tables; batch readers beside the writer; and those of script_cases.py
-and store_cases.py.
+on one data folder; two processes writing the same tables; batch readers beside the writer; those of script_cases.py
+and store_cases.py; and books that must balance in every output (books_case.py).
 
   crash_test.py [--kills 20] [--seed N] [--case NAME ...] [--keep]"""
 import argparse
@@ -21,6 +21,7 @@ import tempfile
 import time
 from decimal import Decimal
 
+from books_case import BOOKS_CASES
 from lives import HERE, LAST_WORD, ROOT, Failed, Life, check, life_seconds, run
 from script_cases import SCRIPT_CASES
 from store_cases import STORE_CASES
@@ -328,7 +329,7 @@ def case_end(folder, rng, kills):
 
 
 CASES = {"kill": case_kill, "fresh": case_fresh, "two-at-once": case_two_at_once, "two-writers": case_two_writers,
-         "batch-readers": case_batch_readers, "end": case_end, **SCRIPT_CASES, **STORE_CASES}
+         "batch-readers": case_batch_readers, "end": case_end, **SCRIPT_CASES, **STORE_CASES, **BOOKS_CASES}
 
 
 def main():
