@@ -8,6 +8,7 @@
 #include "duckdb/planner/logical_operator_visitor.hpp"
 #include "stream/keyed_operators.h"
 #include "stream/multiset_operators.h"
+#include "stream/pair_keeper.h"
 #include "stream/plan_compiler.h"
 
 namespace millrace {
@@ -83,6 +84,7 @@ class CompiledDataflow : public Dataflow {
     MILLRACE_CHECK(!started_ && input_types.size() == plan_.inputs.size());
     started_ = true;
     for (idx_t i = 0; i < input_types.size(); i++) StartInput(i, input_types[i]);
+    pairs_ = std::vector<PairKeeper>(input_types.size());
     for (auto& op : plan_.operators) StartOperator(*op);
     AddTop();
     if (!loaded_.empty()) ApplyLoad();
@@ -94,7 +96,7 @@ class CompiledDataflow : public Dataflow {
     if (chunk.size() == 0) return;
     top_->SetReceiver(&out);
     PushConstants();
-    entries_[index]->Push(0, chunk);
+    pairs_[index].Push(chunk, [&](ChangeChunk& whole) { entries_[index]->Push(0, whole); });
     top_->SetReceiver(nullptr);
     arena_.Balance();
   }
@@ -103,6 +105,9 @@ class CompiledDataflow : public Dataflow {
     MILLRACE_CHECK(started_);
     top_->SetReceiver(&out);
     PushConstants();
+    for (idx_t i = 0; i < pairs_.size(); i++) {
+      pairs_[i].Flush([&](ChangeChunk& whole) { entries_[i]->Push(0, whole); });
+    }
     for (auto& op : plan_.operators) op->EndStep();
     top_->SetReceiver(nullptr);
     arena_.Balance();
@@ -331,7 +336,8 @@ class CompiledDataflow : public Dataflow {
   CompiledPlan plan_;
   std::vector<SourceTable> inputs_;
   std::vector<Operator*>
-      entries_;  // Where chunks of each input go in: the table or its normaliser.
+      entries_;                    // Where chunks of each input go in: the table or its normaliser.
+  std::vector<PairKeeper> pairs_;  // By input.
   Operator* top_ = nullptr;
   std::string fingerprint_;
   std::map<idx_t, std::vector<std::unique_ptr<StateInput>>> loaded_;

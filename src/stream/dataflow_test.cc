@@ -308,6 +308,35 @@ TEST_CASE("What has no incremental form is refused with its name and the way out
   CHECK(refusal("SELECT bitstring_agg(id) FROM accounts").find("bounds") != std::string::npos);
 }
 
+TEST_CASE("Nothing gets between the halves of an update that its source has cut in two") {
+  DataflowBench bench(18);
+  auto flow = bench.Compile(
+      "SELECT id, name FROM accounts UNION ALL SELECT id, 'twice' FROM accounts UNION ALL SELECT "
+      "id, city FROM branches");
+  flow->Start(bench.InputTypes(*flow));
+  Folded folded;
+  ChangeReceiver receiver = folded.Receiver();
+  auto account = [](const char* name) {
+    return Row{Value::INTEGER(1), Value::INTEGER(1), Value(name),
+               Value::DECIMAL(int64_t(1), 12, 2)};
+  };
+  auto feed = [&](const std::vector<TestChange>& changes) {
+    bench.Feed(*flow, bench.Table("accounts"), changes, receiver);
+  };
+  feed({{RowKind::kInsert, account("a")}, {RowKind::kUpdateBefore, account("a")}});
+  bench.Feed(*flow, bench.Table("branches"),
+             {{RowKind::kInsert,
+               Row{Value::INTEGER(7), Value("x"), Value::TIMESTAMP(duckdb::timestamp_t(0))}}},
+             receiver);
+  feed({{RowKind::kUpdateAfter, account("b")}, {RowKind::kUpdateBefore, account("b")}});
+  feed({{RowKind::kUpdateAfter, account("c")}});
+  flow->EndStep(receiver);
+  CHECK(folded.fault == "");
+  CHECK(folded.changes == 2 * 5 + 1);
+  CHECK(folded.rows ==
+        std::map<std::string, int64_t>{{"'1'|'c'", 1}, {"'1'|'twice'", 1}, {"'7'|'x'", 1}});
+}
+
 TEST_CASE("What only the session decides is a constant of the query and in its fingerprint") {
   DataflowBench bench(16);
   const std::string sql =

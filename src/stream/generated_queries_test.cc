@@ -1,7 +1,7 @@
 // Goal: the central promise, for queries nobody thought of. Method: queries generated at random
 // over small tables, all orders in them total; each equal to batch after every step, with a
 // restart. MILLRACE_SEED and MILLRACE_QUERIES say where it begins and how many; a failure prints
-// its seed.
+// its seed, which is then added to kKept.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -197,7 +197,29 @@ std::string RunSeed(uint64_t seed) {
   }
 }
 
+/// Seeds whose queries have failed once, and why. They run each time. Who changes QueryMaker so
+/// that seeds make other queries looks for new ones: put the mistake back, run some thousand.
+struct Kept {
+  uint64_t seed;
+  const char* found;
+};
+constexpr Kept kKept[] = {
+    {7, "the error() that guards a scalar subquery was taken for a call of chance"},
+    {21, "the same"},
+    {850, "UNION ALL of a table with itself: rows got between the halves of an update cut in two"},
+    {102151, "DuckDB's batch ends with an internal error; ours has to go on"},
+};
+
 }  // namespace
+
+TEST_CASE("Generated queries that have failed once") {
+  for (const Kept& kept : kKept) {
+    CAPTURE(kept.found);
+    std::string problem = RunSeed(kept.seed);
+    bool without_batch = problem.rfind(kBatchFails, 0) == 0;
+    CHECK_MESSAGE((problem.empty() || without_batch), "seed " << kept.seed << ": " << problem);
+  }
+}
 
 TEST_CASE("Generated queries equal batch after every step") {
   const char* given = std::getenv("MILLRACE_SEED");
