@@ -1,9 +1,9 @@
 # The commands of the house. Each installs what it needs first; a second run with nothing changed takes seconds.
-.PHONY: help build test test-interop test-continuous demo bench bench-store soak fuzz format clean install asan tsan
+.PHONY: help build test test-interop test-continuous demo bench bench-store bench-stream soak fuzz format clean install asan tsan
 JOBS ?= $(shell nproc)
 
 help:  ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install:
 	@tools/install.sh build
@@ -42,6 +42,12 @@ bench-store:  ## Measure the store beside Paimon Java and plain Parquet (ROWS=50
 	@cmake --preset release -DMILLRACE_TESTS=ON > build.log.tmp 2>&1 || { cat build.log.tmp; rm -f build.log.tmp; exit 1; }; rm -f build.log.tmp
 	@cmake --build build -j $(JOBS) --target store_bench store_bench_java
 	@python3 bench/store/run.py --rows $(or $(ROWS),5000000) --reps $(or $(REPS),3) --buckets $(or $(BUCKETS),1) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+
+bench-stream:  ## Measure continuous queries: first output, latency, throughput beyond memory, restart (ROWS=1000000,10000000,100000000, MEMORY=1GB, STATE_ROWS=20000000, ONLY=latency)
+	@tools/install.sh test
+	@cmake --preset release -DMILLRACE_TESTS=ON > build.log.tmp 2>&1 || { cat build.log.tmp; rm -f build.log.tmp; exit 1; }; rm -f build.log.tmp
+	@cmake --build build -j $(JOBS) --target millrace continuous_bench
+	@python3 bench/stream/run.py $(if $(ROWS),--rows $(ROWS)) $(if $(MEMORY),--memory $(MEMORY)) $(if $(STATE_ROWS),--state-rows $(STATE_ROWS)) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
 
 soak:  ## Random operations on tables, then kill pipelines for a quarter of an hour (OPERATIONS=20000, KILLS=200, SEED=...)
 	@tools/install.sh test
