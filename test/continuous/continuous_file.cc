@@ -162,31 +162,10 @@ class File {
         "SELECT database_name, schema_name, table_name FROM duckdb_tables() WHERE NOT internal AND "
         "database_name IN ('memory', 'temp') ORDER BY ALL");
     std::set<std::pair<std::string, std::string>> there;
-    large_.clear();
     for (idx_t i = 0; i < tables->RowCount(); i++) {
-      std::string database = tables->GetValue(0, i).ToString();
-      std::string schema = tables->GetValue(1, i).ToString();
-      std::string name = tables->GetValue(2, i).ToString();
-      there.insert({schema, name});
-      bool named = said_.find(Lower(name)) != std::string::npos;
-      if (known_.count({schema, name}) && !named && !calm_) continue;
-      std::string source = database + "." + Quoted(schema) + "." + Quoted(name);
-      auto rows = twins_.Given().Query("SELECT count(*) FROM " + source);
-      if (rows->HasError()) continue;
-      if (rows->GetValue(0, 0).GetValue<int64_t>() > kRowsMost) {
-        large_.insert(Lower(name));
-        continue;
-      }
-      HistoryOptions options;
-      options.steps = kSteps;
-      options.seed = seed_;
-      options.updated = calm_ ? 0 : 0.2;
-      options.deleted = calm_ ? 0 : 0.2;
-      options.at_once = calm_;
-      options.come_back = true;
-      twins_.AddTable(schema, name, options, 0, source);
-      known_.insert({schema, name});
+      there.insert({tables->GetValue(1, i).ToString(), tables->GetValue(2, i).ToString()});
     }
+    // First, for a new one may have the same name but for its case.
     for (auto it = known_.begin(); it != known_.end();) {
       if (there.count(*it)) {
         it++;
@@ -195,8 +174,34 @@ class File {
         it = known_.erase(it);
       }
     }
+    large_.clear();
+    for (idx_t i = 0; i < tables->RowCount(); i++) {
+      SyncTable(tables->GetValue(0, i).ToString(), tables->GetValue(1, i).ToString(),
+                tables->GetValue(2, i).ToString());
+    }
     said_.clear();
     if (calm_) said_ = AllNames();  // Next time with changes again.
+  }
+
+  void SyncTable(const std::string& database, const std::string& schema, const std::string& name) {
+    bool named = said_.find(Lower(name)) != std::string::npos;
+    if (known_.count({schema, name}) && !named && !calm_) return;
+    std::string source = database + "." + Quoted(schema) + "." + Quoted(name);
+    auto rows = twins_.Given().Query("SELECT count(*) FROM " + source);
+    if (rows->HasError()) return;
+    if (rows->GetValue(0, 0).GetValue<int64_t>() > kRowsMost) {
+      large_.insert(Lower(name));
+      return;
+    }
+    HistoryOptions options;
+    options.steps = kSteps;
+    options.seed = seed_;
+    options.updated = calm_ ? 0 : 0.2;
+    options.deleted = calm_ ? 0 : 0.2;
+    options.at_once = calm_;
+    options.come_back = true;
+    twins_.AddTable(schema, name, options, 0, source);
+    known_.insert({schema, name});
   }
 
   std::string AllNames() const {
