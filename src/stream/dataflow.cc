@@ -96,7 +96,7 @@ class CompiledDataflow : public Dataflow {
     if (chunk.size() == 0) return;
     top_->SetReceiver(&out);
     PushConstants();
-    pairs_[index].Push(chunk, [&](ChangeChunk& whole) { entries_[index]->Push(0, whole); });
+    pairs_[index].Push(chunk, [&](ChangeChunk& whole) { entries_[index]->Take(0, whole); });
     top_->SetReceiver(nullptr);
     arena_.Balance();
   }
@@ -106,9 +106,9 @@ class CompiledDataflow : public Dataflow {
     top_->SetReceiver(&out);
     PushConstants();
     for (idx_t i = 0; i < pairs_.size(); i++) {
-      pairs_[i].Flush([&](ChangeChunk& whole) { entries_[i]->Push(0, whole); });
+      pairs_[i].Flush([&](ChangeChunk& whole) { entries_[i]->Take(0, whole); });
     }
-    for (auto& op : plan_.operators) op->EndStep();
+    for (auto& op : plan_.operators) op->CloseStep();
     top_->SetReceiver(nullptr);
     arena_.Balance();
   }
@@ -150,8 +150,21 @@ class CompiledDataflow : public Dataflow {
   int64_t StateBytes() const override {
     int64_t bytes = 0;
     if (!started_) return 0;
-    for (auto& op : plan_.operators) bytes += op->StateBytes();
+    for (auto& op : plan_.operators) bytes += op->NoteStateBytes();
     return bytes;
+  }
+
+  std::vector<OperatorLine> Lines() const override {
+    std::vector<OperatorLine> lines;
+    AddLines(top_ ? *top_ : *plan_.root, 0, lines);
+    return lines;
+  }
+
+  const std::string& Chance() const override { return plan_.chance; }
+
+  bool KeepsState() const override {
+    return std::any_of(plan_.operators.begin(), plan_.operators.end(),
+                       [](const auto& op) { return op->HasState(); });
   }
 
   void Trim() override { arena_.Balance(); }
@@ -246,7 +259,7 @@ class CompiledDataflow : public Dataflow {
       for (auto& rows : constant.chunks) {
         ChangeChunk chunk;
         chunk.rows.Move(*rows);
-        constant.entry->Push(0, chunk);
+        constant.entry->Take(0, chunk);
       }
       constant.chunks.clear();
     }
@@ -325,6 +338,13 @@ class CompiledDataflow : public Dataflow {
     }
     text += "\n";
     for (const Operator* input : op.Inputs()) Explain(*input, depth + 1, text);
+  }
+
+  void AddLines(const Operator& op, int depth, std::vector<OperatorLine>& lines) const {
+    std::string text = op.Describe();
+    if (started_) text += fmt::format("  [{}]", ChangelogTypeName(op.type));
+    lines.push_back({depth, std::move(text), op.Figures()});
+    for (const Operator* input : op.Inputs()) AddLines(*input, depth + 1, lines);
   }
 
   duckdb::shared_ptr<duckdb::ClientContext> context_;

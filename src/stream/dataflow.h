@@ -7,6 +7,7 @@
 // docs/internals/operators.md.
 #pragma once
 
+#include "stream/operator_meter.h"
 #include "stream/source.h"
 
 namespace duckdb {
@@ -93,6 +94,13 @@ class Dataflow {
   /// One operator a line, inputs indented: rule, changelog type, state, limits.
   virtual std::string Explain() const = 0;
   virtual int64_t StateBytes() const = 0;
+  /// The same operators with what they have done so far, since Start; state as at the last
+  /// StateBytes. Any thread, but not at the same time as Start.
+  virtual std::vector<OperatorLine> Lines() const = 0;
+  /// The volatile function whose values the result holds; "" when equal inputs give equal results.
+  virtual const std::string& Chance() const = 0;
+  /// Whether an operator remembers rows between steps. After Start.
+  virtual bool KeepsState() const = 0;
   /// Takes state out of memory when all jobs together hold too much; for a job that waits.
   virtual void Trim() = 0;
 };

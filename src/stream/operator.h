@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/change_chunk.h"
+#include "stream/operator_meter.h"
 #include "stream/state_format.h"
 
 namespace millrace {
@@ -25,6 +26,24 @@ class Operator {
   explicit Operator(duckdb::vector<LogicalType> types, StateArena* arena = nullptr)
       : arena_(arena), types_(std::move(types)) {}
   virtual ~Operator() = default;
+
+  /// Push and EndStep, counted: how operators and dataflows call them.
+  void Take(idx_t port, ChangeChunk& chunk) {
+    meter_.CountIn(chunk.size());
+    OperatorMeter::Span span(&meter_);
+    Push(port, chunk);
+  }
+  void CloseStep() {
+    OperatorMeter::Span span(&meter_);
+    EndStep();
+  }
+  OperatorFigures Figures() const { return meter_.Read(); }
+  /// StateBytes, told to those who ask for Figures, too.
+  int64_t NoteStateBytes() const {
+    int64_t bytes = StateBytes();
+    meter_.SetState(bytes);
+    return bytes;
+  }
 
   /// Takes the changes of input `port`.
   virtual void Push(idx_t port, ChangeChunk& chunk) = 0;
@@ -63,8 +82,12 @@ class Operator {
  protected:
   void Emit(ChangeChunk& chunk) {
     if (chunk.size() == 0) return;
-    for (const Target& target : targets_) target.to->Push(target.port, chunk);
-    if (receiver_) (*receiver_)(chunk);
+    meter_.CountOut(chunk.size());
+    for (const Target& target : targets_) target.to->Take(target.port, chunk);
+    if (receiver_) {
+      OperatorMeter::Span outside(nullptr);
+      (*receiver_)(chunk);
+    }
     if (arena_) arena_->Balance();
   }
 
@@ -79,6 +102,7 @@ class Operator {
   std::vector<Operator*> inputs_;
   std::vector<Target> targets_;
   const ChangeReceiver* receiver_ = nullptr;
+  mutable OperatorMeter meter_;
 };
 
 /// Collects packed rows as changes and emits them in full chunks.
