@@ -1,10 +1,12 @@
 #include "stream/checkpoint.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "stream/state_format.h"
 
 namespace millrace {
 
@@ -12,6 +14,8 @@ namespace {
 
 constexpr int kFormatVersion = 2;
 constexpr const char* kRecordFile = "job.json";
+constexpr const char* kMetadataFile = "metadata.json";
+constexpr const char* kCommittedFile = "committed";
 
 class FileStateInput : public StateInput {
  public:
@@ -141,10 +145,9 @@ nlohmann::json RecordToJson(const JobRecord& record) {
     targets.push_back(
         {{"table", target.table}, {"identity", target.identity}, {"logged", target.logged}});
   }
-  return {{"version", kFormatVersion}, {"user", record.user},
-          {"script", record.script},   {"statement", record.statement},
-          {"named", record.named},     {"batch", record.batch},
-          {"targets", targets}};
+  return {{"version", kFormatVersion},     {"user", record.user},         {"script", record.script},
+          {"statement", record.statement}, {"named", record.named},       {"batch", record.batch},
+          {"catalog", record.catalog},     {"database", record.database}, {"targets", targets}};
 }
 
 JobRecord RecordFromJson(const std::string& text, const std::string& path) {
@@ -157,6 +160,8 @@ JobRecord RecordFromJson(const std::string& text, const std::string& path) {
     record.statement = json.at("statement");
     record.named = json.at("named");
     record.batch = json.at("batch");
+    record.catalog = json.value("catalog", "");
+    record.database = json.value("database", "");
     for (const nlohmann::json& target : json.at("targets")) {
       record.targets.push_back(
           {target.at("table"), target.at("identity"), target.value("logged", false)});
@@ -224,16 +229,41 @@ std::string JobFolder::JournalPath(int64_t id) const {
   return JoinPath(folder_, fmt::format("journal-{}", id));
 }
 
-std::optional<Checkpoint> JobFolder::Latest() const {
-  int64_t newest = 0;
+std::vector<int64_t> JobFolder::Retained() const {
+  std::vector<int64_t> ids;
   for (const FileEntry& entry : files_.List(folder_)) {
     if (!entry.name.starts_with("checkpoint-")) continue;
     int64_t id = std::strtoll(entry.name.c_str() + 11, nullptr, 10);
-    if (id > newest && files_.Exists(JoinPath(CheckpointFolder(id), "metadata.json"))) newest = id;
+    if (files_.Exists(JoinPath(CheckpointFolder(id), kMetadataFile))) ids.push_back(id);
   }
-  if (newest == 0) return std::nullopt;
-  std::string path = JoinPath(CheckpointFolder(newest), "metadata.json");
+  std::sort(ids.rbegin(), ids.rend());
+  return ids;
+}
+
+Checkpoint JobFolder::Read(int64_t id) const {
+  std::string path = JoinPath(CheckpointFolder(id), kMetadataFile);
   return FromJson(files_.Read(path), path);
+}
+
+std::optional<Checkpoint> JobFolder::Latest() const {
+  std::vector<int64_t> ids = Retained();
+  if (ids.empty()) return std::nullopt;
+  return Read(ids[0]);
+}
+
+std::string JobFolder::FindDamage(const Checkpoint& checkpoint) const {
+  for (idx_t p = 0; p < checkpoint.state.size(); p++) {
+    for (const auto& [key, ids] : checkpoint.state[p]) {
+      for (int64_t id : ids) {
+        std::string path = JoinPath(CheckpointFolder(id), PieceName(p, key));
+        if (!files_.Exists(path)) return fmt::format("'{}' is missing", path);
+        FileStateInput input(files_.OpenForRead(path));
+        std::string damage = FindStateDamage(input);
+        if (!damage.empty()) return fmt::format("'{}': {}", path, damage);
+      }
+    }
+  }
+  return "";
 }
 
 std::vector<JournalStep> JobFolder::Journal(int64_t id) const {
@@ -261,8 +291,8 @@ std::unique_ptr<CheckpointState> JobFolder::State(int64_t id, idx_t pipeline,
       files_, [this](int64_t of) { return CheckpointFolder(of); }, id, pipeline, std::move(pieces));
 }
 
-void JobFolder::Publish(const Checkpoint& checkpoint) {
-  std::string path = JoinPath(CheckpointFolder(checkpoint.id), "metadata.json");
+void JobFolder::Publish(const Checkpoint& checkpoint, int64_t retained) {
+  std::string path = JoinPath(CheckpointFolder(checkpoint.id), kMetadataFile);
   if (files_.CreateExclusive(path, ToJson(checkpoint)) == CreateOutcome::kExists) {
     Throw(ErrorCode::kConflict,
           "Publishing checkpoint '{}': it exists; does another process run "
@@ -271,14 +301,26 @@ void JobFolder::Publish(const Checkpoint& checkpoint) {
   }
   journal_.reset();
   newest_ = checkpoint.id;
-  ForgetOthers(checkpoint);
+  ForgetOthers(checkpoint, retained);
 }
 
-void JobFolder::ForgetOthers(const Checkpoint& checkpoint) {
+void JobFolder::ForgetOthers(const Checkpoint& checkpoint, int64_t retained) {
   std::map<int64_t, std::set<std::string>> needed;  // By older checkpoint.
-  for (idx_t p = 0; p < checkpoint.state.size(); p++) {
-    for (const auto& [key, ids] : checkpoint.state[p]) {
-      for (int64_t id : ids) needed[id].insert(PieceName(p, key));
+  auto need = [&](const Checkpoint& kept) {
+    for (idx_t p = 0; p < kept.state.size(); p++) {
+      for (const auto& [key, ids] : kept.state[p]) {
+        for (int64_t id : ids) needed[id].insert(PieceName(p, key));
+      }
+    }
+  };
+  need(checkpoint);
+  std::vector<int64_t> ids = Retained();
+  for (int64_t i = 1; i < std::min<int64_t>(retained, std::ssize(ids)); i++) {
+    try {
+      need(Read(ids[i]));
+      needed[ids[i]].insert({kMetadataFile, kCommittedFile});
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kCorrupt) throw;  // A damaged one is none.
     }
   }
   for (const FileEntry& entry : files_.List(folder_)) {
@@ -322,16 +364,16 @@ void JobFolder::AppendJournal(const JournalStep& step) {
 }
 
 void JobFolder::MarkCommitted(int64_t id) {
-  (void)(files_.CreateExclusive(JoinPath(CheckpointFolder(id), "committed"), "") ==
+  (void)(files_.CreateExclusive(JoinPath(CheckpointFolder(id), kCommittedFile), "") ==
          CreateOutcome::kCreated);
 }
 
 void JobFolder::NoteCommitted(int64_t id) {
-  files_.OpenForWrite(JoinPath(CheckpointFolder(id), "committed"));  // Empty, and not synced.
+  files_.OpenForWrite(JoinPath(CheckpointFolder(id), kCommittedFile));  // Empty, and not synced.
 }
 
 bool JobFolder::IsCommitted(int64_t id) const {
-  return files_.Exists(JoinPath(CheckpointFolder(id), "committed"));
+  return files_.Exists(JoinPath(CheckpointFolder(id), kCommittedFile));
 }
 
 }  // namespace millrace

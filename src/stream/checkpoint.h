@@ -42,6 +42,7 @@ struct JobRecord {
   bool named = false;              // By 'pipeline.name', not after its script and statement.
   bool batch = false;              // An INSERT in batch mode: one commit.
   std::vector<JobTarget> targets;  // One per pipeline.
+  std::string catalog, database;   // What unqualified names mean; "" in older folders.
   bool operator==(const JobRecord&) const = default;
 };
 
@@ -82,15 +83,20 @@ class JobFolder {
   void WriteRecord(const JobRecord& record);
   /// The newest whole checkpoint.
   std::optional<Checkpoint> Latest() const;
+  /// The ids of those that can be restored, newest first.
+  std::vector<int64_t> Retained() const;
+  Checkpoint Read(int64_t id) const;
+  /// What is wrong with the stored state of a checkpoint, and in which file; "" when it is whole.
+  std::string FindDamage(const Checkpoint& checkpoint) const;
   /// Steps after checkpoint `id`; a torn last line is no step.
   std::vector<JournalStep> Journal(int64_t id) const;
 
   /// Where operators put their state of checkpoint `id`, before Publish, or get it from; `pieces`:
   /// what there is of earlier ones, or of this one.
   std::unique_ptr<CheckpointState> State(int64_t id, idx_t pipeline, StatePieces pieces) const;
-  /// Makes the checkpoint exist, starts its journal and forgets older ones, but for the pieces of
-  /// state that it names.
-  void Publish(const Checkpoint& checkpoint);
+  /// Makes the checkpoint exist, starts its journal and forgets older ones beyond the newest
+  /// `retained`, but for the pieces of state that those name.
+  void Publish(const Checkpoint& checkpoint, int64_t retained = 1);
   /// Everything that checkpoint `id` prepared is committed: no need to ask again.
   void MarkCommitted(int64_t id);
   /// The same, but may be forgotten when the machine goes down: commits are repeated then.
@@ -103,7 +109,7 @@ class JobFolder {
  private:
   std::string CheckpointFolder(int64_t id) const;
   std::string JournalPath(int64_t id) const;
-  void ForgetOthers(const Checkpoint& checkpoint);
+  void ForgetOthers(const Checkpoint& checkpoint, int64_t retained);
 
   FileSystem& files_;
   const std::string folder_;

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "stream/lake_source.h"
+#include "stream/source_groups.h"
 #include "table/commit_group.h"
 
 namespace millrace {
@@ -13,12 +14,6 @@ namespace {
 
 constexpr int64_t kIdleWaitMs = 5;
 constexpr size_t kShownStatement = 300;  // Bytes of it in the message of a failure.
-
-std::string OptionsKey(const TableDefinition& definition) {
-  std::string key = definition.path.ToString();
-  for (const auto& [name, value] : definition.options) key += "\n" + name + "=" + value;
-  return key;
-}
 
 /// The time zone in a fingerprint; "" if it names none.
 std::string ZoneOf(const std::string& fingerprint) {
@@ -61,66 +56,40 @@ Job::Job(Environment& environment, const ConnectorRegistry& connectors,
 Job::~Job() = default;
 
 void Job::BuildSources(const ConnectorRegistry& connectors) {
-  std::map<std::string, SourceGroup*> by_key;
-  std::map<std::string, std::pair<SourceGroup*, idx_t>> table_of;
-  std::vector<std::string> keys;
   // First the tables, each with the columns that anybody wants; then who wants which.
-  for (idx_t p = 0; p < pipelines_.size(); p++) {
-    const auto& inputs = pipelines_[p].flow->Inputs();
-    for (idx_t i = 0; i < inputs.size(); i++) {
-      const SourceTable& input = inputs[i];
-      std::string connector = input.definition->Connector();
-      std::string key =
-          connector.empty()
-              ? "lake"
-              : connector + "\n" + connectors.Get(connector).GroupKey(*input.definition);
-      SourceGroup*& group = by_key[key];
-      if (!group) {
-        groups_.push_back(std::make_unique<SourceGroup>());
-        keys.push_back(connector);
-        group = groups_.back().get();
-      }
-      auto [slot, is_new] =
-          table_of.try_emplace(OptionsKey(*input.definition), group, group->tables.size());
-      if (is_new) {
-        group->tables.push_back({input.definition, {}});
-        group->consumers.emplace_back();
-      }
-      idx_t table = slot->second.second;
-      std::vector<idx_t>& wanted = group->tables[table].columns;
-      for (idx_t column : input.columns) {
-        if (std::find(wanted.begin(), wanted.end(), column) == wanted.end())
-          wanted.push_back(column);
-      }
-      auto consumer = std::make_unique<Consumer>();
-      consumer->pipeline = p;
-      consumer->input = i;
-      group->consumers[table].push_back(std::move(consumer));
-    }
-  }
-  for (idx_t g = 0; g < groups_.size(); g++) {
-    SourceGroup& group = *groups_[g];
-    for (idx_t t = 0; t < group.tables.size(); t++) {
-      const std::vector<idx_t>& wanted = group.tables[t].columns;
-      for (auto& slot : group.consumers[t]) {
-        Consumer& consumer = *slot;
-        const SourceTable& input = pipelines_[consumer.pipeline].flow->Inputs()[consumer.input];
-        duckdb::vector<LogicalType> types;
-        for (idx_t column : input.columns) {
-          consumer.columns.push_back(
-              static_cast<idx_t>(std::find(wanted.begin(), wanted.end(), column) - wanted.begin()));
-          types.push_back(input.definition->columns[column].type.ToDuck());
-        }
-        consumer.view.rows.InitializeEmpty(types);
-      }
-    }
-    if (keys[g].empty()) {
+  std::vector<const std::vector<SourceTable>*> inputs_of;
+  for (const Pipeline& pipeline : pipelines_) inputs_of.push_back(&pipeline.flow->Inputs());
+  GroupedInputs grouped = GroupInputs(connectors, inputs_of);
+  for (InputGroup& made : grouped.groups) {
+    auto& group = *groups_.emplace_back(std::make_unique<SourceGroup>());
+    group.tables = std::move(made.tables);
+    group.consumers.resize(group.tables.size());
+    if (made.connector.empty()) {
       group.source = MakeLakeSource(TableContext{environment_.files, environment_.clock,
                                                  environment_.random, environment_.database},
                                     group.tables, options_.bounded);
     } else {
       group.source =
-          connectors.Get(keys[g]).MakeSource(environment_, group.tables, options_.bounded);
+          connectors.Get(made.connector).MakeSource(environment_, group.tables, options_.bounded);
+    }
+  }
+  for (idx_t p = 0; p < pipelines_.size(); p++) {
+    const auto& inputs = pipelines_[p].flow->Inputs();
+    for (idx_t i = 0; i < inputs.size(); i++) {
+      InputPlace place = grouped.places[p][i];
+      SourceGroup& group = *groups_[place.group];
+      const std::vector<idx_t>& wanted = group.tables[place.table].columns;
+      auto consumer = std::make_unique<Consumer>();
+      consumer->pipeline = p;
+      consumer->input = i;
+      duckdb::vector<LogicalType> types;
+      for (idx_t column : inputs[i].columns) {
+        consumer->columns.push_back(
+            static_cast<idx_t>(std::find(wanted.begin(), wanted.end(), column) - wanted.begin()));
+        types.push_back(inputs[i].definition->columns[column].type.ToDuck());
+      }
+      consumer->view.rows.InitializeEmpty(types);
+      group.consumers[place.table].push_back(std::move(consumer));
     }
   }
 }
@@ -174,6 +143,7 @@ bool Job::AwaitsFirstData() const {
 }
 
 void Job::StartFlows() {
+  std::lock_guard lock(flows_mutex_);
   postponed_ = false;
   DecideInputTypes();
   for (const auto& group : groups_) {
@@ -223,9 +193,14 @@ void Job::Run() {
     failure = ErrorFrom(exception, ErrorCode::kData);
   }
   ended_us_ = environment_.clock.MonotonicUs();
-  for (Pipeline& pipeline : pipelines_) {
-    pipeline.sink.reset();
-    pipeline.flow.reset();  // Its state goes; the job may be listed for long.
+  std::vector<PipelineFigures> at_end = Figures();
+  {
+    std::lock_guard lock(flows_mutex_);
+    at_end_ = std::move(at_end);
+    for (Pipeline& pipeline : pipelines_) {
+      pipeline.sink.reset();
+      pipeline.flow.reset();  // Its state goes; the job may be listed for long.
+    }
   }
   folder_.reset();
   std::lock_guard lock(mutex_);
@@ -307,40 +282,95 @@ void Job::Loop() {
   }
 }
 
+// State of another plan, or of other tables, is none.
+void Job::CheckPlan(const Checkpoint& checkpoint) const {
+  if (checkpoint.cut.size() != groups_.size() || checkpoint.prepared.size() != pipelines_.size() ||
+      checkpoint.state.size() != pipelines_.size()) {
+    Throw(ErrorCode::kInvalid,
+          "Resuming job '{}': its tables have changed since checkpoint {}; start "
+          "over with --fresh",
+          options_.name, checkpoint.id);
+  }
+  for (idx_t p = 0; p < pipelines_.size(); p++) {
+    if (checkpoint.fingerprints[p] == pipelines_[p].flow->Fingerprint()) continue;
+    std::string before = ZoneOf(checkpoint.fingerprints[p]);
+    std::string now = ZoneOf(pipelines_[p].flow->Fingerprint());
+    if (before != now && !before.empty() && !now.empty()) {
+      Throw(ErrorCode::kInvalid,
+            "Resuming job '{}': what it has computed is in the local time of '{}', and the "
+            "session's zone is '{}'; SET 'table.local-time-zone' = '{}', or start over with "
+            "--fresh",
+            options_.name, before, now, before);
+    }
+    Throw(ErrorCode::kInvalid,
+          "Resuming job '{}': the plan of the query into '{}' is another than "
+          "that of checkpoint {} (was a table or view changed?); start over with --fresh",
+          options_.name, pipelines_[p].target, checkpoint.id);
+  }
+}
+
+Checkpoint Job::ChooseState(const Checkpoint& newest) const {
+  std::vector<int64_t> retained = folder_->Retained();
+  if (options_.restore_from && *options_.restore_from != newest.id) {
+    if (std::find(retained.begin(), retained.end(), *options_.restore_from) == retained.end()) {
+      Throw(ErrorCode::kNotFound,
+            "Resuming job '{}': there is no checkpoint {}; retained are {}; RESET "
+            "'execution.savepoint.path' to go on with the newest",
+            options_.name, *options_.restore_from, fmt::join(retained, ", "));
+    }
+    return folder_->Read(*options_.restore_from);
+  }
+  if (retained.size() < 2) return newest;  // What is wrong with it, loading tells.
+  std::string damage;
+  for (int64_t id : retained) {
+    Checkpoint checkpoint = id == newest.id ? newest : folder_->Read(id);
+    std::string found = folder_->FindDamage(checkpoint);
+    if (found.empty()) return checkpoint;
+    damage += (damage.empty() ? "" : "; ") + found;
+  }
+  Throw(ErrorCode::kCorrupt,
+        "Resuming job '{}': none of its {} retained checkpoints is whole: {}; start over with "
+        "--fresh",
+        options_.name, retained.size(), damage);
+}
+
+// What the sinks have got up to `newest` they have got, and what they were prepared for is known
+// from there: only the state is made anew, from the same inputs.
+void Job::CatchUp(const Checkpoint& newest) {
+  ChangeReceiver nowhere = [](ChangeChunk&) {};
+  Cut here = CurrentCut();
+  for (idx_t g = 0; g < groups_.size(); g++) {
+    bool lake = groups_[g]->tables[0].definition->Connector().empty();
+    if (lake) RefuseDisorder(here[g], newest.cut[g]);
+  }
+  silent_ = true;
+  ReadStep(&newest.cut);
+  for (Pipeline& pipeline : pipelines_) pipeline.flow->EndStep(nowhere);
+  silent_ = false;
+  if (CurrentCut() == newest.cut) return;
+  Throw(ErrorCode::kCorrupt, "Resuming job '{}': from an older state it comes to {}, not to {}",
+        options_.name, fmt::join(CurrentCut(), ", "), fmt::join(newest.cut, ", "));
+}
+
 void Job::Restore() {
   if (!folder_) return;
   auto checkpoint = folder_->Latest();
+  if (options_.restore_from && !checkpoint) {
+    Throw(ErrorCode::kNotFound, "Resuming job '{}': it has no checkpoint {}, nor any other",
+          options_.name, *options_.restore_from);
+  }
   if (checkpoint) {
-    if (checkpoint->cut.size() != groups_.size() ||
-        checkpoint->prepared.size() != pipelines_.size() ||
-        checkpoint->state.size() != pipelines_.size()) {
-      Throw(ErrorCode::kInvalid,
-            "Resuming job '{}': its tables have changed since checkpoint {}; start "
-            "over with --fresh",
-            options_.name, checkpoint->id);
-    }
-    for (idx_t g = 0; g < groups_.size(); g++) groups_[g]->source->Seek(checkpoint->cut[g]);
+    CheckPlan(*checkpoint);
+    Checkpoint from = ChooseState(*checkpoint);
+    CheckPlan(from);
+    for (idx_t g = 0; g < groups_.size(); g++) groups_[g]->source->Seek(from.cut[g]);
     for (idx_t p = 0; p < pipelines_.size(); p++) {
-      if (checkpoint->fingerprints[p] != pipelines_[p].flow->Fingerprint()) {
-        std::string before = ZoneOf(checkpoint->fingerprints[p]);
-        std::string now = ZoneOf(pipelines_[p].flow->Fingerprint());
-        if (before != now && !before.empty() && !now.empty()) {
-          Throw(ErrorCode::kInvalid,
-                "Resuming job '{}': what it has computed is in the local time of '{}', and the "
-                "session's zone is '{}'; SET 'table.local-time-zone' = '{}', or start over with "
-                "--fresh",
-                options_.name, before, now, before);
-        }
-        Throw(ErrorCode::kInvalid,
-              "Resuming job '{}': the plan of the query into '{}' is another than "
-              "that of checkpoint {} (was a table or view changed?); start over with --fresh",
-              options_.name, pipelines_[p].target, checkpoint->id);
-      }
-      pipelines_[p].flow->Load(*folder_->State(checkpoint->id, p, checkpoint->state[p]));
+      pipelines_[p].flow->Load(*folder_->State(from.id, p, from.state[p]));
     }
+    if (from.id != checkpoint->id) CatchUp(*checkpoint);
     step_ = checkpoint->step;
     checkpoint_id_ = checkpoint->id;
-    state_pieces_ = checkpoint->state;
+    state_pieces_ = from.state;
     // Once more only when it may be needed: readers may have taken published files away since.
     if (!folder_->IsCommitted(checkpoint->id)) CommitPrepared(*checkpoint);
   }
@@ -416,7 +446,7 @@ void Job::Deliver(SourceGroup& group, idx_t table, ChangeChunk& chunk) {
 }
 
 void Job::Emit(idx_t pipeline, ChangeChunk& chunk) {
-  if (abandoned_ || chunk.size() == 0) return;
+  if (abandoned_ || silent_ || chunk.size() == 0) return;
   rows_out_ += static_cast<int64_t>(chunk.size());
   pipelines_[pipeline].sink->Write(chunk);
 }
@@ -468,7 +498,7 @@ void Job::TakeCheckpoint(bool finished) {
   }
   if (!finished) checkpoint.state = state_pieces_;
   if (abandoned_) return;
-  folder_->Publish(checkpoint);
+  folder_->Publish(checkpoint, options_.retained_checkpoints);
   checkpoint_id_ = checkpoint.id;
   CommitPrepared(checkpoint);
   if (!abandoned_) {
@@ -558,6 +588,16 @@ JobStatistics Job::Statistics() const {
   int64_t end = ended_us_ > 0 ? ended_us_.load() : environment_.clock.MonotonicUs();
   if (started_us_ > 0) statistics.seconds = static_cast<double>(end - started_us_) / 1e6;
   return statistics;
+}
+
+std::vector<PipelineFigures> Job::Figures() const {
+  std::lock_guard lock(flows_mutex_);
+  if (!at_end_.empty()) return at_end_;
+  std::vector<PipelineFigures> figures;
+  for (const Pipeline& pipeline : pipelines_) {
+    figures.push_back({pipeline.target, pipeline.flow->Lines()});
+  }
+  return figures;
 }
 
 }  // namespace millrace

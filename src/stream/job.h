@@ -34,7 +34,9 @@ struct JobOptions {
   std::vector<JobTarget> targets;  // One per pipeline; none when nothing is kept.
   bool bounded = false;            // Read what is there now and end.
   int64_t checkpoint_interval_ms = 1000;
-  idx_t step_rows = 100'000;  // Aim of a step over all sources.
+  idx_t step_rows = 100'000;            // Aim of a step over all sources.
+  int64_t retained_checkpoints = 1;     // How many of the newest can be restored.
+  std::optional<int64_t> restore_from;  // A retained checkpoint whose state to begin with.
 };
 
 enum class JobState : uint8_t { kCreated, kRunning, kFinished, kFailed, kCancelled };
@@ -46,7 +48,13 @@ struct JobStatistics {
   double seconds = 0;
 };
 
-/// Threads: Run in one thread; Cancel, State, Statistics, Wait from any.
+/// What the operators of one pipeline have done.
+struct PipelineFigures {
+  std::string target;
+  std::vector<OperatorLine> operators;
+};
+
+/// Threads: Run in one thread; Cancel, State, Statistics, Figures, Wait from any.
 /// Throws: the constructor, Error when sinks and queries do not fit; Run never (see Failure).
 class Job {
  public:
@@ -73,6 +81,8 @@ class Job {
   JobState State() const;
   std::optional<Error> Failure() const;
   JobStatistics Statistics() const;
+  /// Of each pipeline; of a job that has ended as it was at its end. Any thread.
+  std::vector<PipelineFigures> Figures() const;
   const JobOptions& options() const { return options_; }
 
  private:
@@ -86,6 +96,12 @@ class Job {
   /// What the sources promise; a resumed job keeps what its state was built on.
   void DecideInputTypes();
   void Restore();
+  void CheckPlan(const Checkpoint& checkpoint) const;
+  /// The retained checkpoint whose state to load: the newest, unless another is asked for or it is
+  /// damaged.
+  Checkpoint ChooseState(const Checkpoint& newest) const;
+  /// From the state of an older checkpoint to that of `newest`, without output.
+  void CatchUp(const Checkpoint& newest);
   void Loop();
   /// Reads all sources (to `until` when replaying); what they told together.
   SourceStatus ReadStep(const Cut* until);
@@ -107,6 +123,7 @@ class Job {
   std::vector<std::vector<ChangelogType>> input_types_;  // Per pipeline, per input.
   std::unique_ptr<JobFolder> folder_;                    // Until Run ends.
   bool journaled_ = false;
+  bool silent_ = false;     // What flows emit goes nowhere.
   bool postponed_ = false;  // Flows start when the first data tells what changes are like.
   int64_t step_ = 0;
   int64_t checkpoint_id_ = 0;
@@ -115,6 +132,8 @@ class Job {
   int64_t saving_us_ = 0;  // What writing the state took at the last checkpoint.
   bool dirty_ = false;     // A step has run since the last checkpoint.
 
+  mutable std::mutex flows_mutex_;       // Held while flows start and go, and by Figures.
+  std::vector<PipelineFigures> at_end_;  // Figures of a job that has ended.
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   JobState state_ = JobState::kCreated;

@@ -18,11 +18,14 @@ struct HalfDone {
   TestWorld world;
   std::shared_ptr<const Table> a = Make("a"), b = Make("b");
   JobFolder folder{world.disk, "/data/jobs/j"};
-  JobRecord record{.user = "j-1", .script = "s", .statement = "INSERT ...", .targets = {}};
+  JobRecord record;
   std::vector<std::unique_ptr<Sink>> sinks;
   Checkpoint checkpoint;
 
   HalfDone() {
+    record.user = "j-1";
+    record.script = "s";
+    record.statement = "INSERT ...";
     for (const auto& table : {a, b}) {
       sinks.push_back(
           MakeLakeSink(table, {.user = SinkUser(record.user, sinks.size()), .group = record.user}));

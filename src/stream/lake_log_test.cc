@@ -180,7 +180,10 @@ TEST_CASE("A job that is given up leaves its steps to the files, and nobody wait
     CAPTURE(checkpoints);
     LogWorld world;
     JobFolder folder(world.disk, "/data/jobs/j");
-    JobRecord record{.user = "job-1", .script = "s", .statement = "INSERT", .targets = {}};
+    JobRecord record;
+    record.user = "job-1";
+    record.script = "s";
+    record.statement = "INSERT";
     for (const auto& table : {world.a, world.b}) {
       record.targets.push_back(
           {table->folder(), LakeTableIdentity(world.disk, table->folder()), true});

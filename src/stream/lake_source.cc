@@ -32,9 +32,10 @@ struct LakeInput {
   std::vector<idx_t> columns;
   std::unique_ptr<ChangeView> view;  // Of `t$audit_log`, `t$binlog`.
   TablePosition position;
-  FollowedTable followed;            // Of a table that is followed by its snapshots.
-  std::unique_ptr<LogFollower> log;  // Of one that is followed by its log.
-  int64_t logged_to = 0;             // Up to this snapshot all is read, or came through the log.
+  std::optional<TablePosition> begin;  // Where to start, when it is not at the first target.
+  FollowedTable followed;              // Of a table that is followed by its snapshots.
+  std::unique_ptr<LogFollower> log;    // Of one that is followed by its log.
+  int64_t logged_to = 0;               // Up to this snapshot all is read, or came through the log.
   bool has_log = false;
   bool relied_on_full = false;
   std::string full_writer;  // Whose changes are relied on, of a log.
@@ -164,13 +165,11 @@ class LakeSource : public Source {
   }
 
   std::string Position() const override {
-    nlohmann::json json = nlohmann::json::array();
+    std::vector<LakeTablePosition> tables;
     for (const LakeInput& input : inputs_) {
-      json.push_back({{"table", input.identity},
-                      {"snapshot", input.position.snapshot},
-                      {"log", input.position.log_offset}});
+      tables.push_back({input.identity, input.position.snapshot, input.position.log_offset});
     }
-    return json.dump();
+    return LakePosition(tables);
   }
 
   void Seek(const std::string& position) override {
@@ -192,20 +191,54 @@ class LakeSource : public Source {
     }
   }
 
+  // By snapshots the first target is as good a beginning as any. A log is read from a snapshot
+  // whose files hold nothing that lies behind the position.
+  void SeekBeginOf(const std::string& position) override {
+    std::vector<TablePosition> positions = Parse(position);
+    for (idx_t i = 0; i < inputs_.size(); i++) {
+      LakeInput& input = inputs_[i];
+      input.has_log = positions[i].log_offset >= 0;
+      if (input.has_log) input.begin = BeginOf(*input.table, positions[i]);
+    }
+  }
+
  private:
   std::vector<TablePosition> Parse(const std::string& position) const {
-    nlohmann::json json = nlohmann::json::parse(position, nullptr, false);
-    if (!json.is_array() || json.size() != inputs_.size()) {
+    std::vector<LakeTablePosition> parsed = ParseLakePosition(position);
+    if (parsed.size() != inputs_.size()) {
       Throw(ErrorCode::kCorrupt, "Resuming a lake source: '{}' is not a position of {} tables",
             position, inputs_.size());
     }
     std::vector<TablePosition> positions;
     for (idx_t i = 0; i < inputs_.size(); i++) {
-      if (json[i].at("table").get<std::string>() != inputs_[i].identity) RefuseAnother(inputs_[i]);
-      positions.push_back(
-          {json[i].at("snapshot").get<int64_t>(), json[i].at("log").get<int64_t>()});
+      if (parsed[i].identity != inputs_[i].identity) RefuseAnother(inputs_[i]);
+      positions.push_back({parsed[i].snapshot, parsed[i].log_offset});
     }
     return positions;
+  }
+
+  static TablePosition BeginOf(const Table& table, const TablePosition& position) {
+    int64_t id = std::max<int64_t>(position.snapshot, 0);
+    auto snapshot = id > 0 ? table.FindSnapshot(id) : std::nullopt;
+    if (id > 0 && !snapshot) {
+      // A later one will do, if all between them came through the log.
+      id = table.EarliestSnapshotId().value_or(0);
+      snapshot = table.FindSnapshot(id);
+      if (snapshot) {
+        auto unlogged = snapshot->properties.find(kUnloggedProperty);
+        bool fits = id > position.snapshot && unlogged != snapshot->properties.end() &&
+                    std::strtoll(unlogged->second.c_str(), nullptr, 10) <= position.snapshot;
+        if (!fits) snapshot = std::nullopt;
+      }
+    }
+    int64_t offset = id == 0 || snapshot ? LogOffsetAt(table, snapshot) : -1;
+    if (offset < 0 || offset > position.log_offset) {
+      Throw(ErrorCode::kUnsupported,
+            "Reading table '{}' as it was at offset {} of its log: no snapshot before that is left "
+            "to begin with",
+            table.folder(), position.log_offset);
+    }
+    return {id, offset};
   }
 
   static void ReadThroughView(LakeInput& input, const std::string& system) {
@@ -390,11 +423,12 @@ class LakeSource : public Source {
   void Advance(LakeInput& input, const TablePosition& target, const ChangeReceiver& receive) {
     CheckIdentity(input);  // Once more: what is read now is what the target was chosen for.
     if (!input.Started()) {
+      TablePosition first = input.begin.value_or(target);
       bool state_first = input.start.kind == ScanStart::Kind::kNewest ||
                          input.start.kind == ScanStart::Kind::kState;
-      if (state_first && target.snapshot > 0) ReadFull(input, target.snapshot, receive);
-      input.StandAt(target);
-      return;
+      if (state_first && first.snapshot > 0) ReadFull(input, first.snapshot, receive);
+      input.StandAt(first);
+      if (!input.begin) return;
     }
     int64_t first = input.has_log ? target.snapshot : input.position.snapshot + 1;
     if (target.snapshot > input.position.snapshot) {
@@ -496,6 +530,39 @@ std::string LakeTableIdentity(FileSystem& files, const std::string& folder) {
   auto uuid = schema.options.find(kTableUuidOption);
   return fmt::format("{}@{}{}", folder, schema.time_ms,
                      uuid == schema.options.end() ? "" : "-" + uuid->second);
+}
+
+std::vector<LakeTablePosition> ParseLakePosition(const std::string& position) {
+  std::vector<LakeTablePosition> tables;
+  try {
+    for (const nlohmann::json& table : nlohmann::json::parse(position)) {
+      tables.push_back({table.at("table"), table.at("snapshot"), table.at("log")});
+    }
+  } catch (const nlohmann::json::exception& error) {
+    Throw(ErrorCode::kCorrupt, "Reading '{}' as a position in lake tables: {}", position,
+          error.what());
+  }
+  return tables;
+}
+
+void RefuseDisorder(const std::string& from, const std::string& to) {
+  std::vector<LakeTablePosition> first = ParseLakePosition(from), last = ParseLakePosition(to);
+  for (size_t i = 0; i < std::min(first.size(), last.size()); i++) {
+    if (first[i].log_offset < 0 || first[i].snapshot == last[i].snapshot) continue;
+    Throw(ErrorCode::kUnsupported,
+          "Reading table '{}' once more from offset {} of its log: another writer has changed it "
+          "beside the log since; start over with --fresh",
+          first[i].identity.substr(0, first[i].identity.rfind('@')), first[i].log_offset);
+  }
+}
+
+std::string LakePosition(const std::vector<LakeTablePosition>& tables) {
+  nlohmann::json json = nlohmann::json::array();
+  for (const LakeTablePosition& table : tables) {
+    json.push_back(
+        {{"table", table.identity}, {"snapshot", table.snapshot}, {"log", table.log_offset}});
+  }
+  return json.dump();
 }
 
 std::unique_ptr<Source> MakeLakeSource(TableContext context, const std::vector<SourceTable>& tables,

@@ -18,6 +18,20 @@ std::shared_ptr<const Table> OpenLakeTable(TableContext context, const TableDefi
 /// another one. "" when there is none.
 std::string LakeTableIdentity(FileSystem& files, const std::string& folder);
 
+/// Where the reading of one table stands: a part of the position of a lake source.
+struct LakeTablePosition {
+  std::string identity;     // LakeTableIdentity.
+  int64_t snapshot = -1;    // The last one read; 0: begun on an empty table; -1: not begun.
+  int64_t log_offset = -1;  // Next batch of the log; -1: the log is not read.
+};
+/// In the order of the source's tables. Throws: Error(kCorrupt).
+std::vector<LakeTablePosition> ParseLakePosition(const std::string& position);
+std::string LakePosition(const std::vector<LakeTablePosition>& tables);
+/// Throws: Error(kUnsupported) when what was read in many steps between two positions cannot be
+/// read in one: of what came through a log and what others wrote into the files alone the order is
+/// lost.
+void RefuseDisorder(const std::string& from, const std::string& to);
+
 /// `bounded`: the snapshots that are there now (or that hints name), then the end.
 /// Throws: Error(kUnsupported) for tables that cannot be followed, saying which option would allow
 /// it.

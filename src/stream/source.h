@@ -53,6 +53,10 @@ class Source {
   virtual std::string Position() const = 0;
   /// Goes to a position that an equal source has told.
   virtual void Seek(const std::string& position) = 0;
+  /// Goes to where an equal source began that has come to `position`: from there, Read with `until`
+  /// gives all that it gave. REQUIRES: nothing was read yet. Throws: Error(kUnsupported) when that
+  /// cannot be read again, saying why.
+  virtual void SeekBeginOf(const std::string& /*position*/) {}
   /// A checkpoint holds everything up to `position` for good (without checkpoints: it was shown).
   virtual void Consumed(const std::string& /*position*/) {}
   /// When the newest row read came into being (Unix ms; 0 = unknown): for lag.

@@ -267,6 +267,33 @@ void StateReader::GetRecords(const RecordParts& parts,
   }
 }
 
+std::string FindStateDamage(StateInput& input) {
+  auto read = [&](void* to, size_t size) {
+    return input.Read(static_cast<char*>(to), size) == size;
+  };
+  char magic[kMagic.size()];
+  uint16_t version;
+  if (!read(magic, sizeof(magic)) || std::string_view(magic, sizeof(magic)) != kMagic ||
+      !read(&version, sizeof(version))) {
+    return "it is no state file";
+  }
+  std::string frame, checksums;
+  while (true) {
+    uint32_t size;
+    uint64_t checksum;
+    if (!read(&size, sizeof(size)) || !read(&checksum, sizeof(checksum))) return "it is cut short";
+    if (size == 0) {
+      bool ends = checksum == XXH3_64bits(checksums.data(), checksums.size());
+      return ends && !read(&size, 1) ? "" : "its end does not match";
+    }
+    if (size > kFrameBytes) return "the size of a frame is impossible";
+    frame.resize(size);
+    if (!read(frame.data(), size)) return "it is cut short";
+    if (XXH3_64bits(frame.data(), size) != checksum) return "a checksum does not match";
+    AppendValue(checksums, checksum);
+  }
+}
+
 void StateReader::Finish() {
   if (at_ != bytes_.size() || ReadFrame()) Corrupt("it holds more than the plan keeps");
 }

@@ -161,6 +161,9 @@ class StateReader {
   bool ended_ = false;
 };
 
+/// Reads a blob to its end; what is wrong with its checksums or its length, "" when nothing is.
+std::string FindStateDamage(StateInput& input);
+
 /// Erases the rows of a block that are there; one may have come and gone between two checkpoints.
 /// `before(row)` is called for each.
 template <typename F>

@@ -99,6 +99,9 @@ class DatagenSource : public Source {
   void Seek(const std::string& position) override {
     std::tie(next_, time_.start_ms) = ParsePosition(position);
   }
+  void SeekBeginOf(const std::string& position) override {
+    time_.start_ms = ParsePosition(position).second;
+  }
   int64_t EventTimeMs() const override { return event_time_ms_; }
 
  private:

@@ -64,6 +64,11 @@ class JdbcSource : public Source {
     lease_.reset();
     row_ = Parse(position);
   }
+  void SeekBeginOf(const std::string&) override {
+    Throw(ErrorCode::kUnsupported,
+          "Reading table '{}' as it was: its rows are in a database, which may have changed since",
+          table_.name);
+  }
 
  private:
   int64_t Parse(const std::string& position) const {
