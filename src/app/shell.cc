@@ -32,7 +32,8 @@ constexpr const char* kHelp = R"(Statements end with ';' and may take several li
   SET 'execution.runtime-mode' = 'batch' | 'streaming';
   SET 'sql-client.execution.result-mode' = 'table' | 'changelog' | 'tableau';
   SET;                                            all settings
-  STOP JOB 'id';
+  SHOW JOBS;   STOP JOB 'id';   EXPLAIN ANALYZE JOB 'id';   SHOW CHECKPOINTS OF JOB 'id';
+  CHECK VIEW t;                                   a job's result against batch
 
   help;  clear;  quit;      Ctrl-C cancels a statement or clears the line, Ctrl-D leaves
   Tab completes keywords and names; Ctrl-R searches the history
@@ -40,22 +41,23 @@ constexpr const char* kHelp = R"(Statements end with ';' and may take several li
 
 // What Tab offers besides names.
 constexpr const char* kKeywords[] = {
-    "ADD",         "ALL",       "ALTER",      "ANALYZE",    "AND",        "ARRAY",     "AS",
-    "ASC",         "BEGIN",     "BETWEEN",    "BIGINT",     "BOOLEAN",    "BY",        "BYTES",
-    "CALL",        "CASCADE",   "CASE",       "CAST",       "CATALOG",    "CATALOGS",  "COLUMN",
-    "COLUMNS",     "COMMENT",   "COMPUTE",    "CONSTRAINT", "COUNT",      "CREATE",    "DATABASE",
-    "DATABASES",   "DATE",      "DECIMAL",    "DEFAULT",    "DELETE",     "DESC",      "DESCRIBE",
-    "DISTINCT",    "DOUBLE",    "DROP",       "ELSE",       "END",        "ENFORCED",  "EXCEPT",
-    "EXECUTE",     "EXISTS",    "EXPLAIN",    "FROM",       "FULL",       "FUNCTIONS", "GROUP",
-    "HAVING",      "IF",        "INNER",      "INSERT",     "INT",        "INTERSECT", "INTERVAL",
-    "INTO",        "IS",        "JOBS",       "JOIN",       "KEY",        "LEFT",      "LIKE",
-    "LIMIT",       "MAP",       "MATCHED",    "MERGE",      "MODIFY",     "NOT",       "NULL",
-    "ON",          "OPTIONS",   "ORDER",      "OUTER",      "OVER",       "OVERWRITE", "PARTITION",
-    "PARTITIONED", "PRIMARY",   "PROCEDURES", "RENAME",     "RESET",      "RIGHT",     "ROW",
-    "SELECT",      "SET",       "SHOW",       "STATEMENT",  "STATISTICS", "STOP",      "STRING",
-    "SUM",         "TABLE",     "TABLES",     "TEMPORARY",  "THEN",       "TIMESTAMP", "TRUNCATE",
-    "UNION",       "UPDATE",    "USE",        "USING",      "VALUES",     "VERIFY",    "VIEW",
-    "VIEWS",       "WATERMARK", "WHEN",       "WHERE",      "WITH"};
+    "ADD",         "ALL",       "ALTER",     "ANALYZE",     "AND",       "ARRAY",      "AS",
+    "ASC",         "BEGIN",     "BETWEEN",   "BIGINT",      "BOOLEAN",   "BY",         "BYTES",
+    "CALL",        "CASCADE",   "CASE",      "CAST",        "CATALOG",   "CATALOGS",   "CHECK",
+    "CHECKPOINTS", "COLUMN",    "COLUMNS",   "COMMENT",     "COMPUTE",   "CONSTRAINT", "COUNT",
+    "CREATE",      "DATABASE",  "DATABASES", "DATE",        "DECIMAL",   "DEFAULT",    "DELETE",
+    "DESC",        "DESCRIBE",  "DISTINCT",  "DOUBLE",      "DROP",      "ELSE",       "END",
+    "ENFORCED",    "EXCEPT",    "EXECUTE",   "EXISTS",      "EXPLAIN",   "FROM",       "FULL",
+    "FUNCTIONS",   "GROUP",     "HAVING",    "IF",          "INNER",     "INSERT",     "INT",
+    "INTERSECT",   "INTERVAL",  "INTO",      "IS",          "JOB",       "JOBS",       "JOIN",
+    "KEY",         "LEFT",      "LIKE",      "LIMIT",       "MAP",       "MATCHED",    "MERGE",
+    "MODIFY",      "NOT",       "NULL",      "ON",          "OPTIONS",   "ORDER",      "OUTER",
+    "OVER",        "OVERWRITE", "PARTITION", "PARTITIONED", "PRIMARY",   "PROCEDURES", "RENAME",
+    "RESET",       "RIGHT",     "ROW",       "SELECT",      "SET",       "SHOW",       "STATEMENT",
+    "STATISTICS",  "STOP",      "STRING",    "SUM",         "TABLE",     "TABLES",     "TEMPORARY",
+    "THEN",        "TIMESTAMP", "TRUNCATE",  "UNION",       "UPDATE",    "USE",        "USING",
+    "VALUES",      "VERIFY",    "VIEW",      "VIEWS",       "WATERMARK", "WHEN",       "WHERE",
+    "WITH"};
 
 std::string Trimmed(const std::string& text) {
   size_t begin = text.find_first_not_of(" \t\r\n");

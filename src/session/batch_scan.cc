@@ -6,13 +6,17 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "duckdb/common/types/column/column_data_collection.hpp"
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/main/client_context_state.hpp"
+#include "duckdb/storage/buffer_manager.hpp"
 #include "session/engine.h"
+#include "session/read_at.h"
 #include "session/row_id_scan.h"
 #include "session/system_scan.h"
 #include "stream/change_fold.h"
 #include "stream/lake_source.h"
+#include "stream/source_groups.h"
 #include "table/group_cut.h"
 #include "table/incremental.h"
 #include "table/scan_summary.h"
@@ -96,6 +100,16 @@ class LakeBatchScan : public BatchScan {
         options_.snapshot_id = again;
       }
     }
+  }
+  /// As a stream that has come to `snapshot` knows the table.
+  LakeBatchScan(std::shared_ptr<const Table> table, const BatchScanRequest& request,
+                int64_t snapshot)
+      : table_(std::move(table)) {
+    options_.columns = request.columns;
+    options_.predicates = request.predicates;
+    options_.as_stream_start = table_->HasPrimaryKey();
+    options_.snapshot_id = snapshot;
+    if (snapshot > 0) splits_ = table_->PlanScan(options_);
   }
   idx_t MaxThreads() const override { return std::max<idx_t>(1, splits_.size()); }
   std::unique_ptr<BatchReader> NextUnit() override {
@@ -191,6 +205,82 @@ std::unique_ptr<BatchScan> OpenLakeScan(Engine& engine, const TableDefinition& d
   return std::make_unique<LakeBatchScan>(std::move(table), request, start, top_only, cut);
 }
 
+duckdb::vector<LogicalType> TypesOf(const SourceTable& table) {
+  duckdb::vector<LogicalType> types;
+  for (idx_t column : table.columns)
+    types.push_back(table.definition->columns[column].type.ToDuck());
+  return types;
+}
+
+// What makes the rows that remain of a stream of changes; null where all do.
+std::unique_ptr<ChangeFold> MakeFold(Engine& engine, const Source& source,
+                                     const SourceTable& table) {
+  ChangelogType type = source.Changelog(0);
+  if (type == ChangelogType::kAppend) return nullptr;
+  std::vector<idx_t> key;
+  for (const std::string& name : table.definition->primary_key) {
+    auto column = table.definition->FindColumn(name);
+    auto position = std::find(table.columns.begin(), table.columns.end(), *column);
+    if (position != table.columns.end()) key.push_back(position - table.columns.begin());
+  }
+  return std::make_unique<ChangeFold>(TypesOf(table),
+                                      type == ChangelogType::kUpsert ? key : std::vector<idx_t>(),
+                                      engine.environment().state_memory);
+}
+
+// All that a source gives up to a position; kept with what DuckDB may move to disk.
+class SourceBatchReaderAt : public BatchReader {
+ public:
+  SourceBatchReaderAt(Engine& engine, std::unique_ptr<Source> source, const SourceTable& table,
+                      idx_t wanted, std::string position)
+      : engine_(engine),
+        table_(table),
+        source_(std::move(source)),
+        wanted_(wanted),
+        position_(std::move(position)),
+        fold_(MakeFold(engine, *source_, table)) {}
+
+  bool Next(DataChunk& chunk) override {
+    if (!read_) ReadAll();
+    if (fold_) return fold_->Next(chunk);
+    if (!rows_->Scan(scan_, scanned_)) return false;
+    for (idx_t c = 0; c < wanted_; c++) chunk.data[c].Reference(scanned_.data[c]);
+    chunk.SetCardinality(scanned_.size());
+    return true;
+  }
+
+ private:
+  void ReadAll() {
+    read_ = true;
+    rows_ = std::make_unique<duckdb::ColumnDataCollection>(
+        duckdb::BufferManager::GetBufferManager(engine_.environment().database), TypesOf(table_));
+    source_->SeekBeginOf(position_);
+    ReadLimit limit;
+    limit.until = position_;
+    source_->Read(limit, [&](idx_t, ChangeChunk& changes) {
+      if (changes.size() == 0) return;
+      fold_ ? fold_->Add(changes) : rows_->Append(changes.rows);
+    });
+    if (source_->Position() != position_) {
+      Throw(ErrorCode::kUnsupported, "Reading table '{}' as it was at '{}': it ends at '{}' now",
+            table_.definition->path.ToString(), position_, source_->Position());
+    }
+    rows_->InitializeScan(scan_);
+    rows_->InitializeScanChunk(scanned_);
+  }
+
+  Engine& engine_;
+  const SourceTable table_;
+  const std::unique_ptr<Source> source_;
+  const idx_t wanted_;
+  const std::string position_;
+  const std::unique_ptr<ChangeFold> fold_;
+  std::unique_ptr<duckdb::ColumnDataCollection> rows_;
+  duckdb::ColumnDataScanState scan_;
+  DataChunk scanned_;
+  bool read_ = false;
+};
+
 // Reads a bounded source step by step; a stream of changes is folded to the rows that remain.
 class SourceBatchReader : public BatchReader {
  public:
@@ -199,22 +289,8 @@ class SourceBatchReader : public BatchReader {
       : engine_(engine),
         table_(table.definition->path.ToString()),
         source_(std::move(source)),
-        wanted_(wanted) {
-    duckdb::vector<LogicalType> types;
-    for (idx_t column : table.columns)
-      types.push_back(table.definition->columns[column].type.ToDuck());
-    ChangelogType type = source_->Changelog(0);
-    if (type == ChangelogType::kAppend) return;
-    std::vector<idx_t> key;
-    for (const std::string& name : table.definition->primary_key) {
-      auto column = table.definition->FindColumn(name);
-      auto position = std::find(table.columns.begin(), table.columns.end(), *column);
-      if (position != table.columns.end()) key.push_back(position - table.columns.begin());
-    }
-    fold_ = std::make_unique<ChangeFold>(
-        types, type == ChangelogType::kUpsert ? key : std::vector<idx_t>(),
-        engine_.environment().state_memory);
-  }
+        wanted_(wanted),
+        fold_(MakeFold(engine, *source_, table)) {}
 
   bool Next(DataChunk& chunk) override {
     while (ready_.empty()) {
@@ -248,7 +324,7 @@ class SourceBatchReader : public BatchReader {
   const std::string table_;
   std::unique_ptr<Source> source_;
   const idx_t wanted_;
-  std::unique_ptr<ChangeFold> fold_;
+  const std::unique_ptr<ChangeFold> fold_;
   std::deque<std::unique_ptr<DataChunk>> ready_;
   std::unique_ptr<DataChunk> held_;
   bool ended_ = false;
@@ -256,26 +332,42 @@ class SourceBatchReader : public BatchReader {
 
 class SourceBatchScan : public BatchScan {
  public:
-  SourceBatchScan(Engine& engine, const Connector& connector,
-                  std::shared_ptr<const TableDefinition> definition,
-                  const BatchScanRequest& request) {
-    SourceTable table{std::move(definition), request.columns};
-    idx_t wanted = table.columns.size();
-    for (const std::string& name : table.definition->primary_key) {  // To fold upserts by.
-      idx_t column = *table.definition->FindColumn(name);
-      if (std::find(table.columns.begin(), table.columns.end(), column) == table.columns.end()) {
-        table.columns.push_back(column);
-      }
-    }
-    if (table.columns.empty()) table.columns.push_back(0);
-    auto source = connector.MakeSource(engine.environment(), {table}, true);
-    reader_ = std::make_unique<SourceBatchReader>(engine, std::move(source), table, wanted);
-  }
+  explicit SourceBatchScan(std::unique_ptr<BatchReader> reader) : reader_(std::move(reader)) {}
   std::unique_ptr<BatchReader> NextUnit() override { return std::move(reader_); }
 
  private:
   std::unique_ptr<BatchReader> reader_;
 };
+
+// What to ask of a source: the wanted columns, and the key to fold upserts by.
+SourceTable ToRead(std::shared_ptr<const TableDefinition> definition,
+                   const std::vector<idx_t>& wanted) {
+  SourceTable table{std::move(definition), wanted};
+  for (const std::string& name : table.definition->primary_key) {
+    idx_t column = *table.definition->FindColumn(name);
+    if (std::find(table.columns.begin(), table.columns.end(), column) == table.columns.end()) {
+      table.columns.push_back(column);
+    }
+  }
+  if (table.columns.empty()) table.columns.push_back(0);
+  return table;
+}
+
+std::unique_ptr<BatchScan> OpenScanAt(Engine& engine,
+                                      const std::shared_ptr<const TableDefinition>& definition,
+                                      const BatchScanRequest& request, const ReadAt::Place& place) {
+  std::string connector = definition->Connector();
+  if (place.snapshot) {
+    return std::make_unique<LakeBatchScan>(OpenLakeTable(engine.table_context(), *definition),
+                                           request, *place.snapshot);
+  }
+  SourceTable table = ToRead(definition, request.columns);
+  auto source = connector.empty() ? MakeLakeSource(engine.table_context(), {table}, false)
+                                  : engine.connectors().Get(connector).MakeSource(
+                                        engine.environment(), {table}, false);
+  return std::make_unique<SourceBatchScan>(std::make_unique<SourceBatchReaderAt>(
+      engine, std::move(source), table, request.columns.size(), place.position));
+}
 
 }  // namespace
 
@@ -284,6 +376,12 @@ BatchScanOpener MakeBatchScanOpener(Engine& engine,
   return [&engine, definition](duckdb::ClientContext& context,
                                const BatchScanRequest& request) -> std::unique_ptr<BatchScan> {
     std::string connector = definition->Connector();
+    if (auto read_at = context.registered_state->Get<ReadAt>(ReadAt::kName)) {
+      auto place = read_at->places.find(InputKey(*definition));
+      if (place != read_at->places.end()) {
+        return OpenScanAt(engine, definition, request, place->second);
+      }
+    }
     if (connector.empty()) {
       auto cut = context.registered_state->GetOrCreate<QueryCut>(
           "millrace_cut", engine.environment().files, engine.environment().clock);
@@ -298,7 +396,10 @@ BatchScanOpener MakeBatchScanOpener(Engine& engine,
       Throw(ErrorCode::kInvalid, "Reading '{}': connector '{}' can only be written",
             definition->path.ToString(), connector);
     }
-    return std::make_unique<SourceBatchScan>(engine, found, definition, request);
+    SourceTable table = ToRead(definition, request.columns);
+    auto source = found.MakeSource(engine.environment(), {table}, true);
+    return std::make_unique<SourceBatchScan>(std::make_unique<SourceBatchReader>(
+        engine, std::move(source), table, request.columns.size()));
   };
 }
 

@@ -1,4 +1,4 @@
-// describe.cc - SHOW, DESCRIBE, EXPLAIN, SET, RESET, STOP JOB.
+// describe.cc - SHOW, DESCRIBE, SET, RESET, STOP JOB.
 #include <algorithm>
 
 #include "base/error.h"
@@ -6,7 +6,6 @@
 #include "session/sql_session.h"
 #include "session/time_zone.h"
 #include "sql/lexer.h"
-#include "stream/lake_source.h"
 
 namespace millrace {
 
@@ -134,6 +133,8 @@ StatementResult SqlSession::Run(const Show& statement) {
       return Rows({"current database name"}, {{database_}});
     case ShowWhat::kJobs:
       return ShowJobs();
+    case ShowWhat::kCheckpoints:
+      return ShowCheckpoints(statement.name[0]);
     case ShowWhat::kProcedures:
       return ShowProcedures(statement);
     case ShowWhat::kTags:
@@ -173,6 +174,22 @@ StatementResult SqlSession::ShowJobs() {
   }
   return Rows({"job id", "job name", "status", "start time", "rows in", "rows out", "state bytes"},
               rows);
+}
+
+StatementResult SqlSession::ShowCheckpoints(const std::string& job) {
+  std::vector<std::vector<std::string>> rows;
+  auto folder = folders_.Peek(jobs_->Find(job)->options().id);
+  for (int64_t id : folder ? folder->Retained() : std::vector<int64_t>()) {
+    std::string step;
+    try {
+      step = std::to_string(folder->Read(id).step);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kNotFound) continue;  // Forgotten since.
+      step = "damaged";
+    }
+    rows.push_back({std::to_string(id), step, fmt::format("{}/checkpoint-{}", folder->path(), id)});
+  }
+  return Rows({"checkpoint", "step", "path"}, rows);
 }
 
 StatementResult SqlSession::ShowCreate(const Show& statement) {
@@ -217,32 +234,6 @@ StatementResult SqlSession::Run(const Describe& statement) {
                     is_time ? Written(*table->watermark) : ""});
   }
   return Rows({"name", "type", "null", "key", "extras", "watermark"}, rows);
-}
-
-std::string SqlSession::ExplainQuery(const std::string& duck_sql, const std::string& target,
-                                     const DataflowOptions& options) {
-  std::string text;
-  auto connection = NewConnection();
-  if (!settings_.Streaming()) {
-    auto result = connection->Query("EXPLAIN " + duck_sql);
-    if (result->HasError()) result->ThrowError();
-    for (idx_t row = 0; row < result->RowCount(); row++)
-      text += result->GetValue(1, row).ToString();
-    return "== Batch plan" + (target.empty() ? "" : " into " + target) + " ==\n" + text;
-  }
-  auto flow = Dataflow::Compile(*connection->context, duck_sql, options);
-  std::vector<ChangelogType> types;
-  for (const SourceTable& input : flow->Inputs()) {
-    std::string connector = input.definition->Connector();
-    auto source = connector.empty() ? MakeLakeSource(engine_.table_context(), {input}, false)
-                                    : engine_.connectors().Get(connector).MakeSource(
-                                          engine_.environment(), {input}, false);
-    types.push_back(source->Changelog(0));
-  }
-  ChangelogType type = flow->Start(types);
-  return fmt::format("== Incremental plan{} (changelog: {}) ==\n{}",
-                     target.empty() ? "" : " into " + target, ChangelogTypeName(type),
-                     flow->Explain());
 }
 
 StatementResult SqlSession::Run(const Set& statement) {

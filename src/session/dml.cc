@@ -10,6 +10,7 @@
 #include "meta/duck_type_name.h"
 #include "session/assignment.h"
 #include "session/engine_words.h"
+#include "session/insert_target.h"
 #include "session/running_connection.h"
 #include "session/sql_session.h"
 #include "sql/lexer.h"
@@ -18,13 +19,30 @@
 
 namespace millrace {
 
-struct SqlSession::Target {
-  std::shared_ptr<const TableDefinition> definition;
-  std::string duck_sql;
-  DataflowOptions options;
-  std::string original;
-  std::optional<OverwriteScope> overwrite;  // INSERT OVERWRITE: what it replaces.
-};
+namespace {
+
+// The number of the checkpoint that a path names: one of the job's own.
+std::optional<int64_t> CheckpointToRestore(std::string path, const JobFolder& folder) {
+  if (path.empty()) return std::nullopt;
+  std::string given = path;
+  while (path.ends_with('/')) path.pop_back();
+  size_t slash = path.rfind('/');
+  std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+  std::string parent = slash == std::string::npos ? "" : path.substr(0, slash);
+  auto last = [](const std::string& of) { return of.substr(of.rfind('/') + 1); };
+  bool ours = parent.empty() || last(parent) == last(folder.path());
+  const std::string kName = "checkpoint-";
+  bool numbered = name.starts_with(kName) && name.size() > kName.size() &&
+                  name.find_first_not_of("0123456789", kName.size()) == std::string::npos;
+  if (ours && numbered) return std::strtoll(name.c_str() + kName.size(), nullptr, 10);
+  Throw(ErrorCode::kInvalid,
+        "SET 'execution.savepoint.path' = '{}': it names no checkpoint of this job, which are "
+        "'{}/checkpoint-<number>'; SHOW CHECKPOINTS OF JOB lists those of a running one, and RESET "
+        "'execution.savepoint.path' goes on with the newest",
+        given, folder.path());
+}
+
+}  // namespace
 
 void SqlSession::BindQuery(const std::string& duck_sql, duckdb::vector<std::string>* names,
                            duckdb::vector<LogicalType>* types) {
@@ -214,11 +232,15 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
   record.statement = job_options.statement;
   record.named = !name.empty();
   record.user = job_options.id;
+  record.catalog = catalog_;
+  record.database = database_;
   std::unique_ptr<JobFolder> folder = folders_.Open(job_options.id, record);
   job_options.commit_user = folder->Record()->user;
   job_options.run = folders_.run();
   job_options.checkpoint_interval_ms = settings_.CheckpointIntervalMs();
   job_options.step_rows = settings_.StepRows();
+  job_options.retained_checkpoints = settings_.RetainedCheckpoints();
+  job_options.restore_from = CheckpointToRestore(settings_.RestorePath(), *folder);
   const std::string& user = job_options.commit_user;
   std::vector<Pipeline> pipelines;
   for (Target& target : targets) {
@@ -371,20 +393,6 @@ StatementResult SqlSession::Run(const Query& statement) {
   result.rows = MakeShownResult(
       follows ? StreamQuery(sql) : BatchQuery(sql, NewConnection(), std::move(explain)),
       NewConnection(), statement.items);
-  return result;
-}
-
-StatementResult SqlSession::Run(const Explain& statement) {
-  std::string text;
-  if (statement.query) text = ExplainQuery(statement.query->duck_sql, "", {});
-  for (const Insert& insert : statement.inserts) {
-    Target target = ResolveTarget(insert);
-    text += (text.empty() ? "" : "\n") +
-            ExplainQuery(target.duck_sql, target.definition->path.ToString(), target.options);
-  }
-  StatementResult result;
-  result.kind = ResultKind::kRows;
-  result.rows = MakeTextResult({"result"}, {{text}});
   return result;
 }
 

@@ -151,6 +151,29 @@ bool JobFolders::IsWritten(const JobTarget& target) {
   return false;
 }
 
+std::unique_ptr<JobFolder> JobFolders::Peek(const std::string& id) const {
+  if (!environment_.files.Exists(Path(id))) return nullptr;
+  return std::make_unique<JobFolder>(environment_.files, Path(id));
+}
+
+std::map<std::string, JobRecord> JobFolders::WritersOf(const JobTarget& target) const {
+  std::map<std::string, JobRecord> writers;
+  if (!environment_.files.Exists(folder_)) return writers;
+  for (const FileEntry& entry : environment_.files.List(folder_)) {
+    if (!entry.is_folder || entry.name.starts_with(".")) continue;
+    try {
+      auto record = JobFolder(environment_.files, Path(entry.name)).Record();
+      if (!record || record->batch) continue;
+      for (const JobTarget& other : record->targets) {
+        if (other.identity == target.identity) writers[entry.name] = *record;
+      }
+    } catch (const Error& error) {
+      if (!IsUnreadable(error)) throw;  // Whoever wants that job is told.
+    }
+  }
+  return writers;
+}
+
 // Whether there is something to go on with: not when nothing has been shown yet, when it came to
 // its end in another run, or when its tables are gone.
 bool JobFolders::CanGoOn(const JobFolder& folder, const JobRecord& record) const {

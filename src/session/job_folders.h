@@ -33,6 +33,10 @@ class JobFolders {
   std::unique_ptr<JobFolder> Open(const std::string& id, const JobRecord& wanted);
   /// Whether a job of this script that goes on writes this making of a table.
   bool IsWritten(const JobTarget& target);
+  /// The folder of job `id`, to read only; nullptr when there is none.
+  std::unique_ptr<JobFolder> Peek(const std::string& id) const;
+  /// The jobs in streaming mode that write this making of a table, of any script, by their ids.
+  std::map<std::string, JobRecord> WritersOf(const JobTarget& target) const;
   /// Which run of the script this is. After Open.
   const std::string& run() const { return run_; }
   /// The script has ended: its next run is a new one. `finished`: the ids of its finished jobs,

@@ -1,5 +1,7 @@
 #include "session/jobs.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace millrace {
@@ -106,14 +108,16 @@ std::vector<JobRunner::Entry> JobRunner::Jobs() const {
 
 std::shared_ptr<Job> JobRunner::Find(const std::string& id) const {
   std::vector<std::string> known;
-  for (const Entry& entry : Jobs()) {
+  std::vector<Entry> jobs = Jobs();
+  std::reverse(jobs.begin(), jobs.end());  // Of one name the newest: the others have ended.
+  for (const Entry& entry : jobs) {
     if (entry.job->options().id == id || entry.job->options().name == id) return entry.job;
     known.push_back(entry.job->options().id);
   }
   // A terminal may have cut the id that the user has read. Not so names: a slip in one is told.
   bool made_up = id.starts_with("job-") || id.starts_with("query-");
   std::vector<std::shared_ptr<Job>> begin;
-  for (const Entry& entry : Jobs()) {
+  for (const Entry& entry : jobs) {
     if (made_up && entry.job->options().id.starts_with(id)) begin.push_back(entry.job);
   }
   if (begin.size() == 1) return begin[0];

@@ -10,6 +10,10 @@ namespace millrace {
 
 namespace {
 
+// What Flink 2 calls 'state.checkpoints.num-retained' and 'execution.savepoint.path'.
+constexpr const char* kRetainedKey = "execution.checkpointing.num-retained";
+constexpr const char* kRestoreKey = "execution.state-recovery.path";
+
 struct KnownSetting {
   const char* key;
   const char* default_value;
@@ -27,6 +31,11 @@ const std::vector<KnownSetting>& KnownSettings() {
       {"table.exec.mini-batch.enabled", "", {"true", "false"}},
       {"table.exec.mini-batch.allow-latency", "", {}},
       {"table.exec.sink.upsert-materialize", "", {}},
+      {"table.exec.state.ttl", "", {}},
+      {"state.checkpoints.num-retained", "", {}},
+      {kRetainedKey, "", {}},
+      {"execution.savepoint.path", "", {}},
+      {kRestoreKey, "", {}},
       {kTimeZoneKey, "default", {}},
       {"parallelism.default", "", {}},
       {"pipeline.name", "", {}},
@@ -69,6 +78,8 @@ void Settings::Set(const std::string& key, const std::string& value) {
     values_[key] = value;
     try {
       CheckpointIntervalMs();
+      StateTtlMs();
+      RetainedCheckpoints();
       StepRows();
       MemoryLimit();
       StateMemoryLimit();
@@ -133,6 +144,22 @@ bool Settings::Changelog() const {
 
 int64_t Settings::CheckpointIntervalMs() const {
   return GetDurationMs(values_, "execution.checkpointing.interval", 1000);
+}
+
+int64_t Settings::RetainedCheckpoints() const {
+  const char* key = Get(kRetainedKey).empty() ? "state.checkpoints.num-retained" : kRetainedKey;
+  int64_t count = GetInt(values_, key, 1);
+  if (count < 1) Throw(ErrorCode::kInvalid, "SET '{}' = '{}': must be at least 1", key, count);
+  return count;
+}
+
+std::string Settings::RestorePath() const {
+  std::string path = Get(kRestoreKey);
+  return path.empty() ? Get("execution.savepoint.path") : path;
+}
+
+int64_t Settings::StateTtlMs() const {
+  return GetDurationMs(values_, "table.exec.state.ttl", 0);
 }
 
 idx_t Settings::StepRows() const {

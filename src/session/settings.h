@@ -33,6 +33,9 @@ class Settings {
   bool WaitForInserts() const;  // table.dml-sync
   bool Changelog() const;       // sql-client.execution.result-mode
   int64_t CheckpointIntervalMs() const;
+  int64_t RetainedCheckpoints() const;              // state.checkpoints.num-retained
+  std::string RestorePath() const;                  // execution.savepoint.path; "": the newest.
+  int64_t StateTtlMs() const;                       // table.exec.state.ttl; 0: none. Only told.
   idx_t StepRows() const;                           // table.exec.mini-batch.size
   std::optional<int64_t> MemoryLimit() const;       // memory.limit, in bytes.
   std::optional<int64_t> StateMemoryLimit() const;  // memory.state-limit, in bytes.

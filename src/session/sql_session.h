@@ -42,7 +42,8 @@ class SqlSession : public Session {
   void CrashForTest() override;
 
  private:
-  struct Target;  // A table that an INSERT writes, with the query cast to its columns.
+  struct Target;  // A table that an INSERT writes, with the query cast to its columns:
+                  // insert_target.h.
 
   StatementResult Run(const Statement& statement);
   Error Explained(const StatementText& statement, const Error& error) const;
@@ -96,16 +97,28 @@ class SqlSession : public Session {
   // describe.cc
   StatementResult Run(const Show& statement);
   StatementResult Run(const Describe& statement);
-  StatementResult Run(const Explain& statement);
   StatementResult Run(const Set& statement);
   StatementResult Run(const Reset& statement);
   void ApplyMemoryLimits(const Settings& before);
   StatementResult Run(const StopJob& statement);
   StatementResult ShowJobs();
+  StatementResult ShowCheckpoints(const std::string& job);
   StatementResult ShowCreate(const Show& statement);
   std::vector<std::vector<std::string>> ListNames(const Show& statement, std::string* column);
+
+  // explain.cc
+  StatementResult Run(const Explain& statement);
   std::string ExplainQuery(const std::string& duck_sql, const std::string& target,
-                           const DataflowOptions& options);
+                           const DataflowOptions& options, bool analyze);
+
+  std::string ExplainJob(const std::string& name);
+
+  // check_view.cc
+  struct CheckedView;
+  StatementResult Run(const CheckView& statement);
+  CheckedView FindChecked(const QualifiedName& name);
+  void FindCheckpoint(CheckedView& view, bool running);
+  void ReadAtCut(CheckedView& view, std::vector<Target>& targets);
 
   // maintenance.cc
   StatementResult Run(const Verify& statement);

@@ -1,7 +1,14 @@
-// Statements that look after tables: VERIFY TABLE, ANALYZE TABLE, CALL, tags.
+// Statements that look after tables: CHECK VIEW, VERIFY TABLE, ANALYZE TABLE, CALL, tags.
 #include "sql/statement_parser.h"
 
 namespace millrace {
+
+StatementBody StatementParser::CheckStatement() {
+  Expect("VIEW", "after CHECK");
+  CheckView check{Path("the name of a table that a job keeps up to date")};
+  End("CHECK VIEW");
+  return check;
+}
 
 StatementBody StatementParser::VerifyStatement() {
   Expect("TABLE", "after VERIFY");

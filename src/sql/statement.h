@@ -74,6 +74,7 @@ enum class ShowWhat : uint8_t {
   kTags,
   kCurrentCatalog,
   kCurrentDatabase,
+  kCheckpoints,  // OF JOB, which `name` names.
   kCreateTable,
   kCreateView
 };
@@ -110,6 +111,7 @@ struct Explain {
   std::string kind;
   std::vector<Insert> inserts;
   std::optional<QueryText> query;
+  std::string job;  // EXPLAIN ANALYZE JOB: its name or id.
 };
 struct Set {
   std::optional<std::string> key;
@@ -122,6 +124,10 @@ struct StopJob {
   std::string job;
   bool drain = false;
 };  // WITH DRAIN: first read all that is there.
+/// CHECK VIEW t: the table that a job keeps up to date against its query in batch.
+struct CheckView {
+  QualifiedName name;
+};
 /// VERIFY TABLE t [FULL].
 struct Verify {
   QualifiedName name;
@@ -158,9 +164,9 @@ struct DuckStatement {
 
 using StatementBody =
     std::variant<CreateCatalog, CreateDatabase, CreateTable, CreateView, Drop, Use, Show, Describe,
-                 Insert, StatementSet, Query, Explain, Set, Reset, StopJob, Verify, Analyze, Call,
-                 AlterTag, DuckStatement, DeleteRows, UpdateRows, MergeInto, TruncateTable,
-                 AlterTable, AlterView>;
+                 Insert, StatementSet, Query, Explain, Set, Reset, StopJob, CheckView, Verify,
+                 Analyze, Call, AlterTag, DuckStatement, DeleteRows, UpdateRows, MergeInto,
+                 TruncateTable, AlterTable, AlterView>;
 
 struct Statement {
   StatementBody body;

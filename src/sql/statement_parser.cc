@@ -11,10 +11,10 @@ namespace millrace {
 namespace {
 
 const std::vector<std::string> kFirstWords = {
-    "CREATE",   "DROP",    "USE",    "SHOW",   "DESCRIBE", "DESC",   "INSERT", "EXECUTE",
-    "BEGIN",    "EXPLAIN", "SET",    "RESET",  "STOP",     "SELECT", "VALUES", "WITH",
-    "FROM",     "TABLE",   "UPDATE", "DELETE", "TRUNCATE", "CALL",   "ALTER",  "COMMIT",
-    "ROLLBACK", "START",   "CANCEL", "VERIFY", "ANALYZE",  "MERGE",  "REPLACE"};
+    "CREATE",   "DROP",    "USE",    "SHOW",   "DESCRIBE", "DESC",   "INSERT",  "EXECUTE",
+    "BEGIN",    "EXPLAIN", "SET",    "RESET",  "STOP",     "SELECT", "VALUES",  "WITH",
+    "FROM",     "TABLE",   "UPDATE", "DELETE", "TRUNCATE", "CALL",   "ALTER",   "COMMIT",
+    "ROLLBACK", "START",   "CANCEL", "VERIFY", "ANALYZE",  "MERGE",  "REPLACE", "CHECK"};
 
 const std::set<std::string, std::less<>> kOnlyDuckDb = {
     "PRAGMA", "COPY",       "ATTACH",    "DETACH", "INSTALL", "LOAD",    "EXPORT",     "IMPORT",
@@ -260,6 +260,7 @@ StatementBody StatementParser::Body() {
   if (Accept("SET")) return SetStatement();
   if (Accept("RESET")) return ResetStatement();
   if (Accept("STOP") || Accept("CANCEL")) return StopStatement();
+  if (Accept("CHECK")) return CheckStatement();
   if (Accept("VERIFY")) return VerifyStatement();
   if (Accept("ANALYZE")) return AnalyzeStatement();
   if (Accept("CALL")) return CallStatement();
@@ -354,6 +355,11 @@ StatementBody StatementParser::ShowStatement() {
     End("SHOW COLUMNS");
     return describe;
   }
+  if (Accept("CHECKPOINTS OF JOB")) {
+    Show show{ShowWhat::kCheckpoints, {String("the name or the id of a job")}, {}};
+    End("SHOW CHECKPOINTS");
+    return show;
+  }
   for (const Form& form : kForms) {
     if (!Accept(form.words)) continue;
     Show show{form.what, {}, {}};
@@ -369,14 +375,14 @@ StatementBody StatementParser::ShowStatement() {
     return show;
   }
   Fail(
-      "expected CATALOGS, DATABASES, TABLES, VIEWS, FUNCTIONS, JOBS, PROCEDURES, TAGS, COLUMNS, "
-      "CURRENT CATALOG, "
+      "expected CATALOGS, DATABASES, TABLES, VIEWS, FUNCTIONS, JOBS, CHECKPOINTS OF JOB, "
+      "PROCEDURES, TAGS, COLUMNS, CURRENT CATALOG, "
       "CURRENT DATABASE, "
       "CREATE TABLE or CREATE VIEW after SHOW" +
-      (Peek().IsName()
-           ? DidYouMean(Peek().value, {"CATALOGS", "DATABASES", "TABLES", "VIEWS", "FUNCTIONS",
-                                       "JOBS", "COLUMNS", "CURRENT", "CREATE"})
-           : ""));
+      (Peek().IsName() ? DidYouMean(Peek().value,
+                                    {"CATALOGS", "DATABASES", "TABLES", "VIEWS", "FUNCTIONS",
+                                     "JOBS", "CHECKPOINTS OF JOB", "COLUMNS", "CURRENT", "CREATE"})
+                       : ""));
 }
 
 StatementBody StatementParser::DescribeStatement() {
@@ -459,6 +465,11 @@ StatementBody StatementParser::ExplainStatement() {
       if (!detail())
         Fail("expected ESTIMATED_COST, CHANGELOG_MODE, PLAN_ADVICE or JSON_EXECUTION_PLAN");
     }
+  }
+  if (explain.kind == "ANALYZE" && Accept("JOB")) {
+    explain.job = String("the name or the id of a job");
+    End("EXPLAIN ANALYZE JOB");
+    return explain;
   }
   bool execute = Accept("EXECUTE");
   if (Accept("STATEMENT SET")) {

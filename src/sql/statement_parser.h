@@ -67,7 +67,8 @@ class StatementParser {
   StatementBody SetStatement();
   StatementBody ResetStatement();
   StatementBody StopStatement();
-  StatementBody VerifyStatement();  // maintenance_parser.cc
+  StatementBody CheckStatement();  // maintenance_parser.cc
+  StatementBody VerifyStatement();
   StatementBody AnalyzeStatement();
   StatementBody CallStatement();
   std::optional<StatementBody> AlterTagStatement();

@@ -196,6 +196,7 @@ TEST_CASE("EXPLAIN, SET, RESET, STOP JOB, queries, statements for DuckDB") {
             "EXPLAIN STATEMENT SET BEGIN INSERT INTO t SELECT 1; INSERT INTO u SELECT 2; END")
             .inserts.size() == 2);
   CHECK(Parse<Explain>("EXPLAIN ANALYZE SELECT 1").query->duck_sql == "SELECT 1");
+  CHECK(Parse<Explain>("EXPLAIN ANALYZE JOB 'a b'").job == "a b");
   CHECK(!Parse<Set>("SET").key);
   CHECK(Parse<Set>("SET 'a.b' = 'c''d'").value == "c'd");
   CHECK(Parse<Set>("SET execution.runtime-mode = streaming;").key == "execution.runtime-mode");
@@ -308,6 +309,18 @@ std::string Mutated(const std::vector<std::string>& seeds, std::mt19937& random)
 }
 
 }  // namespace
+
+TEST_CASE("What is asked of jobs") {
+  CHECK(Parse<CheckView>("CHECK VIEW a.`b c`").name == QualifiedName{"a", "b c"});
+  CHECK_THROWS_AS(Parse<CheckView>("CHECK TABLE a"), Error);
+  CHECK_THROWS_AS(Parse<CheckView>("CHECK VIEW a b"), Error);
+  Show checkpoints = Parse<Show>("SHOW CHECKPOINTS OF JOB 'x'");
+  CHECK(checkpoints.what == ShowWhat::kCheckpoints);
+  CHECK(checkpoints.name == QualifiedName{"x"});
+  CHECK_THROWS_AS(Parse<Show>("SHOW CHECKPOINTS"), Error);
+  CHECK_THROWS_AS(Parse<Explain>("EXPLAIN JOB 'x'"), Error);
+  CHECK_THROWS_AS(Parse<Explain>("EXPLAIN ANALYZE JOB x"), Error);
+}
 
 TEST_CASE("VERIFY and ANALYZE") {
   CHECK(Parse<Verify>("VERIFY TABLE lake.d.t").name == QualifiedName{"lake", "d", "t"});

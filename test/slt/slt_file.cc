@@ -122,7 +122,9 @@ class Reader {
       record.kind = what == "ok"      ? RecordKind::kStatementOk
                     : what == "error" ? RecordKind::kStatementError
                     : what == "count" ? RecordKind::kStatementCount
-                                      : (Fail("statement ok, error or count?"), RecordKind());
+                    : what == "shows"
+                        ? RecordKind::kStatementShows
+                        : (Fail("statement ok, error, count or shows?"), RecordKind());
       record.argument = Substitute(rest);
       return;
     }

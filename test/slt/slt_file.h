@@ -11,6 +11,7 @@ enum class RecordKind {
   kStatementOk,
   kStatementError,
   kStatementCount,
+  kStatementShows,
   kQuery,
   kStream,
   kFeed,

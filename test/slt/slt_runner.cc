@@ -222,6 +222,9 @@ void SltRunner::RunRecord(const Record& record) {
     case RecordKind::kStatementCount:
       RunCount(record);
       break;
+    case RecordKind::kStatementShows:
+      RunShows(record);
+      break;
     case RecordKind::kQuery:
       RunQuery(record);
       break;
@@ -378,6 +381,18 @@ void SltRunner::RunCount(const Record& record) {
   if (count != record.argument) {
     Fail(record, fmt::format("the count is {}, expected {}", count, record.argument));
   }
+}
+
+// For texts such as plans: their lines, a row a line, match somewhere.
+void SltRunner::RunShows(const Record& record) {
+  checks_++;
+  std::string types, text;
+  bool is_query = false;
+  for (const TextRow& row : QueryRows(record.sql, types, is_query)) {
+    text += fmt::format("{}\n", fmt::join(row, " | "));
+  }
+  if (std::regex_search(text, std::regex(record.argument))) return;
+  Fail(record, fmt::format("/{}/ matches nothing of\n{}", record.argument, text));
 }
 
 void SltRunner::StartStream(const Record& record) {

@@ -60,6 +60,7 @@ class SltRunner {
   void RunError(const Record& record);
   void RunQuery(const Record& record);
   void RunCount(const Record& record);
+  void RunShows(const Record& record);
   void StartStream(const Record& record);
   void Feed(const Record& record);
   void CompareChanges(const Record& record);

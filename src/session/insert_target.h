@@ -1,0 +1,17 @@
+// insert_target.h - what an INSERT is once its names are resolved: shared by those who run, explain
+// and check it.
+#pragma once
+
+#include "session/sql_session.h"
+
+namespace millrace {
+
+struct SqlSession::Target {
+  std::shared_ptr<const TableDefinition> definition;
+  std::string duck_sql;  // The query, cast to the table's physical columns.
+  DataflowOptions options;
+  std::string original;
+  std::optional<OverwriteScope> overwrite;  // INSERT OVERWRITE: what it replaces.
+};
+
+}  // namespace millrace
