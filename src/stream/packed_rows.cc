@@ -256,6 +256,7 @@ uint8_t* RowTable::FindOrCreate(const uint8_t* row, uint64_t hash, bool& created
   created = true;
   uint8_t* copy = rows_.New();
   memcpy(copy, row, layout_.Width());
+  copy[0] &= static_cast<uint8_t>(~RowLayout::kChanged);  // It may come from a tracked store.
   if (scoped_) Payload<const void*>(copy) = scope;
   if (layout_.HasStrings()) strings_.Intern(layout_, copy);
   // At most 13 of 16 slots are taken.
