@@ -66,6 +66,32 @@ AggregateOperator::AggregateOperator(duckdb::ClientContext& context, StateArena&
   out_.Initialize(Types());
 }
 
+std::unique_ptr<Operator> AggregateOperator::Copy(duckdb::ClientContext& context,
+                                                  StateArena& arena) const {
+  Plan plan;
+  plan.groups = CopyExpressions(keys_.Expressions());
+  plan.arguments = CopyExpressions(arguments_.Expressions());
+  plan.calls = plan_.calls;
+  plan.group_outputs = plan_.group_outputs;
+  plan.group_types = plan_.group_types;
+  plan.groupings = plan_.groupings;
+  plan.always_one_row = plan_.always_one_row;
+  return std::make_unique<AggregateOperator>(context, arena, std::move(plan));
+}
+
+ShardRule AggregateOperator::RuleOf(idx_t) const {
+  if (keys_.Empty()) return ShardRule::One();
+  return ShardRule::ByKey(CopyExpressions(keys_.Expressions()));
+}
+
+std::vector<std::optional<idx_t>> AggregateOperator::OutputsOf(idx_t) const {
+  std::vector<std::optional<idx_t>> outputs(keys_.Expressions().size());
+  for (idx_t i = 0; i < plan_.group_outputs.size(); i++) {
+    if (plan_.group_outputs[i]) outputs[*plan_.group_outputs[i]] = i;
+  }
+  return outputs;
+}
+
 ChangelogType AggregateOperator::Start(const std::vector<ChangelogType>& inputs) {
   append_only_ = inputs[0] == ChangelogType::kAppend;
   idx_t offset = sizeof(Head);

@@ -145,9 +145,11 @@ nlohmann::json RecordToJson(const JobRecord& record) {
     targets.push_back(
         {{"table", target.table}, {"identity", target.identity}, {"logged", target.logged}});
   }
-  return {{"version", kFormatVersion},     {"user", record.user},         {"script", record.script},
-          {"statement", record.statement}, {"named", record.named},       {"batch", record.batch},
-          {"catalog", record.catalog},     {"database", record.database}, {"targets", targets}};
+  return {{"version", kFormatVersion}, {"user", record.user},
+          {"script", record.script},   {"statement", record.statement},
+          {"named", record.named},     {"batch", record.batch},
+          {"catalog", record.catalog}, {"database", record.database},
+          {"shards", record.shards},   {"targets", targets}};
 }
 
 JobRecord RecordFromJson(const std::string& text, const std::string& path) {
@@ -162,6 +164,7 @@ JobRecord RecordFromJson(const std::string& text, const std::string& path) {
     record.batch = json.at("batch");
     record.catalog = json.value("catalog", "");
     record.database = json.value("database", "");
+    record.shards = json.value("shards", idx_t(1));  // Records of earlier builds: one.
     for (const nlohmann::json& target : json.at("targets")) {
       record.targets.push_back(
           {target.at("table"), target.at("identity"), target.value("logged", false)});

@@ -43,6 +43,7 @@ struct JobRecord {
   bool batch = false;              // An INSERT in batch mode: one commit.
   std::vector<JobTarget> targets;  // One per pipeline.
   std::string catalog, database;   // What unqualified names mean; "" in older folders.
+  idx_t shards = 1;                // Of its dataflows, for as long as it lives.
   bool operator==(const JobRecord&) const = default;
 };
 

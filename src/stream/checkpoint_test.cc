@@ -172,7 +172,7 @@ TEST_CASE("What a job is stays as it was when its folder was made") {
   CHECK_FALSE(folder.Record());
   JobRecord record{"user", "script", "INSERT INTO t SELECT 'x'",
                    true,   false,    {{"/w/t", "1", true}, {}},
-                   "lake", "d"};
+                   "lake", "d",      8};
   folder.WriteRecord(record);
   CHECK(JobFolder(files, "/jobs/j").Record() == record);
   CHECK_THROWS_AS(folder.WriteRecord(record), Error);

@@ -16,6 +16,7 @@ class DatabaseInstance;
 namespace millrace {
 
 class StateMemory;
+class WorkerPool;
 
 /// What connectors and tables need from outside.
 struct Environment {
@@ -26,6 +27,7 @@ struct Environment {
   std::string data_folder;              // .millrace
   std::ostream& out;                    // For `print`.
   StateMemory* state_memory = nullptr;  // Of all jobs; null: each has its own, without a limit.
+  WorkerPool* workers = nullptr;        // Threads that jobs share; null: each has its own alone.
 };
 
 struct OptionInfo {

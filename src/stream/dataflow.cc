@@ -10,6 +10,8 @@
 #include "stream/multiset_operators.h"
 #include "stream/pair_keeper.h"
 #include "stream/plan_compiler.h"
+#include "stream/sharded_run.h"
+#include "stream/stateless_operators.h"
 
 namespace millrace {
 
@@ -50,20 +52,47 @@ bool AsksClocks(duckdb::LogicalOperator& plan) {
 constexpr int64_t kSmallBytes = 1 << 20;
 constexpr int64_t kMostPieces = 256;
 
+/// The operators of one shard and where their state lies.
+struct Shard {
+  explicit Shard(StateMemory& memory) : arena(memory) {}
+
+  /// As the plan was compiled.
+  void Copy(duckdb::ClientContext& context, const CompiledPlan& from) {
+    std::map<const Operator*, Operator*> copies;
+    for (auto& op : from.operators) {
+      auto copy = op->Copy(context, arena);
+      for (Operator* input : op->Inputs()) copy->AddInput(*copies.at(input));
+      copy->unique_keys = op->unique_keys;
+      copy->consolidated = op->consolidated;
+      copies[op.get()] = copy.get();
+      plan.operators.push_back(std::move(copy));
+    }
+    plan.root = copies.at(from.root);
+    plan.inputs = from.inputs;
+    for (auto& input : plan.inputs) input.entry = copies.at(input.entry);
+  }
+
+  StateArena arena;  // Before the operators, whose state lies in it.
+  CompiledPlan plan;
+  std::vector<Operator*> entries;  // Where chunks of each input go in.
+  Operator* top = nullptr;
+};
+
 class CompiledDataflow : public Dataflow {
  public:
   CompiledDataflow(duckdb::ClientContext& context, const std::string& sql, DataflowOptions options)
       : context_(context.shared_from_this()),
         options_(std::move(options)),
         own_memory_(options_.memory ? nullptr : std::make_unique<StateMemory>()),
-        arena_(options_.memory ? *options_.memory : *own_memory_) {
+        first_(Memory()) {
+    MILLRACE_CHECK(options_.shards > 0 && (options_.shards & (options_.shards - 1)) == 0);
     BoundPlan bound = BindStreamingPlan(context, sql);
     names_ = bound.names;
     types_ = bound.types;
     bool asks_clocks = AsksClocks(*bound.root);
     // Some functions ask for a transaction when their state is made.
     context.RunFunctionInTransaction(
-        [&] { plan_ = PlanCompiler(context, arena_).Compile(std::move(bound.root)); });
+        [&] { plan_ = PlanCompiler(context, first_.arena).Compile(std::move(bound.root)); });
     for (auto& input : plan_.inputs) inputs_.push_back(input.table);
     for (idx_t column : options_.sink_key) MILLRACE_CHECK(column < types_.size());
     std::string text = "v1;" + sql;
@@ -83,40 +112,50 @@ class CompiledDataflow : public Dataflow {
   ChangelogType Start(const std::vector<ChangelogType>& input_types) override {
     MILLRACE_CHECK(!started_ && input_types.size() == plan_.inputs.size());
     started_ = true;
-    for (idx_t i = 0; i < input_types.size(); i++) StartInput(i, input_types[i]);
+    for (idx_t s = 1; s < options_.shards; s++) {
+      others_.push_back(std::make_unique<Shard>(Memory()));
+      context_->RunFunctionInTransaction([&] { others_.back()->Copy(*context_, plan_); });
+    }
+    StartShard(first_, input_types);
     pairs_ = std::vector<PairKeeper>(input_types.size());
-    for (auto& op : plan_.operators) StartOperator(*op);
-    AddTop();
-    if (!loaded_.empty()) ApplyLoad();
-    return top_->type;
+    for (auto& shard : others_) StartShard(*shard, input_types);
+    if (!others_.empty()) context_->RunFunctionInTransaction([&] { Divide(); });
+    if (loaded_head_) ApplyLoad();
+    return first_.top->type;
   }
 
   void Push(idx_t index, ChangeChunk& chunk, const ChangeReceiver& out) override {
-    MILLRACE_CHECK(started_ && index < entries_.size());
+    MILLRACE_CHECK(started_ && index < first_.entries.size());
     if (chunk.size() == 0) return;
-    top_->SetReceiver(&out);
-    PushConstants();
-    pairs_[index].Push(chunk, [&](ChangeChunk& whole) { entries_[index]->Take(0, whole); });
-    top_->SetReceiver(nullptr);
-    arena_.Balance();
+    if (!run_) first_.top->SetReceiver(&out);
+    PushConstants(out);
+    pairs_[index].Push(chunk, [&](ChangeChunk& whole) { Enter(index, whole, out); });
+    if (run_) return;
+    first_.top->SetReceiver(nullptr);
+    first_.arena.Balance();
   }
 
   void EndStep(const ChangeReceiver& out) override {
     MILLRACE_CHECK(started_);
-    top_->SetReceiver(&out);
-    PushConstants();
+    if (!run_) first_.top->SetReceiver(&out);
+    PushConstants(out);
     for (idx_t i = 0; i < pairs_.size(); i++) {
-      pairs_[i].Flush([&](ChangeChunk& whole) { entries_[i]->Take(0, whole); });
+      pairs_[i].Flush([&](ChangeChunk& whole) { Enter(i, whole, out); });
     }
+    if (run_) return run_->EndStep(out);
     for (auto& op : plan_.operators) op->CloseStep();
-    top_->SetReceiver(nullptr);
-    arena_.Balance();
+    first_.top->SetReceiver(nullptr);
+    first_.arena.Balance();
   }
 
   void Save(StateStore& store) override {
     MILLRACE_CHECK(started_);
-    StateWriter head(store, arena_, "dataflow", fingerprint_, false);
+    StateWriter head(store, first_.arena, "dataflow", fingerprint_, false);
     head.Put(static_cast<uint8_t>(constants_pushed_));
+    if (run_) {
+      head.Put(static_cast<uint32_t>(Shards()));
+      head.Put(Placement());
+    }
     head.Finish();
     saved_.resize(plan_.operators.size());
     for (idx_t i = 0; i < plan_.operators.size(); i++) {
@@ -129,9 +168,7 @@ class CompiledDataflow : public Dataflow {
     auto head = store.Open("dataflow");
     if (head.size() != 1)
       Throw(ErrorCode::kCorrupt, "Loading the state of the query: there is none in the checkpoint");
-    StateReader reader(std::move(head[0]), arena_, fingerprint_, "the query");
-    constants_pushed_ = reader.Get<uint8_t>();
-    reader.Finish();
+    loaded_head_ = std::move(head[0]);
     for (idx_t i = 0; i < plan_.operators.size() + 8; i++) {
       auto pieces = store.Open(Key(i));
       if (!pieces.empty()) loaded_[i] = std::move(pieces);
@@ -143,20 +180,22 @@ class CompiledDataflow : public Dataflow {
 
   std::string Explain() const override {
     std::string text;
-    Explain(top_ ? *top_ : *plan_.root, 0, text);
+    Explain(first_.top ? *first_.top : *plan_.root, 0, text);
     return text;
   }
 
   int64_t StateBytes() const override {
     int64_t bytes = 0;
     if (!started_) return 0;
-    for (auto& op : plan_.operators) bytes += op->NoteStateBytes();
+    for (idx_t s = 0; s < Shards(); s++) {
+      for (auto& op : ShardAt(s).plan.operators) bytes += op->NoteStateBytes();
+    }
     return bytes;
   }
 
   std::vector<OperatorLine> Lines() const override {
     std::vector<OperatorLine> lines;
-    AddLines(top_ ? *top_ : *plan_.root, 0, lines);
+    AddLines(first_.top ? *first_.top : *plan_.root, 0, lines);
     return lines;
   }
 
@@ -167,16 +206,35 @@ class CompiledDataflow : public Dataflow {
                        [](const auto& op) { return op->HasState(); });
   }
 
-  void Trim() override { arena_.Balance(); }
+  void Trim() override {
+    for (idx_t s = 0; s < Shards(); s++) ShardAt(s).arena.Balance();
+    if (run_) run_->Free();
+  }
 
  private:
+  void Enter(idx_t input, ChangeChunk& chunk, const ChangeReceiver& out) {
+    if (run_) return run_->Push(input, chunk, out);
+    first_.entries[input]->Take(0, chunk);
+  }
+
   static std::string Key(idx_t index) { return fmt::format("operator-{:03}", index); }
 
-  void StartInput(idx_t index, ChangelogType type) {
-    auto& input = plan_.inputs[index];
+  StateMemory& Memory() { return options_.memory ? *options_.memory : *own_memory_; }
+  idx_t Shards() const { return others_.size() + 1; }
+  Shard& ShardAt(idx_t index) { return index == 0 ? first_ : *others_[index - 1]; }
+  const Shard& ShardAt(idx_t index) const { return index == 0 ? first_ : *others_[index - 1]; }
+
+  void StartShard(Shard& shard, const std::vector<ChangelogType>& input_types) {
+    for (idx_t i = 0; i < input_types.size(); i++) StartInput(shard, i, input_types[i]);
+    for (auto& op : shard.plan.operators) StartOperator(shard, *op);
+    AddTop(shard);
+  }
+
+  void StartInput(Shard& shard, idx_t index, ChangelogType type) {
+    auto& input = shard.plan.inputs[index];
     input.entry->type = type;
     input.entry->ordered = true;
-    entries_.push_back(input.entry);
+    shard.entries.push_back(input.entry);
     if (type != ChangelogType::kUpsert) return;
     if (input.key.empty()) {
       Throw(ErrorCode::kInvalid,
@@ -184,14 +242,47 @@ class CompiledDataflow : public Dataflow {
             "NOT ENFORCED",
             input.table.definition->path.ToString());
     }
-    auto normaliser = std::make_unique<NormaliseOperator>(arena_, input.entry->Types(), input.key);
+    auto& operators = shard.plan.operators;
+    auto normaliser =
+        std::make_unique<NormaliseOperator>(shard.arena, input.entry->Types(), input.key);
     input.entry->AddInput(*normaliser);
-    entries_.back() = normaliser.get();
+    shard.entries.back() = normaliser.get();
     normaliser->type = ChangelogType::kUpsert;
-    plan_.operators.insert(plan_.operators.begin(), std::move(normaliser));
+    if (options_.shards > 1) {  // Rows come anywhere, and move to the shards of their keys.
+      auto feed = std::make_unique<PassOperator>(input.entry->Types(),
+                                                 std::vector<std::optional<idx_t>>{}, "CHANGES");
+      feed->type = ChangelogType::kUpsert;
+      normaliser->AddInput(*feed);
+      shard.entries.back() = feed.get();
+      operators.insert(operators.begin(), std::move(normaliser));
+      operators.insert(operators.begin(), std::move(feed));
+      return;
+    }
+    operators.insert(operators.begin(), std::move(normaliser));
   }
 
-  void StartOperator(Operator& op) {
+  /// Puts the shards to work side by side, unless nothing is by key: then one does it all.
+  void Divide() {
+    std::vector<const Operator*> operators, constants;
+    for (auto& op : plan_.operators) operators.push_back(op.get());
+    for (auto& constant : plan_.constants) constants.push_back(constant.entry);
+    ShardPlan plan = PlanShards(operators, constants);
+    if (!plan.spreads) return others_.clear();
+    std::vector<ShardedRun::Shard> shards;
+    for (idx_t s = 0; s < Shards(); s++) {
+      Shard& shard = ShardAt(s);
+      ShardedRun::Shard run{&shard.arena, {}, shard.entries, shard.top};
+      for (auto& op : shard.plan.operators) run.operators.push_back(op.get());
+      shards.push_back(std::move(run));
+    }
+    run_ = std::make_unique<ShardedRun>(*context_, std::move(shards), std::move(plan),
+                                        options_.threads, options_.workers);
+  }
+
+  /// Says where rows are among the shards.
+  uint64_t Placement() const { return Fnv(run_->Plan().Text()) ^ HashProbe(); }
+
+  static void StartOperator(const Shard& shard, Operator& op) {
     std::vector<ChangelogType> types;
     bool ordered = !op.HasState();
     for (Operator* input : op.Inputs()) {
@@ -199,8 +290,9 @@ class CompiledDataflow : public Dataflow {
       ordered = ordered && input->ordered;
     }
     if (types.empty()) {
-      if (op.type == ChangelogType::kUpsert) types = {ChangelogType::kUpsert};  // A normaliser.
-      bool is_input = std::any_of(plan_.inputs.begin(), plan_.inputs.end(),
+      if (op.type == ChangelogType::kUpsert) types = {op.type};  // A normaliser, or its changes.
+      auto& inputs = shard.plan.inputs;
+      bool is_input = std::any_of(inputs.begin(), inputs.end(),
                                   [&](auto& input) { return input.entry == &op; });
       if (is_input) return;
     }
@@ -213,27 +305,28 @@ class CompiledDataflow : public Dataflow {
   }
 
   /// What stands between the query and the sink: the rule for its key, or the step's net changes.
-  void AddTop() {
-    top_ = plan_.root;
+  void AddTop(Shard& shard) {
+    Operator& root = *shard.plan.root;
+    shard.top = &root;
     const UniqueKey& sink_key = options_.sink_key;
     auto contained = [&](const UniqueKey& key) {
       return std::all_of(key.begin(), key.end(), [&](idx_t column) {
         return std::find(sink_key.begin(), sink_key.end(), column) != sink_key.end();
       });
     };
-    auto& keys = plan_.root->unique_keys;
+    auto& keys = root.unique_keys;
     bool fits = sink_key.empty() || std::any_of(keys.begin(), keys.end(), contained);
-    bool append = top_->type == ChangelogType::kAppend;
+    bool append = root.type == ChangelogType::kAppend;
     if (!fits) {
-      if (top_->ordered && append) return;  // Blind upserts: every row goes on, in order.
-      return Top(std::make_unique<SinkKeyOperator>(arena_, types_, sink_key));
+      if (root.ordered && append) return;  // Blind upserts: every row goes on, in order.
+      return Top(shard, std::make_unique<SinkKeyOperator>(shard.arena, types_, sink_key));
     }
-    if (top_->ordered || append) return;
+    if (root.ordered || append) return;
     bool same_key =
         sink_key.empty() || (std::any_of(keys.begin(), keys.end(), [&](const UniqueKey& key) {
           return contained(key) && key.size() == sink_key.size();
         }));
-    if (top_->consolidated && same_key) return;
+    if (root.consolidated && same_key) return;
     std::optional<UniqueKey> key;
     if (!sink_key.empty()) {
       key = sink_key;
@@ -242,30 +335,45 @@ class CompiledDataflow : public Dataflow {
         if (!key || candidate.size() < key->size()) key = candidate;
       }
     }
-    Top(std::make_unique<ConsolidateOperator>(arena_, types_, key));
+    Top(shard, std::make_unique<ConsolidateOperator>(shard.arena, types_, key));
   }
 
-  void Top(std::unique_ptr<Operator> op) {
-    op->AddInput(*top_);
-    op->type = op->Start({top_->type});
-    top_ = op.get();
-    plan_.operators.push_back(std::move(op));
+  static void Top(Shard& shard, std::unique_ptr<Operator> op) {
+    op->AddInput(*shard.top);
+    op->type = op->Start({shard.top->type});
+    shard.top = op.get();
+    shard.plan.operators.push_back(std::move(op));
   }
 
-  void PushConstants() {
+  void PushConstants(const ChangeReceiver& out) {
     if (constants_pushed_) return;
     constants_pushed_ = true;
     for (auto& constant : plan_.constants) {
       for (auto& rows : constant.chunks) {
         ChangeChunk chunk;
         chunk.rows.Move(*rows);
-        constant.entry->Take(0, chunk);
+        if (run_) {
+          run_->PushConstant(*constant.entry, chunk, out);
+        } else {
+          constant.entry->Take(0, chunk);
+        }
       }
       constant.chunks.clear();
     }
   }
 
+  void LoadHead() {
+    StateReader reader(std::move(loaded_head_), first_.arena, fingerprint_, "the query");
+    constants_pushed_ = reader.Get<uint8_t>();
+    if (run_) {
+      bool same = reader.Get<uint32_t>() == Shards() && reader.Get<uint64_t>() == Placement();
+      if (!same) reader.Corrupt("its rows are divided among shards in another way");
+    }
+    reader.Finish();
+  }
+
   void ApplyLoad() {
+    LoadHead();
     saved_.resize(plan_.operators.size());
     for (auto& [index, pieces] : loaded_) {
       if (index >= plan_.operators.size() || !plan_.operators[index]->HasState()) {
@@ -295,16 +403,21 @@ class CompiledDataflow : public Dataflow {
 
   /// Writes what has changed; all of it when the changes have become as much as that.
   void SaveOperator(idx_t index, StateStore& store) {
-    Operator& op = *plan_.operators[index];
     Saved& saved = saved_[index];
-    auto stored = op.Stored();
+    std::vector<Tracked*> stored;
+    for (idx_t s = 0; s < ShardsOf(index); s++) {
+      for (Tracked* rows : ShardAt(s).plan.operators[index]->Stored()) stored.push_back(rows);
+    }
     bool changes = saved.pieces > 0 && saved.pieces < kMostPieces &&
                    saved.change_bytes <= std::max(saved.whole_bytes, kSmallBytes);
     bool changed =
         std::any_of(stored.begin(), stored.end(), [](Tracked* rows) { return rows->HasChanged(); });
     if (changes && !changed) return;
-    StateWriter writer(store, arena_, Key(index), fingerprint_, changes);
-    op.Save(writer);
+    StateWriter writer(store, first_.arena, Key(index), fingerprint_, changes);
+    for (idx_t s = 0; s < ShardsOf(index); s++) {
+      writer.UseArena(ShardAt(s).arena);
+      ShardAt(s).plan.operators[index]->Save(writer);
+    }
     writer.Finish();
     if (!changes) saved = {writer.Bytes(), 0, 0};
     if (changes) saved.change_bytes += writer.Bytes();
@@ -316,23 +429,35 @@ class CompiledDataflow : public Dataflow {
   }
 
   void LoadOperator(idx_t index, std::vector<std::unique_ptr<StateInput>>& pieces) {
-    Operator& op = *plan_.operators[index];
     Saved& saved = saved_[index];
     for (auto& piece : pieces) {
-      StateReader reader(std::move(piece), arena_, fingerprint_, op.Describe());
+      StateReader reader(std::move(piece), first_.arena, fingerprint_,
+                         plan_.operators[index]->Describe());
       if (reader.Changes() != (saved.pieces > 0)) reader.Corrupt("its pieces are mixed up");
-      op.Load(reader);
+      for (idx_t s = 0; s < ShardsOf(index); s++) {
+        reader.UseArena(ShardAt(s).arena);
+        ShardAt(s).plan.operators[index]->Load(reader);
+      }
       reader.Finish();
       (saved.pieces++ > 0 ? saved.change_bytes : saved.whole_bytes) += reader.Bytes();
     }
-    op.FinishLoad();
-    for (Tracked* rows : op.Stored()) rows->Track();
+    for (idx_t s = 0; s < ShardsOf(index); s++) {
+      Operator& op = *ShardAt(s).plan.operators[index];
+      op.FinishLoad();
+      for (Tracked* rows : op.Stored()) rows->Track();
+    }
+  }
+
+  /// In how many shards an operator works.
+  idx_t ShardsOf(idx_t index) const {
+    return run_ && !run_->Plan().nodes[index].one_shard ? Shards() : 1;
   }
 
   void Explain(const Operator& op, int depth, std::string& text) const {
     text += std::string(depth * 2, ' ') + op.Describe();
     if (started_) {
       text += fmt::format("  [{}]", ChangelogTypeName(op.type));
+      if (run_) text += ShardText(op);
       std::string state = op.DescribeState();
       if (!state.empty()) text += "  {" + state + "}";
     }
@@ -340,26 +465,43 @@ class CompiledDataflow : public Dataflow {
     for (const Operator* input : op.Inputs()) Explain(*input, depth + 1, text);
   }
 
+  idx_t IndexOf(const Operator& op) const {
+    idx_t index = 0;
+    while (plan_.operators[index].get() != &op) index++;
+    return index;
+  }
+
   void AddLines(const Operator& op, int depth, std::vector<OperatorLine>& lines) const {
     std::string text = op.Describe();
     if (started_) text += fmt::format("  [{}]", ChangelogTypeName(op.type));
-    lines.push_back({depth, std::move(text), op.Figures()});
+    OperatorFigures figures;
+    const idx_t index = IndexOf(op);
+    for (idx_t s = 0; s < Shards(); s++) {
+      figures.Add(ShardAt(s).plan.operators[index]->Figures());
+    }
+    lines.push_back({depth, std::move(text), figures});
     for (const Operator* input : op.Inputs()) AddLines(*input, depth + 1, lines);
+  }
+
+  /// Which rows meet, and of how many shards they do.
+  std::string ShardText(const Operator& op) const {
+    const std::string& text = run_->Plan().nodes[IndexOf(op)].text;
+    return text.empty() ? "" : "  <" + text + ">";
   }
 
   duckdb::shared_ptr<duckdb::ClientContext> context_;
   DataflowOptions options_;
   const std::unique_ptr<StateMemory> own_memory_;
-  StateArena arena_;  // Before the operators, whose state lies in it.
   duckdb::vector<std::string> names_;
   duckdb::vector<LogicalType> types_;
-  CompiledPlan plan_;
+  Shard first_;
+  CompiledPlan& plan_ = first_.plan;
+  std::vector<std::unique_ptr<Shard>> others_;
+  std::unique_ptr<ShardedRun> run_;  // Null: there is one shard.
   std::vector<SourceTable> inputs_;
-  std::vector<Operator*>
-      entries_;                    // Where chunks of each input go in: the table or its normaliser.
   std::vector<PairKeeper> pairs_;  // By input.
-  Operator* top_ = nullptr;
   std::string fingerprint_;
+  std::unique_ptr<StateInput> loaded_head_;
   std::map<idx_t, std::vector<std::unique_ptr<StateInput>>> loaded_;
   std::vector<Saved> saved_;  // By operator.
   bool started_ = false;

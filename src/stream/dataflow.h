@@ -18,6 +18,7 @@ class LogicalOperator;
 namespace millrace {
 
 class StateMemory;
+class WorkerPool;
 
 /// One stored value, read from front to back.
 class StateInput {
@@ -55,6 +56,13 @@ struct DataflowOptions {
   bool sink_needs_old_rows = true;
   /// Where state lies; null: in memory of its own, without a limit.
   StateMemory* memory = nullptr;
+  /// Into how many parts rows and state are divided by key, a power of two; 1: not at all. State is
+  /// loaded with as many as it was saved with.
+  idx_t shards = 1;
+  /// How many threads work on them at once: the job's, and others of `workers`, which must outlive
+  /// the dataflow. Output is the same with any number.
+  idx_t threads = 1;
+  WorkerPool* workers = nullptr;
 };
 
 /// A running query: owns its operators and their state, refers to no catalog entry.

@@ -1,6 +1,7 @@
 // dataflow_bench.cc - rows per CPU second of the hot operators: grouped sums, and facts joined to a
 // dimension; and what they lose when their state is ten times the memory that it may hold
-// (`dataflow_bench disk [MILLIONS] [FOLDER]`: rows per second of the clock).
+// (`dataflow_bench disk [MILLIONS] [FOLDER]`: rows per second of the clock); and what shards and
+// threads bring (`dataflow_bench threads [SHARDS] [THREADS]`: clock and CPU time, in turns).
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -13,6 +14,7 @@
 #include "duckdb/main/connection.hpp"
 #include "duckdb/main/database.hpp"
 #include "duckdb/main/extension/extension_loader.hpp"
+#include "io/worker_pool.h"
 #include "stream/dataflow.h"
 #include "stream/state_memory.h"
 
@@ -181,6 +183,89 @@ void RunOnDisk(duckdb::Connection& connection, int64_t rows, const std::string& 
   }
 }
 
+struct Times {
+  double clock = 0;
+  double cpu = 0;  // Of all threads.
+};
+
+/// Feeds `steps` steps of `step_chunks` chunks; of the keys 90 % are one if `skewed`.
+Times FeedSteps(duckdb::Connection& connection, const std::string& sql,
+                const DataflowOptions& options, idx_t step_chunks, idx_t steps, bool skewed) {
+  auto flow = Dataflow::Compile(*connection.context, sql, options);
+  idx_t inputs = flow->Inputs().size();
+  flow->Start(std::vector<ChangelogType>(inputs, ChangelogType::kFull));
+  ChangeReceiver out = [](ChangeChunk&) {};
+  std::mt19937_64 random(1);
+  std::vector<std::vector<ChangeChunk>> chunks(inputs);
+  for (idx_t i = 0; i < inputs; i++) {
+    chunks[i] = std::vector<ChangeChunk>(64);
+    for (auto& made : chunks[i]) {
+      made.Initialize(
+          duckdb::vector<LogicalType>(flow->Inputs()[i].columns.size(), LogicalType::BIGINT));
+      Fill(made, random, 100'000);
+      auto keys = duckdb::FlatVector::GetData<int64_t>(made.rows.data[0]);
+      for (idx_t row = 0; skewed && row < kChunkRows; row++) keys[row] = row % 10 ? 7 : keys[row];
+    }
+  }
+  double clock = Seconds(CLOCK_MONOTONIC), cpu = Seconds(CLOCK_PROCESS_CPUTIME_ID);
+  idx_t pushed = 0;
+  for (idx_t step = 0; step < steps; step++) {
+    for (idx_t chunk = 0; chunk < step_chunks; chunk++, pushed++) {
+      idx_t input = pushed % inputs, at = pushed / inputs;
+      ChangeChunk& next = chunks[input][at % 64];
+      // Every second round takes back what the one before brought.
+      next.kinds.assign(at / 64 % 2 ? kChunkRows : 0, RowKind::kDelete);
+      flow->Push(input, next, out);
+    }
+    flow->EndStep(out);
+  }
+  return {Seconds(CLOCK_MONOTONIC) - clock, Seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu};
+}
+
+void RunThreads(duckdb::Connection& connection, idx_t shards, idx_t threads) {
+  struct Case {
+    const char* name;
+    std::string sql;
+    bool skewed;
+  };
+  const std::string sums = "SELECT k, sum(v), count(*), min(v) FROM fact GROUP BY k";
+  const std::vector<Case> cases = {
+      {"sum, count, min by 100k keys", sums, false},
+      {"same, 90 % of rows one key", sums, true},
+      {"two-way join and sum",
+       "SELECT d.v, sum(f.v), count(*) FROM fact f JOIN dimension d ON f.k = d.k GROUP BY d.v",
+       false}};
+  auto executor = MakeThreadExecutor();
+  WorkerPool workers(*executor, "worker", threads - 1);
+  DataflowOptions one, alone, together;
+  alone.shards = together.shards = shards;
+  together.threads = threads;
+  together.workers = &workers;
+  for (const Case& what : cases) {
+    for (idx_t step_chunks : {49, 1}) {
+      idx_t steps = step_chunks == 1 ? 1500 : 40;
+      Times sum[3];
+      for (int turn = 0; turn < 5; turn++) {
+        const DataflowOptions* const all[] = {&one, &alone, &together};
+        for (int i = 0; i < 3; i++) {
+          Times took = FeedSteps(connection, what.sql, *all[i], step_chunks, steps, what.skewed);
+          sum[i].clock += took.clock;
+          sum[i].cpu += took.cpu;
+        }
+      }
+      std::printf(
+          "%-30s steps of %6llu rows: one shard %5.2f s (cpu %5.2f), %llu shards by one thread "
+          "%5.2f (%5.2f), by %llu %5.2f (%5.2f): %4.2f times as fast as one shard, %4.2f as one "
+          "thread\n",
+          what.name, static_cast<unsigned long long>(step_chunks * kChunkRows), sum[0].clock,
+          sum[0].cpu, static_cast<unsigned long long>(shards), sum[1].clock, sum[1].cpu,
+          static_cast<unsigned long long>(threads), sum[2].clock, sum[2].cpu,
+          sum[0].clock / sum[2].clock, sum[1].clock / sum[2].clock);
+      std::fflush(stdout);
+    }
+  }
+}
+
 void Run(int argc, char** argv) {
   duckdb::DuckDB database(nullptr);
   duckdb::ExtensionLoader loader(*database.instance, "bench");
@@ -196,6 +281,10 @@ void Run(int argc, char** argv) {
     int64_t millions = argc > 2 ? std::atoll(argv[2]) : 4;
     return RunOnDisk(connection, millions * 1'000'000,
                      argc > 3 ? argv[3] : std::filesystem::temp_directory_path().string());
+  }
+  if (argc > 1 && std::strcmp(argv[1], "threads") == 0) {
+    return RunThreads(connection, argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 4,
+                      argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 2);
   }
   const std::string sums = "SELECT k, sum(v), count(*) FROM fact GROUP BY k";
   const std::string join = "SELECT f.k, f.v, d.v FROM fact f JOIN dimension d ON f.k = d.k";

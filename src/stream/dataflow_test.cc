@@ -551,6 +551,32 @@ TEST_CASE("A row that cannot be evaluated names the expression and the row") {
   }
 }
 
+TEST_CASE("A row that cannot be evaluated in a shard ends the step with that one error") {
+  DataflowBench bench(8);
+  bench.Divide(4);
+  for (idx_t rows : {1, 20'000}) {
+    CAPTURE(rows);
+    auto flow = bench.Compile("SELECT CAST(note AS INTEGER) AS n, count(*) FROM moves GROUP BY n");
+    flow->Start(bench.InputTypes(*flow));
+    auto& table = bench.Table("moves");
+    std::vector<TestChange> changes;
+    for (idx_t i = 0; i < rows; i++) {
+      Row row = table.random_row(bench.Random());
+      row[3] = i == rows / 2 ? Value("seven") : Value("7");
+      changes.push_back({RowKind::kInsert, row});
+    }
+    try {
+      bench.Feed(*flow, table, changes, [](ChangeChunk&) {});
+      flow->EndStep([](ChangeChunk&) {});
+      FAIL_CHECK("must throw");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::kData);
+      CHECK(error.text().find("Evaluating CAST(note AS INTEGER)") == 0);
+      CHECK(error.text().find("seven") != std::string::npos);
+    }
+  }
+}
+
 void CheckShapes(DataflowBench& bench, const std::vector<ChangelogType>& modes) {
   int number = 0;
   for (const std::string& sql : kShapes) {
@@ -585,6 +611,18 @@ TEST_CASE("Every query shape equals batch when nothing of its state may stay in 
   DataflowBench bench(seed);
   bench.LimitMemory(0);
   CheckShapes(bench, {ChangelogType::kUpsert, ChangelogType::kAppend});
+}
+
+TEST_CASE("Every query shape equals batch in shards") {
+  uint64_t seed = 20261130;
+  MESSAGE("seed " << seed);
+  for (idx_t shards : {2, 8}) {
+    CAPTURE(shards);
+    DataflowBench bench(seed + shards);
+    bench.Divide(shards);
+    if (shards == 2) bench.LimitMemory(0);
+    CheckShapes(bench, {ChangelogType::kFull, ChangelogType::kUpsert, ChangelogType::kAppend});
+  }
 }
 
 TEST_CASE("When state cannot go to disk the step fails and says why") {

@@ -9,6 +9,7 @@
 #include "duckdb/main/appender.hpp"
 #include "duckdb/main/connection.hpp"
 #include "duckdb/main/database.hpp"
+#include "io/worker_pool.h"
 #include "stream/dataflow.h"
 #include "stream/memory_state_store.h"
 #include "stream/state_memory.h"
@@ -44,6 +45,12 @@ class DataflowBench {
 
   /// State of dataflows compiled from here on lies in this memory (small extents).
   void LimitMemory(int64_t bytes, SystemCallFault fault = nullptr);
+  /// Dataflows compiled from here on have so many shards, and so many threads or (0) each time a
+  /// random number of them.
+  void Divide(idx_t shards, idx_t threads = 0) {
+    shards_ = shards;
+    threads_ = threads;
+  }
   StateMemory& Memory() { return *memory_; }
   std::unique_ptr<Dataflow> Compile(const std::string& sql, DataflowOptions options = {});
   /// Changes of one table: applied to its rows and to DuckDB's table by Publish.
@@ -62,6 +69,10 @@ class DataflowBench {
 
   std::mt19937 random_;
   std::unique_ptr<StateMemory> memory_;
+  const std::unique_ptr<Executor> executor_ = MakeThreadExecutor();
+  WorkerPool workers_{*executor_, "worker", 3};
+  idx_t shards_ = 1;
+  idx_t threads_ = 0;
   duckdb::DuckDB database_;
   std::unique_ptr<duckdb::Connection> batch_;
   std::unique_ptr<duckdb::Connection> stream_;

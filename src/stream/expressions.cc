@@ -1,5 +1,7 @@
 #include "stream/expressions.h"
 
+#include <algorithm>
+
 #include "duckdb/common/error_data.hpp"
 #include "duckdb/planner/expression/bound_columnref_expression.hpp"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
@@ -59,6 +61,35 @@ std::optional<idx_t> PlainColumn(const duckdb::Expression& resolved) {
   return resolved.Cast<duckdb::BoundReferenceExpression>().index;
 }
 
+ExpressionList CopyExpressions(const ExpressionList& expressions) {
+  ExpressionList copies;
+  for (auto& expression : expressions) copies.push_back(expression->Copy());
+  return copies;
+}
+
+ExpressionList ColumnReferences(const duckdb::vector<LogicalType>& types,
+                                const std::vector<idx_t>* columns) {
+  ExpressionList references;
+  idx_t count = columns ? columns->size() : types.size();
+  for (idx_t i = 0; i < count; i++) {
+    idx_t column = columns ? (*columns)[i] : i;
+    references.push_back(
+        duckdb::make_uniq<duckdb::BoundReferenceExpression>(types[column], column));
+  }
+  return references;
+}
+
+std::vector<std::optional<idx_t>> OutputsOfColumns(const ExpressionList& expressions,
+                                                   const std::vector<idx_t>& columns, idx_t first) {
+  std::vector<std::optional<idx_t>> outputs(expressions.size());
+  for (idx_t i = 0; i < expressions.size(); i++) {
+    auto column = PlainColumn(*expressions[i]);
+    auto at = column ? std::find(columns.begin(), columns.end(), *column) : columns.end();
+    if (at != columns.end()) outputs[i] = first + static_cast<idx_t>(at - columns.begin());
+  }
+  return outputs;
+}
+
 Evaluator::Evaluator(duckdb::ClientContext& context, ExpressionList expressions)
     : expressions_(std::move(expressions)), executor_(context, expressions_) {}
 
@@ -87,12 +118,13 @@ idx_t Evaluator::Select(DataChunk& in, SelectionVector& selection) {
 
 void Evaluator::Run(const std::function<void()>& evaluate) {
   auto& context = executor_.GetContext();
+  // That of a large step, for all threads (ShardedRun).
+  if (context.transaction.HasActiveTransaction()) return evaluate();
   if (!wants_transaction_) {
     try {
       return evaluate();
     } catch (const std::exception& failure) {
       if (duckdb::ErrorData(failure).Type() != duckdb::ExceptionType::TRANSACTION) throw;
-      if (context.transaction.HasActiveTransaction()) throw;
       wants_transaction_ = true;
     }
   }

@@ -20,6 +20,16 @@ duckdb::unique_ptr<duckdb::Expression> RebindColumns(const duckdb::Expression& e
 /// The position a plain column reference resolves to; nullopt for anything else.
 std::optional<idx_t> PlainColumn(const duckdb::Expression& resolved);
 
+ExpressionList CopyExpressions(const ExpressionList& expressions);
+/// References to columns of these types; all columns when `columns` is null.
+ExpressionList ColumnReferences(const duckdb::vector<LogicalType>& types,
+                                const std::vector<idx_t>* columns = nullptr);
+/// Where the value of each expression stands in an output that has the columns `columns` of the
+/// expressions' input, from `first` on; nullopt: nowhere.
+std::vector<std::optional<idx_t>> OutputsOfColumns(const ExpressionList& expressions,
+                                                   const std::vector<idx_t>& columns,
+                                                   idx_t first = 0);
+
 /// Evaluates a list of resolved expressions. Threads: one at a time.
 /// Throws: Error(kData) with the expression and the row that failed.
 class Evaluator {

@@ -58,6 +58,39 @@ JoinOperator::JoinOperator(duckdb::ClientContext& context, StateArena& arena, Pl
                                      ByKey() ? sizeof(KeyHead) : offsetof(KeyHead, total));
 }
 
+std::unique_ptr<Operator> JoinOperator::Copy(duckdb::ClientContext& context,
+                                             StateArena& arena) const {
+  Plan plan;
+  plan.kind = plan_.kind;
+  plan.left_keys = CopyExpressions(sides_[0].keys->Expressions());
+  plan.right_keys = CopyExpressions(sides_[1].keys->Expressions());
+  plan.null_matches = plan_.null_matches;
+  plan.residual = CopyExpressions(residual_.Expressions());
+  plan.left_types = plan_.left_types;
+  plan.right_types = plan_.right_types;
+  plan.left_output = plan_.left_output;
+  plan.right_output = plan_.right_output;
+  plan.at_most_one = plan_.at_most_one;
+  return std::make_unique<JoinOperator>(context, arena, std::move(plan));
+}
+
+// Marks by key alone depend on whether there is any row on the right, and any NULL.
+ShardRule JoinOperator::RuleOf(idx_t port) const {
+  if (sides_[port].keys->Empty() || (HasMark() && ByKey())) return ShardRule::One();
+  return ShardRule::ByKey(CopyExpressions(sides_[port].keys->Expressions()));
+}
+
+// Not of a side whose columns are NULL in rows of the other that have no partner.
+std::vector<std::optional<idx_t>> JoinOperator::OutputsOf(idx_t port) const {
+  const ExpressionList& keys = sides_[port].keys->Expressions();
+  bool shown = port == 0 || !OneSided();
+  if (!shown || (!OneSided() && sides_[1 - port].preserved)) {
+    return std::vector<std::optional<idx_t>>(keys.size());
+  }
+  return port == 0 ? OutputsOfColumns(keys, plan_.left_output)
+                   : OutputsOfColumns(keys, plan_.right_output, plan_.left_output.size());
+}
+
 void JoinOperator::LayOut(Side& side, bool left) {
   idx_t at = side.layout.Width() + sizeof(uint8_t*);
   auto take = [&](idx_t& offset, bool needed) {

@@ -31,6 +31,9 @@ class JoinOperator : public Operator {
   };
   JoinOperator(duckdb::ClientContext& context, StateArena& arena, Plan plan);
 
+  std::unique_ptr<Operator> Copy(duckdb::ClientContext& context, StateArena& arena) const override;
+  ShardRule RuleOf(idx_t port) const override;
+  std::vector<std::optional<idx_t>> OutputsOf(idx_t port) const override;
   void Push(idx_t port, ChangeChunk& chunk) override;
   void EndStep() override;
   ChangelogType Start(const std::vector<ChangelogType>& inputs) override;

@@ -13,6 +13,10 @@ namespace millrace {
 /// What both have in common: the table of keys, and output made of keys and the rows behind them.
 class KeyedOperator : public Operator {
  public:
+  ShardRule RuleOf(idx_t) const override { return ShardRule::ByColumns(Types(), key_); }
+  std::vector<std::optional<idx_t>> OutputsOf(idx_t) const override {
+    return {key_.begin(), key_.end()};
+  }
   ChangelogType Start(const std::vector<ChangelogType>&) override { return ChangelogType::kFull; }
   std::string DescribeState() const override {
     return fmt::format("{} keys with their rows", keys_.Size());
@@ -74,6 +78,9 @@ class KeyedOperator : public Operator {
 class NormaliseOperator : public KeyedOperator {
  public:
   NormaliseOperator(StateArena& arena, duckdb::vector<LogicalType> types, UniqueKey key);
+  std::unique_ptr<Operator> Copy(duckdb::ClientContext&, StateArena& arena) const override {
+    return std::make_unique<NormaliseOperator>(arena, Types(), key_);
+  }
   std::string Describe() const override { return what_ + " " + KeyText() + ": last row"; }
   void Save(StateWriter& writer) override;
   void Load(StateReader& reader) override;
@@ -96,6 +103,9 @@ class NormaliseOperator : public KeyedOperator {
 class SinkKeyOperator : public KeyedOperator {
  public:
   SinkKeyOperator(StateArena& arena, duckdb::vector<LogicalType> types, UniqueKey key);
+  std::unique_ptr<Operator> Copy(duckdb::ClientContext&, StateArena& arena) const override {
+    return std::make_unique<SinkKeyOperator>(arena, Types(), key_);
+  }
   std::string Describe() const override { return what_ + " " + KeyText() + ": greatest row"; }
   void Save(StateWriter& writer) override;
   void Load(StateReader& reader) override;

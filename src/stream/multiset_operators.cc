@@ -111,6 +111,18 @@ ConsolidateOperator::ConsolidateOperator(StateArena& arena, duckdb::vector<Logic
   keys_ = std::make_unique<RowTable>(arena, RowLayout(key_types, true), sizeof(Key));
 }
 
+ShardRule ConsolidateOperator::RuleOf(idx_t) const {
+  ShardRule rule =
+      key_ ? ShardRule::ByColumns(Types(), *key_) : ShardRule::ByKey(ColumnReferences(Types()));
+  rule.one_will_do = true;
+  return rule;
+}
+
+std::vector<std::optional<idx_t>> ConsolidateOperator::OutputsOf(idx_t) const {
+  if (!key_) return EachColumn(Types().size());
+  return {key_->begin(), key_->end()};
+}
+
 void ConsolidateOperator::Push(idx_t, ChangeChunk& chunk) {
   idx_t count = chunk.size();
   if (count == 0) return;

@@ -14,6 +14,13 @@ enum class SetRule : uint8_t { kDistinct, kExcept, kExceptAll, kIntersect, kInte
 class SetOperator : public Operator {
  public:
   SetOperator(StateArena& arena, duckdb::vector<LogicalType> types, SetRule rule);
+  std::unique_ptr<Operator> Copy(duckdb::ClientContext&, StateArena& arena) const override {
+    return std::make_unique<SetOperator>(arena, Types(), rule_);
+  }
+  ShardRule RuleOf(idx_t) const override { return ShardRule::ByKey(ColumnReferences(Types())); }
+  std::vector<std::optional<idx_t>> OutputsOf(idx_t) const override {
+    return EachColumn(Types().size());
+  }
   void Push(idx_t port, ChangeChunk& chunk) override;
   void EndStep() override;
   ChangelogType Start(const std::vector<ChangelogType>& inputs) override;
@@ -52,6 +59,11 @@ class ConsolidateOperator : public Operator {
   /// No key: changes stay +I and -D.
   ConsolidateOperator(StateArena& arena, duckdb::vector<LogicalType> types,
                       std::optional<UniqueKey> key);
+  std::unique_ptr<Operator> Copy(duckdb::ClientContext&, StateArena& arena) const override {
+    return std::make_unique<ConsolidateOperator>(arena, Types(), key_);
+  }
+  ShardRule RuleOf(idx_t port) const override;
+  std::vector<std::optional<idx_t>> OutputsOf(idx_t port) const override;
   void Push(idx_t port, ChangeChunk& chunk) override;
   void EndStep() override;
   ChangelogType Start(const std::vector<ChangelogType>& inputs) override { return inputs[0]; }

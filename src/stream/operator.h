@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/change_chunk.h"
+#include "stream/expressions.h"
 #include "stream/operator_meter.h"
 #include "stream/state_format.h"
 
@@ -16,10 +17,35 @@ namespace millrace {
 /// Columns whose values are unique in an output; empty: at most one row.
 using UniqueKey = std::vector<idx_t>;
 
+/// Which rows of an input must meet in one shard of a dataflow (shard_plan.h).
+struct ShardRule {
+  enum class Kind : uint8_t {
+    kAny,    // Each row by itself.
+    kByKey,  // Rows in which all `keys` are the same, NULL being the same as NULL.
+    kOne,    // All.
+  };
+  Kind kind = Kind::kAny;
+  ExpressionList keys;       // Over the input's columns.
+  bool one_will_do = false;  // By key, but not worth spreading what is in one shard already.
+
+  static ShardRule One() { return {Kind::kOne, {}, false}; }
+  static ShardRule ByKey(ExpressionList keys) { return {Kind::kByKey, std::move(keys), false}; }
+  /// By the values of columns; all in one shard when there are none.
+  static ShardRule ByColumns(const duckdb::vector<LogicalType>& types,
+                             const std::vector<idx_t>& columns);
+};
+
+/// Outputs of an operator that hands its first `count` columns on as they are.
+inline std::vector<std::optional<idx_t>> EachColumn(idx_t count) {
+  std::vector<std::optional<idx_t>> outputs(count);
+  for (idx_t i = 0; i < count; i++) outputs[i] = i;
+  return outputs;
+}
+
 /// A node of the dataflow. It must not change the chunks it is given.
 ///
-/// Threads: owned by its job. Throws: Error(kData) when a row cannot be evaluated or does not fit
-/// the state.
+/// Threads: one at a time; it shares nothing that changes with other operators. Throws:
+/// Error(kData) when a row cannot be evaluated or does not fit the state.
 class Operator {
  public:
   /// `arena`: where its state lies; what it holds in memory is looked after at each output.
@@ -44,6 +70,13 @@ class Operator {
     meter_.SetState(bytes);
     return bytes;
   }
+  /// The same without inputs and state. REQUIRES: Start has not been called.
+  virtual std::unique_ptr<Operator> Copy(duckdb::ClientContext& context,
+                                         StateArena& arena) const = 0;
+  virtual ShardRule RuleOf(idx_t /*port*/) const { return {}; }
+  /// Where values of an input stand in the output, in every row: of each key of its rule, or of
+  /// each column where there is no rule. nullopt: nowhere.
+  virtual std::vector<std::optional<idx_t>> OutputsOf(idx_t port) const = 0;
 
   /// Takes the changes of input `port`.
   virtual void Push(idx_t port, ChangeChunk& chunk) = 0;
@@ -69,6 +102,12 @@ class Operator {
   void AddInput(Operator& input) {
     input.targets_.push_back({this, inputs_.size()});
     inputs_.push_back(&input);
+  }
+  /// From now on what went to input `port` of `to` goes to `by` instead.
+  void Redirect(Operator& to, idx_t port, Operator& by) {
+    for (Target& target : targets_) {
+      if (target.to == &to && target.port == port) target = {&by, 0};
+    }
   }
   void SetTypes(duckdb::vector<LogicalType> types) { types_ = std::move(types); }
   /// Sends to `receiver` as well; the last operator of a dataflow.

@@ -172,6 +172,19 @@ RecomputeOperator::RecomputeOperator(duckdb::ClientContext& context, StateArena&
   }
 }
 
+std::unique_ptr<Operator> RecomputeOperator::Copy(duckdb::ClientContext& context,
+                                                  StateArena& arena) const {
+  Plan plan;
+  plan.name = plan_.name;
+  plan.input_types = plan_.input_types;
+  plan.output_types = plan_.output_types;
+  plan.partition = CopyExpressions(sides_[0].keys->Expressions());
+  plan.output_partition = CopyExpressions(sides_[1].keys->Expressions());
+  plan.rows_from_nothing = plan_.rows_from_nothing;
+  plan.over = plan_.over;
+  return std::make_unique<RecomputeOperator>(context, arena, std::move(plan));
+}
+
 void RecomputeOperator::Push(idx_t, ChangeChunk& chunk) {
   if (chunk.size() == 0) return;
   Apply(0, chunk.rows, true, [&](idx_t i) { return Weight(chunk.KindOf(i)); });

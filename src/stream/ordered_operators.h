@@ -24,6 +24,11 @@ class TopOperator : public Operator {
   };
   TopOperator(StateArena& arena, duckdb::vector<LogicalType> types, std::vector<Order> orders,
               uint64_t offset, uint64_t limit);
+  std::unique_ptr<Operator> Copy(duckdb::ClientContext&, StateArena& arena) const override {
+    return std::make_unique<TopOperator>(arena, Types(), orders_, offset_, limit_);
+  }
+  ShardRule RuleOf(idx_t) const override { return ShardRule::One(); }
+  std::vector<std::optional<idx_t>> OutputsOf(idx_t) const override { return {}; }
   void Push(idx_t port, ChangeChunk& chunk) override;
   void EndStep() override;
   ChangelogType Start(const std::vector<ChangelogType>&) override { return ChangelogType::kFull; }
@@ -89,6 +94,10 @@ class RecomputeOperator : public Operator {
         over;
   };
   RecomputeOperator(duckdb::ClientContext& context, StateArena& arena, Plan plan);
+  std::unique_ptr<Operator> Copy(duckdb::ClientContext& context, StateArena& arena) const override;
+  /// By its partitions it would be a query of DuckDB's per shard and step; one uses its threads.
+  ShardRule RuleOf(idx_t) const override { return ShardRule::One(); }
+  std::vector<std::optional<idx_t>> OutputsOf(idx_t) const override { return {}; }
   void Push(idx_t port, ChangeChunk& chunk) override;
   void EndStep() override;
   ChangelogType Start(const std::vector<ChangelogType>&) override { return ChangelogType::kFull; }

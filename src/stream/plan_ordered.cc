@@ -28,12 +28,6 @@ using LogicalPlan = duckdb::unique_ptr<duckdb::LogicalOperator>;
         what);
 }
 
-ExpressionList CopyAll(const ExpressionList& expressions) {
-  ExpressionList copies;
-  for (auto& expression : expressions) copies.push_back(expression->Copy());
-  return copies;
-}
-
 ExpressionList RebindAll(const ExpressionList& expressions, const Bindings& bindings) {
   ExpressionList rebound;
   for (auto& expression : expressions) rebound.push_back(RebindColumns(*expression, bindings, 0));
@@ -99,7 +93,7 @@ Operator& PlanCompiler::WalkWindow(duckdb::LogicalOperator& plan) {
   for (idx_t i = 0; i < windows.expressions.size(); i++) {
     auto& window = windows.expressions[i]->Cast<duckdb::BoundWindowExpression>();
     if (i == 0) {
-      common = CopyAll(window.partitions);
+      common = CopyExpressions(window.partitions);
       continue;
     }
     auto missing = [&](duckdb::unique_ptr<duckdb::Expression>& expression) {
@@ -119,7 +113,7 @@ Operator& PlanCompiler::Recompute(duckdb::LogicalOperator& plan, Operator& child
   made.input_types = child.Types();
   made.output_types = plan.types;
   made.name = plan.GetName();
-  made.partition = CopyAll(partition);
+  made.partition = CopyExpressions(partition);
   auto shared = std::make_shared<ExpressionList>(RebindAll(plan.expressions, bindings));
   RefuseChance(plan);
   for (auto& expression : plan.expressions) {
@@ -128,10 +122,10 @@ Operator& PlanCompiler::Recompute(duckdb::LogicalOperator& plan, Operator& child
   std::vector<UniqueKey> keys;
   switch (plan.type) {
     case LogicalOperatorType::LOGICAL_WINDOW: {
-      made.output_partition = CopyAll(partition);
+      made.output_partition = CopyExpressions(partition);
       made.over = [shared](LogicalPlan rows) -> LogicalPlan {
         auto window = duckdb::make_uniq<duckdb::LogicalWindow>(1);
-        window->expressions = CopyAll(*shared);
+        window->expressions = CopyExpressions(*shared);
         window->children.push_back(std::move(rows));
         return window;
       };
@@ -155,9 +149,9 @@ Operator& PlanCompiler::Recompute(duckdb::LogicalOperator& plan, Operator& child
       }
       made.rows_from_nothing = grouped.empty();
       made.over = [shared, groups, sets, functions](LogicalPlan rows) -> LogicalPlan {
-        auto copy = duckdb::make_uniq<duckdb::LogicalAggregate>(1, 2, CopyAll(*shared));
+        auto copy = duckdb::make_uniq<duckdb::LogicalAggregate>(1, 2, CopyExpressions(*shared));
         copy->groupings_index = 3;
-        copy->groups = CopyAll(*groups);
+        copy->groups = CopyExpressions(*groups);
         copy->grouping_sets = sets;
         copy->grouping_functions = functions;
         copy->children.push_back(std::move(rows));
@@ -179,9 +173,9 @@ Operator& PlanCompiler::Recompute(duckdb::LogicalOperator& plan, Operator& child
                                      RebindColumns(*node.expression, bindings, 0));
         }
       }
-      made.output_partition = CopyAll(partition);
+      made.output_partition = CopyExpressions(partition);
       made.over = [targets, type, order](LogicalPlan rows) -> LogicalPlan {
-        auto copy = duckdb::make_uniq<duckdb::LogicalDistinct>(CopyAll(*targets), type);
+        auto copy = duckdb::make_uniq<duckdb::LogicalDistinct>(CopyExpressions(*targets), type);
         if (order) copy->order_by = order->Copy();
         copy->children.push_back(std::move(rows));
         return copy;

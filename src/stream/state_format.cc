@@ -64,7 +64,7 @@ void BlockCursor::ReadColumn(const RowLayout& layout, idx_t column, idx_t count,
 
 StateWriter::StateWriter(StateStore& store, StateArena& arena, std::string key,
                          const std::string& fingerprint, bool changes)
-    : store_(store), arena_(arena), key_(std::move(key)), changes_(changes) {
+    : store_(store), arena_(&arena), key_(std::move(key)), changes_(changes) {
   store_.Begin(key_, changes);
   std::string head(kMagic);
   AppendValue(head, kVersion);
@@ -127,7 +127,7 @@ void StateWriter::PutBlock() {
   memcpy(bytes_.data() + size_at, &size, sizeof(size));
   for (auto& rows : rows_) rows.clear();
   Flush(false);
-  arena_.Balance();
+  arena_->Balance();
 }
 
 void StateWriter::PutColumn(const RecordPart& part, idx_t column, idx_t count) {
@@ -175,7 +175,7 @@ void StateWriter::Finish() {
 
 StateReader::StateReader(std::unique_ptr<StateInput> input, StateArena& arena,
                          const std::string& fingerprint, std::string what)
-    : input_(std::move(input)), arena_(arena), what_(std::move(what)) {
+    : input_(std::move(input)), arena_(&arena), what_(std::move(what)) {
   char magic[kMagic.size()];
   ReadExactly(magic, sizeof(magic));
   if (std::string_view(magic, sizeof(magic)) != kMagic) Corrupt("it is no state file");
@@ -263,7 +263,7 @@ void StateReader::GetRecords(const RecordParts& parts,
       }
     }
     visit(block);
-    arena_.Balance();
+    arena_->Balance();
   }
 }
 

@@ -45,6 +45,8 @@ class StateWriter {
   void PutString(std::string_view text);
   void PutTypes(const duckdb::vector<LogicalType>& types);
 
+  /// Where the rows lie that are written from now on.
+  void UseArena(StateArena& arena) { arena_ = &arena; }
   bool Changes() const { return changes_; }
   /// The rows of a table that have gone, by the first of `parts`, and those that are there; read by
   /// GetRecords with the first part, and with all.
@@ -93,7 +95,7 @@ class StateWriter {
   void Flush(bool all);
 
   StateStore& store_;
-  StateArena& arena_;
+  StateArena* arena_;
   const std::string key_;
   const bool changes_;
   int64_t written_ = 0;
@@ -127,6 +129,8 @@ class StateReader {
   /// `arena` must outlive it: where what is read goes.
   StateReader(std::unique_ptr<StateInput> input, StateArena& arena, const std::string& fingerprint,
               std::string what);
+  /// Where what is read goes from now on.
+  void UseArena(StateArena& arena) { arena_ = &arena; }
   template <typename T>
   T Get() {
     T value;
@@ -151,7 +155,7 @@ class StateReader {
   bool ReadFrame();
 
   const std::unique_ptr<StateInput> input_;
-  StateArena& arena_;
+  StateArena* arena_;
   const std::string what_;
   std::string bytes_;
   size_t at_ = 0;

@@ -20,6 +20,12 @@ ExpressionList Conjunction(ExpressionList conditions) {
 
 }  // namespace
 
+ShardRule ShardRule::ByColumns(const duckdb::vector<LogicalType>& types,
+                               const std::vector<idx_t>& columns) {
+  if (columns.empty()) return One();
+  return ByKey(ColumnReferences(types, &columns));
+}
+
 void RowEmitter::Finish() {
   if (rows_.empty()) return;
   std::vector<RowKind> kinds = std::move(chunk_.kinds);
@@ -40,6 +46,15 @@ PassOperator::PassOperator(duckdb::vector<LogicalType> types,
       columns_(std::move(columns)),
       description_(std::move(description)) {
   if (!columns_.empty()) out_.rows.InitializeEmpty(Types());
+}
+
+std::vector<std::optional<idx_t>> PassOperator::OutputsOf(idx_t port) const {
+  if (columns_.empty()) return EachColumn(Types().size());
+  std::vector<std::optional<idx_t>> outputs(Inputs()[port]->Types().size());
+  for (idx_t i = 0; i < columns_.size(); i++) {
+    if (columns_[i]) outputs[*columns_[i]] = i;
+  }
+  return outputs;
 }
 
 void PassOperator::Push(idx_t, ChangeChunk& chunk) {
@@ -64,6 +79,15 @@ ProjectOperator::ProjectOperator(duckdb::ClientContext& context, ExpressionList 
     : Operator({}), evaluator_(context, std::move(expressions)) {
   SetTypes(evaluator_.Types());
   out_.Initialize(Types());
+}
+
+std::vector<std::optional<idx_t>> ProjectOperator::OutputsOf(idx_t port) const {
+  std::vector<std::optional<idx_t>> outputs(Inputs()[port]->Types().size());
+  const ExpressionList& expressions = evaluator_.Expressions();
+  for (idx_t i = 0; i < expressions.size(); i++) {
+    if (auto column = PlainColumn(*expressions[i])) outputs[*column] = i;
+  }
+  return outputs;
 }
 
 void ProjectOperator::Push(idx_t, ChangeChunk& chunk) {

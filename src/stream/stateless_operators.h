@@ -13,6 +13,10 @@ class PassOperator : public Operator {
   /// `columns`: positions in the input's chunks; nullopt reads as NULL. Empty list: all, unchanged.
   PassOperator(duckdb::vector<LogicalType> types, std::vector<std::optional<idx_t>> columns,
                std::string description);
+  std::unique_ptr<Operator> Copy(duckdb::ClientContext&, StateArena&) const override {
+    return std::make_unique<PassOperator>(Types(), columns_, description_);
+  }
+  std::vector<std::optional<idx_t>> OutputsOf(idx_t port) const override;
   void Push(idx_t port, ChangeChunk& chunk) override;
   ChangelogType Start(const std::vector<ChangelogType>& inputs) override;
   std::string Describe() const override { return description_; }
@@ -27,6 +31,10 @@ class PassOperator : public Operator {
 class ProjectOperator : public Operator {
  public:
   ProjectOperator(duckdb::ClientContext& context, ExpressionList expressions);
+  std::unique_ptr<Operator> Copy(duckdb::ClientContext& context, StateArena&) const override {
+    return std::make_unique<ProjectOperator>(context, CopyExpressions(evaluator_.Expressions()));
+  }
+  std::vector<std::optional<idx_t>> OutputsOf(idx_t port) const override;
   void Push(idx_t port, ChangeChunk& chunk) override;
   ChangelogType Start(const std::vector<ChangelogType>& inputs) override { return inputs[0]; }
   std::string Describe() const override { return "PROJECT " + evaluator_.ToString(); }
@@ -42,6 +50,13 @@ class FilterOperator : public Operator {
  public:
   FilterOperator(duckdb::ClientContext& context, duckdb::vector<LogicalType> types,
                  ExpressionList conditions);
+  std::unique_ptr<Operator> Copy(duckdb::ClientContext& context, StateArena&) const override {
+    return std::make_unique<FilterOperator>(context, Types(),
+                                            CopyExpressions(evaluator_.Expressions()));
+  }
+  std::vector<std::optional<idx_t>> OutputsOf(idx_t) const override {
+    return EachColumn(Types().size());
+  }
   void Push(idx_t port, ChangeChunk& chunk) override;
   void EndStep() override;
   ChangelogType Start(const std::vector<ChangelogType>& inputs) override { return inputs[0]; }

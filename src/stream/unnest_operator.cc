@@ -4,6 +4,8 @@ namespace millrace {
 
 namespace {
 
+using TypeList = duckdb::vector<LogicalType>;
+
 duckdb::vector<LogicalType> Concatenated(duckdb::vector<LogicalType> left,
                                          const duckdb::vector<LogicalType>& right) {
   left.insert(left.end(), right.begin(), right.end());
@@ -33,6 +35,13 @@ UnnestOperator::UnnestOperator(duckdb::ClientContext& context,
       formats_(element_types.size()) {
   evaluated_.Initialize(duckdb::Allocator::DefaultAllocator(), lists_.Types());
   out_.Initialize(Types());
+}
+
+std::unique_ptr<Operator> UnnestOperator::Copy(duckdb::ClientContext& context, StateArena&) const {
+  auto elements = Types().begin() + static_cast<std::ptrdiff_t>(input_columns_);
+  return std::make_unique<UnnestOperator>(context, TypeList(Types().begin(), elements),
+                                          TypeList(elements, Types().end()),
+                                          CopyExpressions(lists_.Expressions()));
 }
 
 void UnnestOperator::Push(idx_t, ChangeChunk& chunk) {

@@ -13,6 +13,10 @@ class UnnestOperator : public Operator {
   /// `lists`: resolved expressions over the input, one per UNNEST.
   UnnestOperator(duckdb::ClientContext& context, const duckdb::vector<LogicalType>& input_types,
                  const duckdb::vector<LogicalType>& element_types, ExpressionList lists);
+  std::unique_ptr<Operator> Copy(duckdb::ClientContext& context, StateArena&) const override;
+  std::vector<std::optional<idx_t>> OutputsOf(idx_t) const override {
+    return EachColumn(input_columns_);
+  }
   void Push(idx_t port, ChangeChunk& chunk) override;
   ChangelogType Start(const std::vector<ChangelogType>& inputs) override { return inputs[0]; }
   std::string Describe() const override { return "UNNEST " + lists_.ToString(); }

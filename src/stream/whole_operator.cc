@@ -60,7 +60,12 @@ void WholeOperator::EndStep() {
   Rows inputs;
   for (idx_t i = 0; i + 1 < tables_.size(); i++) inputs.push_back(Collect(*tables_[i]));
   LogicalPlan plan;
-  context_.RunFunctionInTransaction([&] { plan = plan_.over(std::move(inputs)); });
+  auto make = [&] { plan = plan_.over(std::move(inputs)); };
+  if (context_.transaction.HasActiveTransaction()) {
+    make();  // That of a large step (ShardedRun).
+  } else {
+    context_.RunFunctionInTransaction(make);
+  }
   auto results = RunPlan(context_, std::move(plan));
   RowTable& answer = *tables_.back();
   for (auto& chunk : results) {

@@ -28,6 +28,11 @@ class WholeOperator : public Operator {
   };
   WholeOperator(duckdb::ClientContext& context, StateArena& arena, Plan plan);
 
+  std::unique_ptr<Operator> Copy(duckdb::ClientContext& context, StateArena& arena) const override {
+    return std::make_unique<WholeOperator>(context, arena, plan_);
+  }
+  ShardRule RuleOf(idx_t) const override { return ShardRule::One(); }
+  std::vector<std::optional<idx_t>> OutputsOf(idx_t) const override { return {}; }
   void Push(idx_t port, ChangeChunk& chunk) override;
   void EndStep() override;
   ChangelogType Start(const std::vector<ChangelogType>&) override { return ChangelogType::kFull; }

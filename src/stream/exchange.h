@@ -1,0 +1,89 @@
+// exchange.h - rows on their way from shard to shard of a dataflow.
+//
+// In a small step they go to the operator in their shard at once. Else each shard appends them to
+// queues, one per shard that they go to; those take theirs when all have appended, queue by queue
+// in the order of the shards they come from. So the rows that one shard sends to another keep their
+// order, and nothing depends on which thread was faster.
+#pragma once
+
+#include "stream/operator.h"
+#include "stream/shard_plan.h"
+
+namespace millrace {
+
+/// Copies of changes, in order, in chunks that are used again. Threads: one at a time.
+class ChangeBuffer {
+ public:
+  /// `chunk_rows`: what a chunk holds, at most kChunkRows.
+  ChangeBuffer(duckdb::vector<LogicalType> types, idx_t chunk_rows)
+      : types_(std::move(types)), chunk_rows_(chunk_rows) {}
+
+  /// Appends rows of the chunk: the first `count` that `selected` names, or all when it is null.
+  void Append(const ChangeChunk& chunk, const SelectionVector* selected, idx_t count);
+  idx_t Rows() const { return rows_; }
+  idx_t Chunks() const { return used_; }
+  ChangeChunk& Chunk(idx_t i) { return *chunks_[i]; }
+  bool EndsInUpdateBefore() const;
+  /// Forgets the rows.
+  void Clear();
+  /// And gives the memory back.
+  void Free();
+
+ private:
+  ChangeChunk& WithRoom();
+
+  const duckdb::vector<LogicalType> types_;
+  const idx_t chunk_rows_;
+  std::vector<std::unique_ptr<ChangeChunk>> chunks_;
+  idx_t used_ = 0;
+  idx_t rows_ = 0;
+};
+
+class ExchangeSender;
+
+/// The way of one operator's output to one input of another, between all shards.
+/// Threads: Send in each shard, Receive in each shard, never both at once.
+class Exchange {
+ public:
+  /// `to`: the receiving operator in each shard.
+  Exchange(duckdb::vector<LogicalType> types, std::vector<Operator*> to, idx_t port);
+  ~Exchange();
+
+  /// Makes the sender of the next shard, which takes the place of the receiver as a target. `keys`,
+  /// over the columns that it is given, say where a row goes; none: all go to the first shard.
+  Operator& AddSender(duckdb::ClientContext& context, ExpressionList keys);
+  /// Rows go on at once, in the thread that sends them.
+  void SetDirect(bool direct) { direct_ = direct; }
+  /// Rows that wait for shard `to`.
+  idx_t Waiting(idx_t to) const;
+  /// Takes the next chunk that waits for shard `to` through its operator; false when there is none.
+  bool Receive(idx_t to);
+  /// How many rows the sender of shard `from` has queued so far.
+  idx_t Sent(idx_t from) const { return sent_[from].rows; }
+  void Free();
+
+ private:
+  friend class ExchangeSender;
+  struct Reader {
+    idx_t from = 0;
+    idx_t chunk = 0;
+  };
+  struct alignas(64) SentRows {
+    idx_t rows = 0;
+  };
+  ChangeBuffer& Buffer(idx_t from, idx_t to) { return *buffers_[from * to_.size() + to]; }
+  const ChangeBuffer& Buffer(idx_t from, idx_t to) const {
+    return *buffers_[from * to_.size() + to];
+  }
+
+  const duckdb::vector<LogicalType> types_;
+  const std::vector<Operator*> to_;
+  const idx_t port_;
+  bool direct_ = false;
+  std::vector<std::unique_ptr<ExchangeSender>> senders_;
+  std::vector<std::unique_ptr<ChangeBuffer>> buffers_;
+  std::vector<Reader> readers_;  // By shard that receives.
+  std::vector<SentRows> sent_;   // By shard that sends.
+};
+
+}  // namespace millrace

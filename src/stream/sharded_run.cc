@@ -1,0 +1,263 @@
+#include "stream/sharded_run.h"
+
+#include <algorithm>
+
+#include "duckdb/main/client_context.hpp"
+#include "io/worker_pool.h"
+
+namespace millrace {
+
+namespace {
+
+constexpr idx_t kDirectRows = 4096;      // A step of fewer runs in the caller's thread.
+constexpr idx_t kParallelRows = 4096;    // So does a level of fewer.
+constexpr idx_t kRoundRows = 128 << 10;  // Input that waits at most.
+constexpr idx_t kMostSent = 64 << 10;    // By a shard at a time, and the fan-out of one chunk.
+
+}  // namespace
+
+ShardedRun::ShardedRun(duckdb::ClientContext& context, std::vector<Shard> shards, ShardPlan plan,
+                       idx_t threads, WorkerPool* workers)
+    : context_(context),
+      shards_(std::move(shards)),
+      plan_(std::move(plan)),
+      threads_(threads),
+      workers_(workers),
+      levels_(plan_.levels),
+      level_rows_(plan_.levels),
+      progress_(shards_.size()) {
+  Connect();
+  for (Operator* entry : shards_[0].entries) {
+    inputs_.push_back({std::make_unique<ChangeBuffer>(entry->Types(), kChunkRows), {}});
+  }
+  for (idx_t s = 0; s < shards_.size(); s++) {
+    progress_[s].output = std::make_unique<ChangeBuffer>(shards_[0].top->Types(), kChunkRows);
+    progress_[s].receiver = [this, s](ChangeChunk& chunk) { EmitOutput(s, chunk); };
+    shards_[s].top->SetReceiver(&progress_[s].receiver);
+  }
+}
+
+ShardedRun::~ShardedRun() {
+  for (const Shard& shard : shards_) shard.top->SetReceiver(nullptr);
+}
+
+void ShardedRun::Connect() {
+  for (idx_t op = 0; op < plan_.nodes.size(); op++) {
+    const ShardPlan::Node& node = plan_.nodes[op];
+    levels_[node.level].push_back(op);
+    for (idx_t port = 0; port < node.inputs.size(); port++) {
+      if (node.inputs[port].moves) AddExchange(op, port);
+    }
+  }
+}
+
+void ShardedRun::AddExchange(idx_t op, idx_t port) {
+  const ShardPlan::Node& node = plan_.nodes[op];
+  std::vector<Operator*> to;
+  for (const Shard& shard : shards_) to.push_back(shard.operators[op]);
+  auto exchange = std::make_unique<Exchange>(to[0]->Inputs()[port]->Types(), to, port);
+  for (const Shard& shard : shards_) {
+    Operator& receiver = *shard.operators[op];
+    ExpressionList keys;
+    for (idx_t key : node.inputs[port].keys) {
+      keys.push_back(receiver.RuleOf(port).keys[key]->Copy());
+    }
+    Operator& by = exchange->AddSender(context_, std::move(keys));
+    receiver.Inputs()[port]->Redirect(receiver, port, by);
+  }
+  edges_.push_back({node.level, std::move(exchange)});
+}
+
+void ShardedRun::EmitOutput(idx_t shard, ChangeChunk& chunk) {
+  Progress& progress = progress_[shard];
+  progress.output_rows += chunk.size();
+  if (inline_) return (*out_)(chunk);
+  progress.output->Append(chunk, nullptr, chunk.size());
+}
+
+void ShardedRun::Deliver() {
+  for (Progress& progress : progress_) {
+    for (idx_t i = 0; i < progress.output->Chunks(); i++) (*out_)(progress.output->Chunk(i));
+    progress.output->Clear();
+  }
+}
+
+void ShardedRun::SetDirect(bool direct) {
+  for (Edge& edge : edges_) edge.exchange->SetDirect(direct);
+}
+
+void ShardedRun::Push(idx_t input, ChangeChunk& chunk, const ChangeReceiver& out) {
+  ChangeBuffer& rows = *inputs_[input].rows;
+  rows.Append(chunk, nullptr, chunk.size());
+  input_rows_ += chunk.size();
+  if (input_rows_ < kRoundRows || rows.EndsInUpdateBefore()) return;
+  out_ = &out;
+  RunLevels(false);
+}
+
+void ShardedRun::PushConstant(Operator& entry, ChangeChunk& chunk, const ChangeReceiver& out) {
+  out_ = &out;
+  SetDirect(true);
+  entry.Take(0, chunk);
+  SetDirect(false);
+}
+
+void ShardedRun::EndStep(const ChangeReceiver& out) {
+  out_ = &out;
+  if (first_round_ && input_rows_ < kDirectRows) {
+    RunDirect();
+  } else {
+    RunLevels(true);
+  }
+  first_round_ = true;
+  std::fill(level_rows_.begin(), level_rows_.end(), 0);
+  for (const Shard& shard : shards_) shard.arena->Balance();
+}
+
+void ShardedRun::RunDirect() {
+  SetDirect(true);
+  for (idx_t i = 0; i < inputs_.size(); i++) {
+    ChangeBuffer& rows = *inputs_[i].rows;
+    for (idx_t c = 0; c < rows.Chunks(); c++) shards_[0].entries[i]->Take(0, rows.Chunk(c));
+    rows.Clear();
+  }
+  input_rows_ = 0;
+  for (idx_t op = 0; op < plan_.nodes.size(); op++) {
+    idx_t shards = plan_.nodes[op].one_shard ? 1 : shards_.size();
+    for (idx_t s = 0; s < shards; s++) shards_[s].operators[op]->CloseStep();
+  }
+  SetDirect(false);
+}
+
+void ShardedRun::DivideInput() {
+  for (Input& input : inputs_) {
+    ChangeBuffer& rows = *input.rows;
+    idx_t chunk = 0, taken = 0;
+    auto splits_update = [&] {
+      const ChangeChunk& last = rows.Chunk(chunk - 1);
+      return last.KindOf(last.size() - 1) == RowKind::kUpdateBefore;
+    };
+    input.ends.clear();
+    for (idx_t s = 1; s <= shards_.size(); s++) {
+      idx_t wanted = rows.Rows() * s / shards_.size();
+      while (chunk < rows.Chunks() && (taken < wanted || (chunk > 0 && splits_update()))) {
+        taken += rows.Chunk(chunk++).size();
+      }
+      input.ends.push_back(chunk);
+    }
+  }
+}
+
+void ShardedRun::TakeInput(idx_t shard) {
+  for (idx_t i = 0; i < inputs_.size(); i++) {
+    idx_t begin = shard == 0 ? 0 : inputs_[i].ends[shard - 1];
+    for (idx_t c = begin; c < inputs_[i].ends[shard]; c++) {
+      shards_[shard].entries[i]->Take(0, inputs_[i].rows->Chunk(c));
+    }
+  }
+}
+
+// In a transaction: some functions want one (Evaluator), and threads cannot each begin their own in
+// the one context that all expressions were bound in.
+void ShardedRun::RunLevels(bool end) {
+  first_round_ = false;
+  large_ = true;
+  DivideInput();
+  context_.RunFunctionInTransaction([&] { RunEachLevel(end); });
+  for (Input& input : inputs_) input.rows->Clear();
+  input_rows_ = 0;
+}
+
+void ShardedRun::RunEachLevel(bool end) {
+  for (idx_t level = 0; level < plan_.levels; level++) {
+    for (Progress& progress : progress_) progress.done = false;
+    auto done = [](const Progress& progress) { return progress.done; };
+    while (!std::all_of(progress_.begin(), progress_.end(), done)) {
+      // What has gone up already goes on first, so that little lies between levels.
+      idx_t above = plan_.levels - 1;
+      while (above > level && !AnyWaits(above)) above--;
+      if (above > level) {
+        RunLevel(above, [this, above](idx_t shard) { (void)Receive(shard, above); });
+      } else {
+        RunLevel(level, [this, level, end](idx_t shard) { RunShard(shard, level, end); });
+      }
+    }
+  }
+}
+
+bool ShardedRun::AnyWaits(idx_t level) const {
+  for (idx_t s = 0; s < shards_.size(); s++) {
+    if (Waiting(s, level) > 0) return true;
+  }
+  return false;
+}
+
+idx_t ShardedRun::Waiting(idx_t shard, idx_t level) const {
+  idx_t rows = 0;
+  for (const Edge& edge : edges_) {
+    if (edge.level == level) rows += edge.exchange->Waiting(shard);
+  }
+  return rows;
+}
+
+/// Calls `work` for each shard; in several threads when there is enough to do.
+void ShardedRun::RunLevel(idx_t level, const std::function<void(idx_t)>& work) {
+  std::vector<idx_t> rows(shards_.size()), order(shards_.size());
+  for (idx_t s = 0; s < shards_.size(); s++) {
+    order[s] = s;
+    rows[s] = level == 0 ? input_rows_ / shards_.size() : Waiting(s, level);
+    level_rows_[level] += rows[s];
+  }
+  if (threads_ < 2 || !workers_ || level_rows_[level] < kParallelRows) {
+    for (idx_t s : order) work(s);
+    return;
+  }
+  // The longest parts first, lest one of them is the last.
+  std::stable_sort(order.begin(), order.end(), [&](idx_t a, idx_t b) { return rows[a] > rows[b]; });
+  inline_ = false;
+  workers_->Run(order.size(), threads_, [&](size_t i) { work(order[i]); });
+  inline_ = true;
+  Deliver();
+}
+
+void ShardedRun::RunShard(idx_t shard, idx_t level, bool end) {
+  Progress& progress = progress_[shard];
+  if (progress.done) return;
+  if (level == 0) {
+    TakeInput(shard);  // As a whole: stretches of the input follow each other.
+  } else if (!Receive(shard, level)) {
+    return;
+  }
+  progress.done = true;
+  if (!end) return;
+  for (idx_t op : levels_[level]) {
+    if (!plan_.nodes[op].one_shard || shard == 0) shards_[shard].operators[op]->CloseStep();
+  }
+}
+
+bool ShardedRun::Receive(idx_t shard, idx_t level) {
+  idx_t before = Sent(shard);
+  for (Edge& edge : edges_) {
+    if (edge.level != level) continue;
+    while (edge.exchange->Receive(shard)) {
+      if (Sent(shard) - before > kMostSent) return false;
+    }
+  }
+  return true;
+}
+
+idx_t ShardedRun::Sent(idx_t shard) const {
+  idx_t rows = progress_[shard].output_rows;
+  for (const Edge& edge : edges_) rows += edge.exchange->Sent(shard);
+  return rows;
+}
+
+void ShardedRun::Free() {
+  if (!large_) return;
+  large_ = false;
+  for (Input& input : inputs_) input.rows->Free();
+  for (Progress& progress : progress_) progress.output->Free();
+  for (Edge& edge : edges_) edge.exchange->Free();
+}
+
+}  // namespace millrace

@@ -1,0 +1,97 @@
+// sharded_run.h - the operators of a dataflow in several shards, run by several threads.
+//
+// Every shard has all operators, each with the state of the rows that are in that shard
+// (shard_plan.h). A step of few rows runs in the caller's thread, rows going to their shard at
+// once. In others, rows wait for the step's end (or until they are many) and are then taken through
+// level by level: first each shard takes a stretch of the input as far as the first exchanges, then
+// what has come to it there, and so on. The shards of a level are parts of work for free threads.
+//
+// Fan-out does not pile up: a shard that has sent many rows stops, and the levels above go first.
+// The order of output depends on the rows alone: level by level, shard by shard.
+#pragma once
+
+#include "stream/exchange.h"
+
+namespace millrace {
+
+class WorkerPool;
+
+/// Threads: owned by its job; it uses the pool's within calls. Throws: what the operators throw, of
+/// several failures one.
+class ShardedRun {
+ public:
+  struct Shard {
+    StateArena* arena;
+    std::vector<Operator*> operators;  // In topological order, the same in each.
+    std::vector<Operator*> entries;    // By input.
+    Operator* top;
+  };
+  /// Puts exchanges between the operators. `workers` may be null. REQUIRES: a transaction of
+  /// `context`, which some functions ask for when they are copied or their state is made.
+  ShardedRun(duckdb::ClientContext& context, std::vector<Shard> shards, ShardPlan plan,
+             idx_t threads, WorkerPool* workers);
+  ~ShardedRun();
+
+  void Push(idx_t input, ChangeChunk& chunk, const ChangeReceiver& out);
+  /// Rows for an operator of the first shard that has no inputs.
+  void PushConstant(Operator& entry, ChangeChunk& chunk, const ChangeReceiver& out);
+  void EndStep(const ChangeReceiver& out);
+  /// Gives the buffers of large steps back, between steps.
+  void Free();
+  const ShardPlan& Plan() const { return plan_; }
+
+ private:
+  struct Edge {
+    idx_t level;
+    std::unique_ptr<Exchange> exchange;
+  };
+  struct Input {
+    std::unique_ptr<ChangeBuffer> rows;
+    std::vector<idx_t> ends;  // By shard: where its stretch of chunks ends.
+  };
+  struct alignas(64) Progress {
+    std::unique_ptr<ChangeBuffer> output;
+    ChangeReceiver receiver;
+    idx_t output_rows = 0;
+    bool done = false;  // With the level at hand.
+  };
+
+  void Connect();
+  void AddExchange(idx_t op, idx_t port);
+  void RunDirect();
+  /// Takes what has come in through; `end`: and ends the step.
+  void RunLevels(bool end);
+  void RunEachLevel(bool end);
+  void DivideInput();
+  bool AnyWaits(idx_t level) const;
+  idx_t Waiting(idx_t shard, idx_t level) const;
+  void RunLevel(idx_t level, const std::function<void(idx_t)>& work);
+  /// Takes what has come to the shard at a level through; `end`: and ends its operators' step.
+  void RunShard(idx_t shard, idx_t level, bool end);
+  void TakeInput(idx_t shard);
+  /// False when the shard has sent so much that others should go first.
+  [[nodiscard]] bool Receive(idx_t shard, idx_t level);
+  /// What it has sent and put out, ever.
+  idx_t Sent(idx_t shard) const;
+  void EmitOutput(idx_t shard, ChangeChunk& chunk);
+  void Deliver();
+  void SetDirect(bool direct);
+
+  duckdb::ClientContext& context_;
+  const std::vector<Shard> shards_;
+  const ShardPlan plan_;
+  const idx_t threads_;
+  WorkerPool* const workers_;
+  std::vector<Edge> edges_;
+  std::vector<std::vector<idx_t>> levels_;  // The operators of each, in order.
+  std::vector<Input> inputs_;
+  idx_t input_rows_ = 0;
+  bool large_ = false;              // A step was, since buffers were last given back.
+  bool first_round_ = true;         // Nothing of the step has been taken through.
+  std::vector<idx_t> level_rows_;   // Of this step.
+  std::vector<Progress> progress_;  // By shard.
+  bool inline_ = true;              // In the caller's thread: output goes out at once.
+  const ChangeReceiver* out_ = nullptr;
+};
+
+}  // namespace millrace
