@@ -292,7 +292,7 @@ StatementResult SqlSession::Run(const CheckView& statement) {
   query.table = QuoteName(path.catalog) + "." + QuoteName(path.database) + "." + QuoteName(hinted);
   query.table_is_empty = view.snapshot == 0;
   query.any_of_key = view.any_of_key;
-  query.key = targets[view.pipelines[0]].options.sink_key;
+  query.key = targets[view.pipelines[0]].sink_key;
   for (idx_t column : view.definition->PhysicalColumns()) {
     const ColumnDefinition& of = view.definition->columns[column];
     query.columns.push_back({of.name, of.type.ToDuck()});

@@ -15,11 +15,14 @@
 #include "session/sql_session.h"
 #include "sql/lexer.h"
 #include "stream/lake_source.h"
+#include "stream/shard_plan.h"
 #include "table/table_options.h"
 
 namespace millrace {
 
 namespace {
+
+constexpr idx_t kDefaultThreads = 4;  // Of a job, as far as DuckDB has so many.
 
 // The number of the checkpoint that a path names: one of the job's own.
 std::optional<int64_t> CheckpointToRestore(std::string path, const JobFolder& folder) {
@@ -134,8 +137,8 @@ SqlSession::Target SqlSession::ResolveTarget(const Insert& insert) {
       "SELECT " + select + " FROM (" + insert.query.duck_sql + ") AS q(" + aliases + ")";
   for (const std::string& key : definition.primary_key) {
     idx_t column = *definition.FindColumn(key);
-    target.options.sink_key.push_back(std::find(physical.begin(), physical.end(), column) -
-                                      physical.begin());
+    target.sink_key.push_back(std::find(physical.begin(), physical.end(), column) -
+                              physical.begin());
   }
   target.original = insert.original;
   target.definition = std::make_shared<const TableDefinition>(std::move(definition));
@@ -234,6 +237,7 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
   record.user = job_options.id;
   record.catalog = catalog_;
   record.database = database_;
+  record.shards = FlowOptions().shards;
   std::unique_ptr<JobFolder> folder = folders_.Open(job_options.id, record);
   job_options.commit_user = folder->Record()->user;
   job_options.run = folders_.run();
@@ -242,13 +246,15 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
   job_options.retained_checkpoints = settings_.RetainedCheckpoints();
   job_options.restore_from = CheckpointToRestore(settings_.RestorePath(), *folder);
   const std::string& user = job_options.commit_user;
+  const idx_t shards = folder->Record()->shards;  // Of a job that goes on: those it began with.
   std::vector<Pipeline> pipelines;
   for (Target& target : targets) {
     Pipeline pipeline;
     pipeline.target = target.definition->path.ToString();
     auto connection = NewConnection();
-    target.options.memory = engine_.environment().state_memory;
-    pipeline.flow = Dataflow::Compile(*connection->context, target.duck_sql, target.options);
+    DataflowOptions options = FlowOptions(target.sink_key);
+    options.shards = shards;
+    pipeline.flow = Dataflow::Compile(*connection->context, target.duck_sql, options);
     pipeline.sink =
         engine_.MakeSink(*target.definition, SinkUser(user, pipelines.size()), user, false);
     pipeline.keep_alive = std::shared_ptr<duckdb::Connection>(std::move(connection));
@@ -320,12 +326,21 @@ void SqlSession::RunBatchInsert(Target& target, const std::string& id) {
   job.MarkCommitted(1);
 }
 
+DataflowOptions SqlSession::FlowOptions(std::vector<idx_t> sink_key) {
+  DataflowOptions options;
+  options.sink_key = std::move(sink_key);
+  options.memory = engine_.environment().state_memory;
+  options.threads = settings_.Parallelism().value_or(std::min(engine_.Threads(), kDefaultThreads));
+  options.shards = ShardsFor(options.threads);
+  options.workers = engine_.environment().workers;
+  return options;
+}
+
 std::unique_ptr<ResultStream> SqlSession::StreamQuery(const std::string& duck_sql) {
   auto connection = NewConnection();
   Pipeline pipeline;
   pipeline.target = "the result";
-  DataflowOptions options;
-  options.memory = engine_.environment().state_memory;
+  DataflowOptions options = FlowOptions();
   pipeline.flow = Dataflow::Compile(*connection->context, duck_sql, options);
   duckdb::vector<std::string> names = pipeline.flow->Names();
   duckdb::vector<LogicalType> types = pipeline.flow->Types();

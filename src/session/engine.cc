@@ -1,11 +1,13 @@
 #include "session/engine.h"
 
+#include <algorithm>
 #include <iostream>
 
 #include "base/error.h"
 #include "duckdb/catalog/catalog_search_path.hpp"
 #include "duckdb/main/client_data.hpp"
 #include "duckdb/main/config.hpp"
+#include "duckdb/parallel/task_scheduler.hpp"
 #include "duckdb/storage/buffer_manager.hpp"
 #include "session/time_zone.h"
 #include "sql/flink_functions.h"
@@ -44,9 +46,10 @@ Engine::Engine(ConnectorRegistry& connectors, const SessionOptions& options)
   first_limit_bytes_ = budget_->Limit();
   state_memory_ = std::make_unique<StateMemory>(
       StateMemoryOptions{.folder = JoinPath(options.data_folder, "tmp"), .budget = budget_.get()});
+  workers_ = std::make_unique<WorkerPool>(*executor_, "worker", Threads() - 1);
   environment_.reset(new Environment{*files_, *clock_, random_, *database_->instance,
                                      options.data_folder, options.out ? *options.out : std::cout,
-                                     state_memory_.get()});
+                                     state_memory_.get(), workers_.get()});
   RegisterFlinkFunctions(*database_->instance);
   services_->open_scan = [this](std::shared_ptr<const TableDefinition> definition) {
     return MakeBatchScanOpener(*this, std::move(definition));
@@ -83,6 +86,11 @@ std::unique_ptr<QueryConnection> Engine::NewConnection(const std::string& catalo
         .catalog_search_path->Set(path, duckdb::CatalogSetPathType::SET_DIRECTLY);
   });
   return connection;
+}
+
+idx_t Engine::Threads() const {
+  int32_t threads = duckdb::TaskScheduler::GetScheduler(*database_->instance).NumberOfThreads();
+  return static_cast<idx_t>(std::max(threads, 1));
 }
 
 void Engine::SetTimeZone(const std::string& setting) {

@@ -9,7 +9,7 @@
 #include "catalog/duck_catalog.h"
 #include "duckdb/main/connection.hpp"
 #include "duckdb/main/database.hpp"
-#include "io/executor.h"
+#include "io/worker_pool.h"
 #include "session/session.h"
 #include "stream/state_memory.h"
 
@@ -39,6 +39,8 @@ class Engine {
   CatalogServices& services() { return *services_; }
   ConnectorRegistry& connectors() { return connectors_; }
   Executor& executor() { return *executor_; }
+  /// Those of DuckDB, at least 1.
+  idx_t Threads() const;
 
   /// DuckDB's memory_limit, of which state and write buffers have their shares; nullopt: what it
   /// was at the start. Throws: Error(kInvalid) when more than that is in use.
@@ -76,6 +78,7 @@ class Engine {
   std::unique_ptr<MemoryBudget> budget_;
   std::unique_ptr<ObjectCache> metadata_cache_;  // Manifests and footers of all tables.
   std::unique_ptr<StateMemory> state_memory_;
+  std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<Environment> environment_;
   std::shared_ptr<CatalogServices> services_;
   std::unique_ptr<duckdb::Connection> attaching_;

@@ -115,7 +115,7 @@ StatementResult SqlSession::Run(const Explain& statement) {
   std::string text;
   bool analyze = statement.kind == "ANALYZE";
   if (!statement.job.empty()) text = ExplainJob(statement.job);
-  if (statement.query) text = ExplainQuery(statement.query->duck_sql, "", {}, analyze);
+  if (statement.query) text = ExplainQuery(statement.query->duck_sql, "", FlowOptions(), analyze);
   for (const Insert& insert : statement.inserts) {
     if (analyze) {
       Throw(
@@ -124,9 +124,9 @@ StatementResult SqlSession::Run(const Explain& statement) {
           "what a running INSERT does");
     }
     Target target = ResolveTarget(insert);
-    text +=
-        (text.empty() ? "" : "\n") +
-        ExplainQuery(target.duck_sql, target.definition->path.ToString(), target.options, false);
+    text += (text.empty() ? "" : "\n") + ExplainQuery(target.duck_sql,
+                                                      target.definition->path.ToString(),
+                                                      FlowOptions(target.sink_key), false);
   }
   StatementResult result;
   result.kind = ResultKind::kRows;

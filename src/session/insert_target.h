@@ -8,8 +8,8 @@ namespace millrace {
 
 struct SqlSession::Target {
   std::shared_ptr<const TableDefinition> definition;
-  std::string duck_sql;  // The query, cast to the table's physical columns.
-  DataflowOptions options;
+  std::string duck_sql;         // The query, cast to the table's physical columns.
+  std::vector<idx_t> sink_key;  // Positions in the query's columns.
   std::string original;
   std::optional<OverwriteScope> overwrite;  // INSERT OVERWRITE: what it replaces.
 };

@@ -81,6 +81,7 @@ void Settings::Set(const std::string& key, const std::string& value) {
       StateTtlMs();
       RetainedCheckpoints();
       StepRows();
+      Parallelism();
       MemoryLimit();
       StateMemoryLimit();
     } catch (...) {
@@ -167,6 +168,17 @@ idx_t Settings::StepRows() const {
   if (rows < 1)
     Throw(ErrorCode::kInvalid, "SET 'table.exec.mini-batch.size' = '{}': must be at least 1", rows);
   return static_cast<idx_t>(rows);
+}
+
+std::optional<idx_t> Settings::Parallelism() const {
+  const std::string key = "parallelism.default";
+  std::string text = Get(key);
+  if (text.empty()) return std::nullopt;
+  int64_t threads = GetInt(values_, key, 0);
+  if (threads < 1) {
+    Throw(ErrorCode::kInvalid, "SET '{}' = '{}': it is a number of threads, at least 1", key, text);
+  }
+  return static_cast<idx_t>(threads);
 }
 
 std::optional<int64_t> Settings::MemoryLimit() const {

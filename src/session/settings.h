@@ -37,6 +37,7 @@ class Settings {
   std::string RestorePath() const;                  // execution.savepoint.path; "": the newest.
   int64_t StateTtlMs() const;                       // table.exec.state.ttl; 0: none. Only told.
   idx_t StepRows() const;                           // table.exec.mini-batch.size
+  std::optional<idx_t> Parallelism() const;         // parallelism.default
   std::optional<int64_t> MemoryLimit() const;       // memory.limit, in bytes.
   std::optional<int64_t> StateMemoryLimit() const;  // memory.state-limit, in bytes.
 

@@ -132,6 +132,8 @@ class SqlSession : public Session {
   std::shared_ptr<const Table> NeedLakeTable(const QualifiedName& name, const std::string& doing);
 
   // dml.cc
+  /// How the session's settings have a dataflow run.
+  DataflowOptions FlowOptions(std::vector<idx_t> sink_key = {});
   StatementResult Run(const Insert& statement);
   StatementResult Run(const StatementSet& statement);
   StatementResult Run(const Query& statement);
