@@ -49,9 +49,7 @@ class Bank:
         self.tables = folder + "/tables.sql"
         with open(self.tables, "w", encoding="utf-8") as file:
             file.write(tables)
-        self.on_disk = folder + "/on_disk.sql"
-        with open(self.on_disk, "w", encoding="utf-8") as file:
-            file.write("SET 'memory.state-limit' = '0 kb';\n")
+        self.init = folder + "/init.sql"
         last = folder + "/last.sql"
         with open(last, "w", encoding="utf-8") as file:
             file.write(f"SELECT '{LAST_WORD}' AS word;\n")
@@ -62,9 +60,13 @@ class Bank:
             self.scripts += ["-f", path]
 
     def args(self, *more):
-        """In half of the lives all operator state is on disk; the script remains the same one."""
-        state = ["--init", self.on_disk] if self.rng.random() < 0.5 else []
-        return ["--data", self.folder + "/jobs", *more, *state, *self.scripts]
+        """In half of the lives all operator state is on disk, and jobs have another number of threads; the script
+        remains the same one."""
+        threads = self.rng.choice([None, 1, 2, 4, 4])
+        with open(self.init, "w", encoding="utf-8") as file:
+            file.write("SET 'memory.state-limit' = '0 kb';\n" if self.rng.random() < 0.5 else "")
+            file.write(f"SET 'parallelism.default' = '{threads}';\n" if threads else "")
+        return ["--data", self.folder + "/jobs", *more, "--init", self.init, *self.scripts]
 
     def query(self, sql):
         """Rows of a batch query over the lake and the bank's own tables."""
