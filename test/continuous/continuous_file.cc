@@ -233,7 +233,8 @@ class File {
     std::unique_ptr<ContinuousQuery> query;
     try {
       sql = WithTotalOrder(twins_.Batch(), given);
-      query = std::make_unique<ContinuousQuery>(twins_, sql, &memory_);
+      query = std::make_unique<ContinuousQuery>(
+          twins_, sql, DataflowOptions{.sink_key = {}, .memory = &memory_});
     } catch (const std::exception& failure) {
       auto batch = twins_.Batch().Query(given);
       if (batch->HasError()) return {"batch", batch->GetErrorObject().RawMessage()};

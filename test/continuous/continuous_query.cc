@@ -6,13 +6,11 @@
 
 namespace millrace {
 
-ContinuousQuery::ContinuousQuery(Twins& twins, std::string sql, StateMemory* memory)
-    : twins_(twins), sql_(std::move(sql)), memory_(memory), flow_(Compile()) {}
+ContinuousQuery::ContinuousQuery(Twins& twins, std::string sql, DataflowOptions options)
+    : twins_(twins), sql_(std::move(sql)), options_(std::move(options)), flow_(Compile()) {}
 
 std::unique_ptr<Dataflow> ContinuousQuery::Compile() {
-  DataflowOptions options;
-  options.memory = memory_;
-  auto flow = Dataflow::Compile(*twins_.Streaming().context, sql_, options);
+  auto flow = Dataflow::Compile(*twins_.Streaming().context, sql_, options_);
   flow->Start(std::vector<ChangelogType>(flow->Inputs().size(), ChangelogType::kFull));
   return flow;
 }
@@ -77,9 +75,10 @@ void ContinuousQuery::Receive(ChangeChunk& chunk) {
   }
 }
 
-void ContinuousQuery::Restart() {
+void ContinuousQuery::Restart(idx_t threads) {
   MemoryStore store;
   flow_->Save(store);
+  options_.threads = threads;
   auto again = Compile();
   if (again->Fingerprint() != flow_->Fingerprint()) {
     Throw(ErrorCode::kInvalid, "compiled twice, the query has two fingerprints");

@@ -10,12 +10,12 @@ namespace millrace {
 /// Throws: what compiling and running a Dataflow throws.
 class ContinuousQuery {
  public:
-  ContinuousQuery(Twins& twins, std::string sql, StateMemory* memory = nullptr);
+  ContinuousQuery(Twins& twins, std::string sql, DataflowOptions options = {});
 
   /// Feeds the changes of a step in random cuts, tables in turns, and ends the step.
   void Step(int step, std::mt19937& random);
-  /// Saves the state and goes on in a dataflow compiled afresh.
-  void Restart();
+  /// Saves the state and goes on in a dataflow compiled afresh, with so many threads.
+  void Restart(idx_t threads = 1);
 
   const Answer& Shown() const { return shown_; }
   /// The first breach of the discipline of row kinds; empty if there was none.
@@ -31,7 +31,7 @@ class ContinuousQuery {
 
   Twins& twins_;
   std::string sql_;
-  StateMemory* memory_;
+  DataflowOptions options_;
   std::unique_ptr<Dataflow> flow_;
   Answer shown_;
   std::string fault_;

@@ -1,14 +1,16 @@
 // tpc_main.cc - TPC-H's and TPC-DS's queries as continuous queries, compared with batch after every
 // step.
 //
-// tpc_continuous [--suite tpch|tpcds] [--only 1,5] [--steps 20] [--seed 1] [--disk] [--as-is] [-v]
+// tpc_continuous [--suite tpch|tpcds] [--only 1,5] [--steps 20] [--seed 1] [--shards N] [--disk]
+// [--as-is] [-v]
 //                FOLDER
 //
 // FOLDER is what prepare.py made. All queries of a suite run side by side over tables that change
-// at random (seed printed); --disk keeps their state on disk. Once, in some step, each query is
-// saved, and goes on in a dataflow compiled afresh. A query that had no row in any step runs again
-// over tables in which its constants are frequent, unless --as-is; seven run with weaker conditions
-// too (eased_queries.h), and these must have rows. Exit code: 1 when one differs, 77
+// at random (seed printed); --disk keeps their state on disk. The seed also says in how many shards
+// each runs; --shards N: all in so many. Once, in some step, each query is saved, and goes on in a
+// dataflow compiled afresh, with another number of threads. A query that had no row in any step
+// runs again over tables in which its constants are frequent, unless --as-is; seven run with weaker
+// conditions too (eased_queries.h), and these must have rows. Exit code: 1 when one differs, 77
 // without FOLDER.
 #include <chrono>
 #include <cstdio>
@@ -21,6 +23,7 @@
 #include "base/error.h"
 #include "continuous_query.h"
 #include "eased_queries.h"
+#include "io/worker_pool.h"
 #include "likely_values.h"
 #include "stream/state_memory.h"
 
@@ -28,12 +31,14 @@ namespace millrace {
 namespace {
 
 constexpr size_t kSideBySide = 8;
+constexpr uint32_t kMostThreads = 3;
 
 struct Settings {
   std::vector<std::string> suites;
   std::set<int> only;
   int steps = 20;
   uint64_t seed = 1;
+  idx_t shards = 0;  // 0: the seed says.
   bool disk = false;
   bool verbose = false;
   bool likely = true;  // Queries without any row run again over tables made for them.
@@ -125,7 +130,7 @@ void Step(Twins& twins, Running& running, int step) {
   try {
     running.query->Step(step, running.random);
     running.state_most = std::max(running.state_most, running.query->StateBytes());
-    if (step == running.restart_at) running.query->Restart();
+    if (step == running.restart_at) running.query->Restart(1 + running.random() % kMostThreads);
     Answer batch = twins.AskBatch(running.sql);
     running.rows_most = std::max(running.rows_most, batch.Rows());
     running.steps_with_rows += batch.Rows() > 0;
@@ -143,7 +148,7 @@ void Step(Twins& twins, Running& running, int step) {
 
 /// Runs queries side by side, so that they share what it costs to make a step.
 std::vector<Running> RunQueries(Twins& twins, const std::vector<Text>& texts,
-                                const Settings& settings, StateMemory& memory) {
+                                const Settings& settings, const DataflowOptions& options) {
   std::vector<Running> queries;
   for (auto& text : texts) {
     Running running;
@@ -153,7 +158,11 @@ std::vector<Running> RunQueries(Twins& twins, const std::vector<Text>& texts,
     running.restart_at = static_cast<int>(running.random() % static_cast<uint32_t>(settings.steps));
     try {
       running.sql = WithTotalOrder(twins.Batch(), text.sql);
-      running.query = std::make_unique<ContinuousQuery>(twins, running.sql, &memory);
+      DataflowOptions chosen = options;
+      constexpr idx_t kShards[] = {1, 4, 8};
+      chosen.shards = settings.shards ? settings.shards : kShards[running.random() % 3];
+      chosen.threads = 1 + running.random() % kMostThreads;
+      running.query = std::make_unique<ContinuousQuery>(twins, running.sql, chosen);
     } catch (const std::exception& failure) {
       running.problem = ErrorFrom(failure).text();
     }
@@ -189,10 +198,10 @@ void Report(const std::string& suite, const Running& running, const Settings& se
 
 /// The same query once more over tables made so that its conditions are likely.
 Running RunLikely(const std::filesystem::path& folder, const Text& text, const Settings& settings,
-                  StateMemory& memory) {
+                  const DataflowOptions& options) {
   Twins twins;
   LoadTables(twins, folder, TablesOf(folder), settings, text.sql);
-  return std::move(RunQueries(twins, {text}, settings, memory)[0]);
+  return std::move(RunQueries(twins, {text}, settings, options)[0]);
 }
 
 std::vector<Text> TextsOf(const std::string& suite, const std::filesystem::path& folder,
@@ -214,6 +223,11 @@ bool RunSuite(const std::string& suite, const Settings& settings) {
   StateMemory memory({.folder = std::filesystem::temp_directory_path(),
                       .limit_bytes = settings.disk ? 0 : 2LL << 30,
                       .extent_bytes = 256 << 10});
+  auto executor = MakeThreadExecutor();
+  WorkerPool workers(*executor, "worker", kMostThreads - 1);
+  DataflowOptions options;
+  options.memory = &memory;
+  options.workers = &workers;
   Twins twins;
   LoadTables(twins, folder, TablesOf(folder), settings);
   std::vector<Text> texts = TextsOf(suite, folder, settings);
@@ -222,12 +236,12 @@ bool RunSuite(const std::string& suite, const Settings& settings) {
     auto begin = texts.begin() + static_cast<std::ptrdiff_t>(first);
     auto end =
         texts.begin() + static_cast<std::ptrdiff_t>(std::min(texts.size(), first + kSideBySide));
-    for (Running& running : RunQueries(twins, {begin, end}, settings, memory)) {
+    for (Running& running : RunQueries(twins, {begin, end}, settings, options)) {
       Text text = running.text;
       bool never = running.problem.empty() && !text.eased && running.steps_with_rows == 0;
       if (never && settings.likely && !EasedQuery(suite, text.number, text.sql)) {
         running.query.reset();
-        running = RunLikely(folder, text, settings, memory);
+        running = RunLikely(folder, text, settings, options);
         running.likely = true;
       }
       numbers.insert(text.number);
@@ -259,6 +273,8 @@ int Main(int argc, char** argv) {
       settings.steps = std::atoi(value().c_str());
     } else if (argument == "--seed") {
       settings.seed = std::strtoull(value().c_str(), nullptr, 10);
+    } else if (argument == "--shards") {
+      settings.shards = std::strtoull(value().c_str(), nullptr, 10);
     } else if (argument == "--disk") {
       settings.disk = true;
     } else if (argument == "--as-is") {
