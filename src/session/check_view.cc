@@ -245,9 +245,8 @@ void SqlSession::ReadAtCut(CheckedView& view, std::vector<Target>& targets) {
   std::vector<std::unique_ptr<Dataflow>> flows;
   std::vector<const std::vector<SourceTable>*> inputs;
   for (idx_t p = 0; p < targets.size(); p++) {
-    targets[p].options.memory = engine_.environment().state_memory;
-    flows.push_back(
-        Dataflow::Compile(*connection->context, targets[p].duck_sql, targets[p].options));
+    flows.push_back(Dataflow::Compile(*connection->context, targets[p].duck_sql,
+                                      FlowOptions(targets[p].sink_key)));
     if (flows[p]->Fingerprint() != checkpoint.fingerprints[p]) another();
     inputs.push_back(&flows[p]->Inputs());
   }
