@@ -3,9 +3,10 @@
 //   continuous_bench throughput query=Q rows=N [memory=BYTES] [folder=F] [step=ROWS]
 //   continuous_bench batch      query=Q rows=N [threads=T]
 //   continuous_bench latency    query=Q rows=N [changes=C]
-//   continuous_bench checkpoint query=Q rows=N [memory=BYTES] folder=F
+//   continuous_bench checkpoint query=Q rows=N [memory=BYTES] [threads=T] folder=F
 //
 // Prints a line of JSON.
+#include <bit>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -15,6 +16,7 @@
 #include "duckdb/main/appender.hpp"
 #include "duckdb/main/database.hpp"
 #include "io/file_system.h"
+#include "io/worker_pool.h"
 #include "measure.h"
 #include "queries.h"
 #include "stream/checkpoint.h"
@@ -44,6 +46,9 @@ class Bench {
       : rows_(arguments.Number("rows", 1'000'000)),
         query_(MakeBenchQuery(arguments.Text("query", "sums"), rows_)),
         step_(arguments.Number("step", 100'000)),
+        threads_(static_cast<idx_t>(arguments.Number("threads", 1))),
+        executor_(MakeThreadExecutor()),
+        workers_(std::make_unique<WorkerPool>(*executor_, "worker", threads_ - 1)),
         database_(nullptr),
         connection_(database_) {
     int64_t memory = arguments.Number("memory", 0);
@@ -57,6 +62,9 @@ class Bench {
   std::unique_ptr<Dataflow> Compile(ChangelogType type) {
     DataflowOptions options;
     options.memory = memory_.get();
+    options.shards = std::bit_ceil(threads_);
+    options.threads = threads_;
+    options.workers = workers_.get();
     auto flow = Dataflow::Compile(*connection_.context, query_.sql, options);
     flow->Start(std::vector<ChangelogType>(flow->Inputs().size(), type));
     return flow;
@@ -141,6 +149,9 @@ class Bench {
   const int64_t rows_;
   const BenchQuery query_;
   const int64_t step_;
+  const idx_t threads_;
+  const std::unique_ptr<Executor> executor_;
+  const std::unique_ptr<WorkerPool> workers_;
   duckdb::DuckDB database_;
   duckdb::Connection connection_;
   std::unique_ptr<StateMemory> memory_;

@@ -60,6 +60,8 @@ class Accumulator {
   /// the groups, the others after them. `state_of` gives this accumulator's part of the group with
   /// that id, nullptr when there is none.
   using StateOf = std::function<uint8_t*(uint64_t id)>;
+  /// Whether it calls `state_of`.
+  virtual bool LooksForGroups() const { return false; }
   virtual void SaveGone(StateWriter&) {}
   virtual void LoadGone(StateReader&, const StateOf&) {}
   virtual void Save(StateWriter&) {}

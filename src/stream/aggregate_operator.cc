@@ -1,5 +1,7 @@
 #include "stream/aggregate_operator.h"
 
+#include <algorithm>
+
 namespace millrace {
 
 namespace {
@@ -26,10 +28,18 @@ class AggregateOperator::GroupsById {
         row_(ids_.Layout().Width()) {
     RowLayout::MarkLive(row_.data());
   }
+  /// From here to Finish all ids are new, and none is looked for.
+  void Begin() { filler_.emplace(ids_); }
+  void Finish() {
+    if (filler_) filler_->Finish();
+    filler_.reset();
+  }
   void Add(uint64_t id, uint8_t* group) {
     bool created;
     uint64_t hash = Pack(id);
-    ids_.Payload<uint8_t*>(ids_.FindOrCreate(row_.data(), hash, created)) = group;
+    uint8_t* added =
+        filler_ ? filler_->Add(row_.data(), hash) : ids_.FindOrCreate(row_.data(), hash, created);
+    ids_.Payload<uint8_t*>(added) = group;
   }
   uint8_t* Find(uint64_t id) {
     uint64_t hash = Pack(id);
@@ -44,6 +54,7 @@ class AggregateOperator::GroupsById {
   }
 
   RowTable ids_;
+  std::optional<RowTable::Filler> filler_;
   std::vector<uint8_t> row_;
 };
 
@@ -282,7 +293,9 @@ void AggregateOperator::Load(StateReader& reader) {
     reader.Corrupt("an input was append-only then and is not now, or the reverse");
   }
   next_id_ = reader.Get<uint64_t>();
-  if (!by_id_) by_id_ = std::make_unique<GroupsById>(*arena_);
+  bool by_id = std::any_of(accumulators_.begin(), accumulators_.end(),
+                           [](const auto& accumulator) { return accumulator->LooksForGroups(); });
+  if (by_id && !by_id_) by_id_ = std::make_unique<GroupsById>(*arena_);
   auto state_of = [&](idx_t call) {
     return [this, call](uint64_t id) -> uint8_t* {
       uint8_t* group = by_id_->Find(id);
@@ -296,7 +309,11 @@ void AggregateOperator::Load(StateReader& reader) {
   reader.GetRecords({parts[0]}, [&](RecordBlock& block) {
     EraseAll(*groups_, block, [&](uint8_t* group) { Unload(group); });
   });
-  reader.GetRecords(parts, [&](RecordBlock& block) { LoadGroups(block, parts); });
+  TableLoader loader(*groups_, reader);
+  if (by_id_ && !reader.Changes()) by_id_->Begin();
+  reader.GetRecords(parts, [&](RecordBlock& block) { LoadGroups(block, parts, loader); });
+  loader.Finish();
+  if (by_id_) by_id_->Finish();
   for (idx_t call = 0; call < plan_.calls.size(); call++) {
     accumulators_[call]->Load(reader, state_of(call));
   }
@@ -309,12 +326,12 @@ void AggregateOperator::Unload(uint8_t* group) {
   }
 }
 
-void AggregateOperator::LoadGroups(RecordBlock& block, const RecordParts& parts) {
+void AggregateOperator::LoadGroups(RecordBlock& block, const RecordParts& parts,
+                                   TableLoader& loader) {
+  loader.Add(block);
   for (idx_t i = 0; i < block.count; i++) {
-    bool created;
-    uint8_t* key = block.Row(0, i);
-    uint8_t* group = groups_->FindOrCreate(key, groups_->Layout().Hash(key), created);
-    if (!created) Unload(group);
+    uint8_t* group = loader.Row(i);
+    if (!loader.Created(i)) Unload(group);
     for (idx_t p = 1; p < parts.size(); p++) {
       memcpy(group + parts[p].offset, block.Row(p, i), parts[p].Width());
     }
@@ -322,7 +339,7 @@ void AggregateOperator::LoadGroups(RecordBlock& block, const RecordParts& parts)
     for (idx_t call = 0; call < plan_.calls.size(); call++) {
       accumulators_[call]->Loaded(StateOf(group, call));
     }
-    by_id_->Add(HeadOf(group).id, group);
+    if (by_id_) by_id_->Add(HeadOf(group).id, group);
   }
 }
 

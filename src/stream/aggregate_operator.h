@@ -60,7 +60,7 @@ class AggregateOperator : public Operator {
   void EmitGroups(uint8_t** groups, idx_t count);
   void EnsureGlobalGroup();
   RecordParts Parts() const;
-  void LoadGroups(RecordBlock& block, const RecordParts& parts);
+  void LoadGroups(RecordBlock& block, const RecordParts& parts, TableLoader& loader);
   /// Frees what is behind the group's head.
   void Unload(uint8_t* group);
 
@@ -76,7 +76,7 @@ class AggregateOperator : public Operator {
   RowLayout results_layout_;
   RowList touched_;
   class GroupsById;
-  std::unique_ptr<GroupsById> by_id_;  // While state is loaded.
+  std::unique_ptr<GroupsById> by_id_;  // While state is loaded, if an accumulator needs it.
   uint64_t next_id_ = 1;
   bool append_only_ = false;
 

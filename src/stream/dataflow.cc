@@ -434,6 +434,7 @@ class CompiledDataflow : public Dataflow {
       StateReader reader(std::move(piece), first_.arena, fingerprint_,
                          plan_.operators[index]->Describe());
       if (reader.Changes() != (saved.pieces > 0)) reader.Corrupt("its pieces are mixed up");
+      if (options_.workers && options_.threads > 1) reader.UseWorkers(*options_.workers);
       for (idx_t s = 0; s < ShardsOf(index); s++) {
         reader.UseArena(ShardAt(s).arena);
         ShardAt(s).plan.operators[index]->Load(reader);

@@ -409,21 +409,26 @@ void JoinOperator::EraseIfEmpty(Side& side, idx_t i) {
 uint8_t* JoinOperator::Attach(idx_t which, uint8_t* key, const uint8_t* row, uint64_t hash) {
   Side& side = sides_[which];
   bool created = true;
-  uint8_t* stored;
-  if (side.append_only) {
-    stored = side.plain->New();
-    memcpy(stored, row, side.layout.Width());
-    if (side.layout.HasStrings()) side.strings->Intern(side.layout, stored);
-  } else {
-    stored = side.rows->FindOrCreate(row, hash, created);
-  }
-  if (!created) return stored;
-  side.stored++;
+  uint8_t* stored =
+      side.append_only ? NewPlain(side, row) : side.rows->FindOrCreate(row, hash, created);
+  if (created) Link(which, key, stored);
+  return stored;
+}
+
+uint8_t* JoinOperator::NewPlain(Side& side, const uint8_t* row) {
+  uint8_t* stored = side.plain->New();
+  memcpy(stored, row, side.layout.Width());
+  if (side.layout.HasStrings()) side.strings->Intern(side.layout, stored);
+  return stored;
+}
+
+/// Puts a new row in front of those of its key.
+void JoinOperator::Link(idx_t which, uint8_t* key, uint8_t* stored) {
+  sides_[which].stored++;
   uint8_t*& first = HeadOf(key).first[which];
   Next(which, stored) = first;
-  if (first && side.previous_at) Previous(which, first) = stored;
+  if (first && sides_[which].previous_at) Previous(which, first) = stored;
   first = stored;
-  return stored;
 }
 
 void JoinOperator::Detach(idx_t which, uint8_t* key, uint8_t* row) {
@@ -579,19 +584,23 @@ void JoinOperator::Load(StateReader& reader) {
   if (ByKey()) {
     RecordParts parts = {RecordPart::Columns(layout), RecordPart::Plain(0, sizeof(int64_t))};
     reader.GetRecords({parts[0]}, [&](RecordBlock& block) { EraseAll(*keys_, block); });
+    TableLoader loader(*keys_, reader);
     reader.GetRecords(parts, [&](RecordBlock& block) {
+      loader.Add(block);
       for (idx_t i = 0; i < block.count; i++) {
-        bool created;
-        uint8_t* row = block.Row(0, i);
-        uint8_t* key = keys_->FindOrCreate(row, layout.Hash(row), created);
-        HeadOf(key).total = block.Value<int64_t>(1, i);
+        HeadOf(loader.Row(i)).total = block.Value<int64_t>(1, i);
       }
     });
+    loader.Finish();
   }
   for (idx_t which = 0; which < 2; which++) {
     Side& side = sides_[which];
     RecordParts parts = PartsOf(which);
-    reader.GetRecords(parts, [&](RecordBlock& block) { LoadRows(which, block); });
+    std::optional<TableLoader> loader;
+    if (side.rows) loader.emplace(*side.rows, reader);
+    reader.GetRecords(
+        parts, [&](RecordBlock& block) { LoadRows(which, block, loader ? &*loader : nullptr); });
+    if (loader) loader->Finish();
     if (side.rows) continue;
     side.settled = side.stored;
     parts[0] = RecordPart::Plain(0, sizeof(idx_t));
@@ -628,19 +637,26 @@ void JoinOperator::LoadGone(idx_t which, RecordBlock& block) {
   Side& side = sides_[which];
   FindKeys(which, block);
   for (idx_t i = 0; i < block.count; i++) {
-    uint8_t* row = side.rows->Find(block.Row(0, i), side.layout.Hash(block.Row(0, i)));
+    uint8_t* row = side.rows->Find(block.Row(0, i), block.HashOf(i));
     if (row) Detach(which, key_rows_[i], row);
   }
   for (idx_t i = 0; i < block.count; i++) EraseIfEmpty(side, i);
 }
 
-void JoinOperator::LoadRows(idx_t which, RecordBlock& block) {
+void JoinOperator::LoadRows(idx_t which, RecordBlock& block, TableLoader* loader) {
+  constexpr idx_t kAhead = 8;
   Side& side = sides_[which];
   FindKeys(which, block);
+  if (loader) loader->Add(block);
   for (idx_t i = 0; i < block.count; i++) {
-    const uint8_t* row = block.Row(0, i);
-    uint64_t hash = side.append_only ? 0 : side.layout.Hash(row);
-    SetCounts(side, Attach(which, key_rows_[i], row, hash), block, i);
+    if (i + kAhead < block.count) {
+      if (uint8_t* next = HeadOf(key_rows_[i + kAhead]).first[which]) {
+        __builtin_prefetch(&Next(which, next));
+      }
+    }
+    uint8_t* row = loader ? loader->Row(i) : NewPlain(side, block.Row(0, i));
+    if (!loader || loader->Created(i)) Link(which, key_rows_[i], row);
+    SetCounts(side, row, block, i);
   }
 }
 

@@ -111,13 +111,15 @@ class JoinOperator : public Operator {
   void Store(idx_t port, ChangeChunk& chunk);
   void LayOut(Side& side, bool left);
   uint8_t* Attach(idx_t side, uint8_t* key, const uint8_t* row, uint64_t hash);
+  static uint8_t* NewPlain(Side& side, const uint8_t* row);
+  void Link(idx_t side, uint8_t* key, uint8_t* stored);
   void Detach(idx_t side, uint8_t* key, uint8_t* row);
   RecordParts PartsOf(idx_t side) const;
   void SaveSide(idx_t side, StateWriter& writer);
   /// Finds the keys of stored rows, which are left out on disk.
   void FindKeys(idx_t side, RecordBlock& block);
   void LoadGone(idx_t side, RecordBlock& block);
-  void LoadRows(idx_t side, RecordBlock& block);
+  void LoadRows(idx_t side, RecordBlock& block, TableLoader* loader);
   static void SetCounts(const Side& side, uint8_t* row, RecordBlock& block, idx_t i);
   void EraseIfEmpty(Side& side, idx_t row);
   void Out(const uint8_t* left, const uint8_t* right, int64_t weight, uint8_t mark = 0);

@@ -128,22 +128,22 @@ RecordParts KeyedOperator::Parts() const {
 }
 
 void KeyedOperator::LoadKeys(StateReader& reader, const RecordParts& parts) {
-  const RowLayout& layout = keys_.Layout();
   reader.GetRecords({parts[0]}, [&](RecordBlock& block) {
     EraseAll(keys_, block, [&](uint8_t* key) { Empty(key); });
   });
+  TableLoader loader(keys_, reader);
   reader.GetRecords(parts, [&](RecordBlock& block) {
+    loader.Add(block);
     for (idx_t i = 0; i < block.count; i++) {
-      bool created;
-      const uint8_t* packed = block.Row(0, i);
-      uint8_t* key = keys_.FindOrCreate(packed, layout.Hash(packed), created);
-      if (!created) Empty(key);
+      uint8_t* key = loader.Row(i);
+      if (!loader.Created(i)) Empty(key);
       Fill(key, block.Row(1, i));
       HeadOf(key).count = 1;
       if (parts.size() > 2) memcpy(key + parts[2].offset, block.Row(2, i), parts[2].bytes);
       HeadOf(key).shown = 1;
     }
   });
+  loader.Finish();
 }
 
 std::string KeyedOperator::KeyText() const {

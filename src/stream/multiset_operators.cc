@@ -89,14 +89,14 @@ void SetOperator::Load(StateReader& reader) {
   reader.ExpectTypes(Types());
   RecordParts parts = Parts();
   reader.GetRecords({parts[0]}, [&](RecordBlock& block) { EraseAll(rows_, block); });
+  TableLoader loader(rows_, reader);
   reader.GetRecords(parts, [&](RecordBlock& block) {
+    loader.Add(block);
     for (idx_t i = 0; i < block.count; i++) {
-      bool created;
-      uint8_t* row = block.Row(0, i);
-      row = rows_.FindOrCreate(row, rows_.Layout().Hash(row), created);
-      memcpy(row + parts[1].offset, block.Row(1, i), parts[1].bytes);
+      memcpy(loader.Row(i) + parts[1].offset, block.Row(1, i), parts[1].bytes);
     }
   });
+  loader.Finish();
 }
 
 ConsolidateOperator::ConsolidateOperator(StateArena& arena, duckdb::vector<LogicalType> types,

@@ -129,20 +129,21 @@ class OrderedAccumulator : public Accumulator {
     });
   }
   void Save(StateWriter& writer) override { writer.PutRows(values_, {Columns(), CountPart()}); }
+  bool LooksForGroups() const override { return true; }
   void Load(StateReader& reader, const StateOf& state_of) override {
-    const RowLayout& layout = values_.Layout();
+    TableLoader loader(values_, reader);
     reader.GetRecords({Columns(), CountPart()}, [&](RecordBlock& block) {
+      loader.Add(block);
       for (idx_t i = 0; i < block.count; i++) {
-        uint8_t* row = block.Row(0, i);
-        bool created;
-        uint8_t* value = values_.FindOrCreate(row, layout.Hash(row), created);
+        uint8_t* value = loader.Row(i);
         Count(value).count = block.Value<int64_t>(1, i);
-        if (!created) continue;
+        if (!loader.Created(i)) continue;
         uint8_t* state = state_of(IdOf(value));
         if (!state) reader.Corrupt("it holds values of a group that is not there");
         Heap().Insert(TopOf(state), value);
       }
     });
+    loader.Finish();
   }
   Tracked* Stored() override { return &values_; }
   int64_t StateBytes() const override { return values_.Bytes(); }
@@ -218,14 +219,15 @@ class DistinctAccumulator : public Accumulator {
     writer.PutRows(values_, {RecordPart::Columns(values_.Layout()), SeenPart()});
   }
   void Load(StateReader& reader, const StateOf&) override {
-    const RowLayout& layout = values_.Layout();
-    reader.GetRecords({RecordPart::Columns(layout), SeenPart()}, [&](RecordBlock& block) {
+    TableLoader loader(values_, reader);
+    RecordParts parts = {RecordPart::Columns(values_.Layout()), SeenPart()};
+    reader.GetRecords(parts, [&](RecordBlock& block) {
+      loader.Add(block);
       for (idx_t i = 0; i < block.count; i++) {
-        bool created;
-        uint8_t* row = values_.FindOrCreate(block.Row(0, i), layout.Hash(block.Row(0, i)), created);
-        values_.Payload<int64_t>(row) = block.Value<int64_t>(1, i);
+        values_.Payload<int64_t>(loader.Row(i)) = block.Value<int64_t>(1, i);
       }
     });
+    loader.Finish();
   }
   Tracked* Stored() override { return &values_; }
   int64_t StateBytes() const override { return values_.Bytes() + inner_->StateBytes(); }

@@ -126,17 +126,18 @@ void TopOperator::Load(StateReader& reader) {
   reader.GetRecords({parts[0]}, [&](RecordBlock& block) {
     EraseAll(rows_, block, [&](uint8_t* row) { order_.erase(row); });
   });
+  TableLoader loader(rows_, reader);
   reader.GetRecords(parts, [&](RecordBlock& block) {
+    loader.Add(block);
     for (idx_t i = 0; i < block.count; i++) {
-      bool created;
-      uint8_t* row = block.Row(0, i);
-      row = rows_.FindOrCreate(row, rows_.Layout().Hash(row), created);
+      uint8_t* row = loader.Row(i);
       memcpy(row + parts[1].offset, block.Row(1, i), parts[1].bytes);
       if (HeadOf(row).in_order) continue;
       HeadOf(row).in_order = 1;
       order_.insert(row);
     }
   });
+  loader.Finish();
 }
 
 void TopOperator::FinishLoad() {

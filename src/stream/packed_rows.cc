@@ -254,13 +254,9 @@ uint8_t* RowTable::FindOrCreate(const uint8_t* row, uint64_t hash, bool& created
     if (Same(found, row, scope)) return found;
   }
   created = true;
-  uint8_t* copy = rows_.New();
-  memcpy(copy, row, layout_.Width());
-  copy[0] &= static_cast<uint8_t>(~RowLayout::kChanged);  // It may come from a tracked store.
+  uint8_t* copy = NewRow(row);
   if (scoped_) Payload<const void*>(copy) = scope;
-  if (layout_.HasStrings()) strings_.Intern(layout_, copy);
-  // At most 13 of 16 slots are taken.
-  while (segments_[index].used * 16 >= (mask_ + 1) * 13) {
+  while (IsFull(segments_[index])) {
     MakeRoom(index);
     index = SegmentOf(hash);
   }
@@ -270,24 +266,16 @@ uint8_t* RowTable::FindOrCreate(const uint8_t* row, uint64_t hash, bool& created
   return copy;
 }
 
-void RowTable::FindOrCreateAll(RowBatch& batch, idx_t count, uint8_t** rows) {
-  constexpr idx_t kAhead = 16;
-  bool created;
-  for (idx_t i = 0; i < count; i++) {
-    if (i + kAhead < count) Prefetch(batch.HashOf(i + kAhead));
-    if (i + kAhead / 2 < count) {
-      uint64_t entry = *Home(batch.HashOf(i + kAhead / 2));
-      if (entry) __builtin_prefetch(RowAt(entry));
-    }
-    rows[i] = FindOrCreate(batch.Row(i), batch.HashOf(i), created);
-  }
-}
-
 void RowTable::Put(Segment& segment, uint64_t entry) {
   idx_t at = (entry >> kRefBits) & mask_;
   while (segment.entries[at]) at = (at + 1) & mask_;
   segment.entries[at] = entry;
   segment.used++;
+}
+
+void RowTable::ThrowTooMany() const {
+  Throw(ErrorCode::kUnsupported, "Keeping state: {} rows are more than one operator can hold",
+        size_);
 }
 
 void RowTable::MakeRoom(idx_t index) {
@@ -304,10 +292,7 @@ void RowTable::MakeRoom(idx_t index) {
     mask_ = slots * 4 - 1;
     return move_all([&](uint64_t) { return index; });
   }
-  if (full.depth == kMostDepth) {
-    Throw(ErrorCode::kUnsupported, "Keeping state: {} rows are more than one operator can hold",
-          size_);
-  }
+  if (full.depth == kMostDepth) ThrowTooMany();
   if (full.depth == depth_) {
     std::vector<uint32_t> wider(directory_.size() * 2);
     for (idx_t i = 0; i < wider.size(); i++) wider[i] = directory_[i / 2];
@@ -324,6 +309,25 @@ void RowTable::MakeRoom(idx_t index) {
     if (directory_[i] == index && second) directory_[i] = twin;
   }
   move_all([&](uint64_t entry) -> idx_t { return (entry >> (64 - depth)) & 1 ? twin : index; });
+}
+
+void RowTable::Reserve(idx_t rows) {
+  MILLRACE_CHECK(size_ == 0);
+  // A segment's share differs a little from the others': room for 12 of 16 is enough for 13.
+  idx_t slots = kLeastSlots;
+  while (slots < kMostSlots && rows * 16 > slots * 12) slots *= 4;
+  int depth = 0;
+  while (rows * 16 > (slots << depth) * 12) depth++;
+  if (depth > kMostDepth) ThrowTooMany();
+  for (Segment& segment : segments_) FreeEntries(segment.entries, mask_ + 1);
+  segments_.clear();
+  mask_ = slots - 1;
+  depth_ = depth;
+  directory_.resize(idx_t(1) << depth);
+  for (idx_t i = 0; i < directory_.size(); i++) {
+    directory_[i] = static_cast<uint32_t>(i);
+    segments_.push_back({NewEntries(slots), 0, depth});
+  }
 }
 
 void RowTable::Erase(uint8_t* row) {
@@ -370,6 +374,57 @@ void RowTable::Clear() {
     segments_[0].used = 0;
   }
   size_ = 0;
+}
+
+RowTable::Filler::Filler(RowTable& table) : table_(table) {
+  MILLRACE_CHECK(table.size_ == 0 && !table.scoped_ && !table.rows_.IsTracked());
+}
+
+RowTable::Filler::~Filler() {
+  for (Part& part : parts_) Free(part);
+}
+
+void RowTable::Filler::AddBlock(Part& part) {
+  uint8_t* made = table_.arena_.Allocate(kBlock * sizeof(uint64_t));
+  part.blocks.push_back(reinterpret_cast<uint64_t*>(made));
+  part.used = 0;
+}
+
+void RowTable::Filler::Free(Part& part) {
+  for (uint64_t* block : part.blocks) {
+    table_.arena_.Free(reinterpret_cast<uint8_t*>(block), kBlock * sizeof(uint64_t));
+  }
+  part.blocks.clear();
+  part.used = kBlock;
+}
+
+void RowTable::Filler::Finish() {
+  idx_t rows = 0;
+  for (Part& part : parts_) {
+    if (!part.blocks.empty()) rows += (part.blocks.size() - 1) * kBlock + part.used;
+  }
+  table_.Reserve(rows);
+  for (Part& part : parts_) {
+    for (uint64_t* block : part.blocks) {
+      Place(block, block == part.blocks.back() ? part.used : kBlock);
+    }
+    Free(part);
+    table_.arena_.Balance();
+  }
+}
+
+void RowTable::Filler::Place(const uint64_t* entries, idx_t count) {
+  constexpr idx_t kAhead = 16;
+  for (idx_t i = 0; i < count; i++) {
+    if (i + kAhead < count) __builtin_prefetch(table_.Home(entries[i + kAhead]), 1);
+    idx_t index = table_.SegmentOf(entries[i]);
+    while (table_.IsFull(table_.segments_[index])) {
+      table_.MakeRoom(index);
+      index = table_.SegmentOf(entries[i]);
+    }
+    table_.Put(table_.segments_[index], entries[i]);
+    table_.size_++;
+  }
 }
 
 }  // namespace millrace

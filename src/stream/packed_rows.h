@@ -185,7 +185,27 @@ class RowTable : public Tracked {
                         const void* scope = nullptr);
   /// FindOrCreate for the first `count` rows of the batch; all of them at once to overlap cache
   /// misses.
-  void FindOrCreateAll(RowBatch& batch, idx_t count, uint8_t** rows);
+  void FindOrCreateAll(RowBatch& batch, idx_t count, uint8_t** rows) {
+    FindOrCreateAll(
+        count, [&](idx_t i) { return batch.HashOf(i); },
+        [&](idx_t i, uint64_t hash) {
+          bool created;
+          rows[i] = FindOrCreate(batch.Row(i), hash, created);
+        });
+  }
+  /// The same for other rows: `find(i, hash_of(i))` is called for each, in order.
+  template <typename HashOf, typename Find>
+  void FindOrCreateAll(idx_t count, HashOf&& hash_of, Find&& find) {
+    constexpr idx_t kAhead = 16;
+    for (idx_t i = 0; i < count; i++) {
+      if (i + kAhead < count) Prefetch(hash_of(i + kAhead));
+      if (i + kAhead / 2 < count) {
+        uint64_t entry = *Home(hash_of(i + kAhead / 2));
+        if (entry) __builtin_prefetch(RowAt(entry));
+      }
+      find(i, hash_of(i));
+    }
+  }
   void Prefetch(uint64_t hash) const { __builtin_prefetch(Home(hash)); }
   /// Frees the row; its hash must still be that of its columns.
   void Erase(uint8_t* row);
@@ -207,6 +227,8 @@ class RowTable : public Tracked {
   void ForEach(F&& visit) const {
     rows_.ForEach(std::forward<F>(visit));
   }
+
+  class Filler;
 
  private:
   static constexpr int kRefBits = StateArena::kAddressBits - 3;
@@ -232,10 +254,24 @@ class RowTable : public Tracked {
     return layout_.Equal(stored, row) &&
            (!scoped_ || Payload<const void*>(const_cast<uint8_t*>(stored)) == scope);
   }
+  /// A copy of a row, which has no place in the index yet.
+  uint8_t* NewRow(const uint8_t* row) {
+    uint8_t* copy = rows_.New();
+    memcpy(copy, row, layout_.Width());
+    copy[0] &= static_cast<uint8_t>(~RowLayout::kChanged);  // It may come from a tracked store.
+    if (layout_.HasStrings()) strings_.Intern(layout_, copy);
+    return copy;
+  }
   uint64_t* NewEntries(idx_t slots);
   void FreeEntries(uint64_t* entries, idx_t slots);
   void Put(Segment& segment, uint64_t entry);
   void MakeRoom(idx_t segment);
+  bool IsFull(const Segment& segment) const {  // At most 13 of 16 slots are taken.
+    return segment.used * 16 >= (mask_ + 1) * 13;
+  }
+  [[noreturn]] void ThrowTooMany() const;
+  /// Makes room for so many. REQUIRES: the table is empty.
+  void Reserve(idx_t rows);
   void Reset();
 
   StateArena& arena_;
@@ -250,6 +286,46 @@ class RowTable : public Tracked {
   idx_t mask_ = 0;  // Of the slots of each segment.
   idx_t size_ = 0;
   int64_t index_bytes_ = 0;
+};
+
+/// Fills an empty table with rows of which no two are equal: none is looked up, and places are
+/// given at the end, when it is known how many there are; stretch by stretch of the hash, since
+/// one place after the other would miss the caches each time. Until Finish nothing else may be done
+/// with the table but to its rows. Threads: one at a time.
+class RowTable::Filler {
+ public:
+  /// REQUIRES: the table is empty and not scoped.
+  explicit Filler(RowTable& table);
+  ~Filler();
+  Filler(const Filler&) = delete;
+  Filler& operator=(const Filler&) = delete;
+
+  /// The payload of the new row is zero.
+  uint8_t* Add(const uint8_t* row, uint64_t hash) {
+    uint8_t* copy = table_.NewRow(row);
+    Part& part = parts_[hash >> (64 - kPartBits)];
+    if (part.used == kBlock) AddBlock(part);
+    part.blocks.back()[part.used++] =
+        (hash >> kRefBits << kRefBits) | static_cast<uint64_t>((copy - table_.base_) / 8);
+    return copy;
+  }
+  /// From now on the rows are found.
+  void Finish();
+
+ private:
+  static constexpr int kPartBits = 6;
+  static constexpr idx_t kBlock = StateArena::kLeastBlock / sizeof(uint64_t);
+  /// Entries of rows whose hashes begin alike.
+  struct Part {
+    std::vector<uint64_t*> blocks;
+    idx_t used = kBlock;  // Of the last block.
+  };
+  void AddBlock(Part& part);
+  void Place(const uint64_t* entries, idx_t count);
+  void Free(Part& part);
+
+  RowTable& table_;
+  Part parts_[1 << kPartBits];
 };
 
 }  // namespace millrace

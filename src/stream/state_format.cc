@@ -3,6 +3,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "io/worker_pool.h"
+
 namespace millrace {
 
 namespace {
@@ -42,21 +44,48 @@ class BlockCursor {
   size_t left_;
 };
 
+/// Values of one width, those that are there one after the other.
+template <idx_t kBytes>
+void CopyValues(const char* from, const char* nulls, idx_t count, uint8_t* to, idx_t stride) {
+  for (idx_t i = 0; i < count; i++, to += stride) {
+    if (nulls[i]) continue;
+    memcpy(to, from, kBytes);
+    from += kBytes;
+  }
+}
+
 void BlockCursor::ReadColumn(const RowLayout& layout, idx_t column, idx_t count, uint8_t* rows) {
   const char* nulls = Take(count);
+  const idx_t stride = layout.Width(), width = layout.ValueBytes(column);
+  idx_t there = 0;
   for (idx_t i = 0; i < count; i++) {
-    uint8_t* row = rows + i * layout.Width();
-    auto value = const_cast<uint8_t*>(layout.ValueAt(row, column));
-    if (nulls[i]) {
-      layout.SetNull(row, column);
-    } else if (layout.IsString(column)) {
+    there += nulls[i] ? 0 : 1;
+    if (nulls[i]) layout.SetNull(rows + i * stride, column);
+  }
+  auto to = const_cast<uint8_t*>(layout.ValueAt(rows, column));
+  if (layout.IsString(column)) {
+    for (idx_t i = 0; i < count; i++, to += stride) {
+      if (nulls[i]) continue;
       uint32_t size;
       memcpy(&size, Take(sizeof(size)), sizeof(size));
       string_t text(Take(size), size);
-      memcpy(value, &text, sizeof(text));
-    } else {
-      memcpy(value, Take(layout.ValueBytes(column)), layout.ValueBytes(column));
+      memcpy(to, &text, sizeof(text));
     }
+    return;
+  }
+  const char* from = Take(there * width);
+  switch (width) {
+    case 1:
+      return CopyValues<1>(from, nulls, count, to, stride);
+    case 2:
+      return CopyValues<2>(from, nulls, count, to, stride);
+    case 4:
+      return CopyValues<4>(from, nulls, count, to, stride);
+    case 8:
+      return CopyValues<8>(from, nulls, count, to, stride);
+    default:
+      MILLRACE_CHECK(width == 16);
+      return CopyValues<16>(from, nulls, count, to, stride);
   }
 }
 
@@ -241,30 +270,89 @@ void StateReader::ExpectTypes(const duckdb::vector<LogicalType>& types) {
   if (found != text) Corrupt(fmt::format("it holds columns {}, the plan needs {}", found, text));
 }
 
+bool StateReader::ReadBlock(const RecordParts& parts, RecordBlock& block) {
+  block.count = Get<uint32_t>();
+  if (block.count == 0) return false;
+  auto size = Get<uint32_t>();
+  block.bytes_.assign(Take(size), size);
+  BlockCursor cursor(*this, block.bytes_.data(), size);
+  block.rows_.resize(parts.size());
+  block.widths_.resize(parts.size());
+  for (idx_t p = 0; p < parts.size(); p++) {
+    auto& rows = block.rows_[p];
+    const RowLayout* layout = parts[p].layout;
+    block.widths_[p] = parts[p].Width();
+    rows.assign(block.count * parts[p].Width(), 0);
+    if (!layout) {
+      if (!rows.empty()) memcpy(rows.data(), cursor.Take(rows.size()), rows.size());
+      continue;
+    }
+    for (idx_t i = 0; i < block.count; i++) RowLayout::MarkLive(block.Row(p, i));
+    for (idx_t column = 0; column < layout->Columns(); column++) {
+      cursor.ReadColumn(*layout, column, block.count, rows.data());
+    }
+  }
+  if (!parts[0].layout) return true;
+  block.hashes_.resize(block.count);
+  for (idx_t i = 0; i < block.count; i++) {
+    block.hashes_[i] = parts[0].layout->Hash(block.Row(0, i));
+  }
+  return true;
+}
+
+// While some blocks are visited the next ones are read, where there is a thread for it.
 void StateReader::GetRecords(const RecordParts& parts,
                              const std::function<void(RecordBlock&)>& visit) {
-  RecordBlock block;
-  block.rows_.resize(parts.size());
-  for (const RecordPart& part : parts) block.widths_.push_back(part.Width());
-  while ((block.count = Get<uint32_t>()) > 0) {
-    auto size = Get<uint32_t>();
-    BlockCursor cursor(*this, Take(size), size);
-    for (idx_t p = 0; p < parts.size(); p++) {
-      auto& rows = block.rows_[p];
-      rows.assign(block.count * parts[p].Width(), 0);
-      if (!parts[p].layout) {
-        if (rows.empty()) continue;
-        memcpy(rows.data(), cursor.Take(rows.size()), rows.size());
-        continue;
-      }
-      for (idx_t i = 0; i < block.count; i++) RowLayout::MarkLive(block.Row(p, i));
-      for (idx_t column = 0; column < parts[p].layout->Columns(); column++) {
-        cursor.ReadColumn(*parts[p].layout, column, block.count, rows.data());
-      }
+  std::vector<RecordBlock> blocks(kBlocksAhead), ahead(workers_ ? kBlocksAhead : 0);
+  idx_t count = 0, count_ahead = 0;
+  bool more = true;
+  auto read = [&](std::vector<RecordBlock>& into) {
+    idx_t done = 0;
+    while (more && done < into.size()) {
+      more = ReadBlock(parts, into[done]);
+      if (more) done++;
     }
-    visit(block);
-    arena_->Balance();
+    return done;
+  };
+  auto visit_all = [&] {
+    for (idx_t i = 0; i < count; i++) {
+      visit(blocks[i]);
+      arena_->Balance();
+    }
+  };
+  for (count = read(blocks); count > 0; count = count_ahead) {
+    if (!workers_ || !more) {
+      visit_all();
+      count_ahead = read(blocks);
+      continue;
+    }
+    workers_->Run(2, 2, [&](size_t part) {
+      if (part == 0) {
+        count_ahead = read(ahead);
+      } else {
+        visit_all();
+      }
+    });
+    blocks.swap(ahead);
   }
+}
+
+void TableLoader::Add(RecordBlock& block) {
+  rows_.resize(block.count);
+  created_.assign(block.count, 1);
+  if (filler_) {
+    for (idx_t i = 0; i < block.count; i++) {
+      rows_[i] = filler_->Add(block.Row(0, i), block.HashOf(i));
+    }
+    return;
+  }
+  table_.FindOrCreateAll(
+      block.count, [&](idx_t i) { return block.HashOf(i); },
+      [&](idx_t i, uint64_t hash) {
+        bool created;
+        rows_[i] = table_.FindOrCreate(block.Row(0, i), hash, created);
+        created_[i] = created;
+      });
 }
 
 std::string FindStateDamage(StateInput& input) {

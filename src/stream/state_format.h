@@ -13,6 +13,8 @@
 
 namespace millrace {
 
+class WorkerPool;
+
 /// What is kept of a stored row: columns of a layout at an offset in it, or plain bytes there.
 struct RecordPart {
   const RowLayout* layout = nullptr;  // Null: `bytes` as they are.
@@ -117,10 +119,15 @@ class RecordBlock {
     return value;
   }
 
+  /// Of the first part, which has a layout.
+  uint64_t HashOf(idx_t i) const { return hashes_[i]; }
+
  private:
   friend class StateReader;
   std::vector<idx_t> widths_;
   std::vector<std::vector<uint8_t>> rows_;
+  std::vector<uint64_t> hashes_;
+  std::string bytes_;  // As they were read: where texts lie.
 };
 
 /// Reads a state blob. Throws: Error(kCorrupt) naming `what` when bytes are missing or wrong.
@@ -131,6 +138,8 @@ class StateReader {
               std::string what);
   /// Where what is read goes from now on.
   void UseArena(StateArena& arena) { arena_ = &arena; }
+  /// From now on a free thread of `workers`, which must outlive it, reads ahead.
+  void UseWorkers(WorkerPool& workers) { workers_ = &workers; }
   template <typename T>
   T Get() {
     T value;
@@ -140,6 +149,7 @@ class StateReader {
   std::string GetString();
   /// Checks that the state was written with these types.
   void ExpectTypes(const duckdb::vector<LogicalType>& types);
+  /// `visit` is called block by block, by one thread at a time.
   void GetRecords(const RecordParts& parts, const std::function<void(RecordBlock&)>& visit);
   /// Checks that everything has been read and nothing was missing.
   void Finish();
@@ -149,13 +159,17 @@ class StateReader {
   [[noreturn]] void Corrupt(const std::string& why) const;
 
  private:
+  static constexpr idx_t kBlocksAhead = 16;
   /// The next bytes; valid until the next call.
   const char* Take(size_t size);
+  /// False when there are no more.
+  bool ReadBlock(const RecordParts& parts, RecordBlock& block);
   void ReadExactly(void* to, size_t size);
   bool ReadFrame();
 
   const std::unique_ptr<StateInput> input_;
   StateArena* arena_;
+  WorkerPool* workers_ = nullptr;
   const std::string what_;
   std::string bytes_;
   size_t at_ = 0;
@@ -168,12 +182,35 @@ class StateReader {
 /// Reads a blob to its end; what is wrong with its checksums or its length, "" when nothing is.
 std::string FindStateDamage(StateInput& input);
 
+/// Puts the first part of records into a table. In the first piece, which holds all rows, no two
+/// are equal, and none is looked up. Threads: one at a time.
+class TableLoader {
+ public:
+  TableLoader(RowTable& table, const StateReader& reader) : table_(table) {
+    if (!reader.Changes()) filler_.emplace(table);
+  }
+  /// Afterwards Row(i) tells where record `i` lies, Created(i) whether it is new, its payload zero.
+  void Add(RecordBlock& block);
+  uint8_t* Row(idx_t i) const { return rows_[i]; }
+  bool Created(idx_t i) const { return created_[i]; }
+  /// There are no more: now the rows are found.
+  void Finish() {
+    if (filler_) filler_->Finish();
+  }
+
+ private:
+  RowTable& table_;
+  std::optional<RowTable::Filler> filler_;
+  std::vector<uint8_t*> rows_;
+  std::vector<uint8_t> created_;
+};
+
 /// Erases the rows of a block that are there; one may have come and gone between two checkpoints.
 /// `before(row)` is called for each.
 template <typename F>
 void EraseAll(RowTable& table, RecordBlock& block, F&& before) {
   for (idx_t i = 0; i < block.count; i++) {
-    uint8_t* row = table.Find(block.Row(0, i), table.Layout().Hash(block.Row(0, i)));
+    uint8_t* row = table.Find(block.Row(0, i), block.HashOf(i));
     if (!row) continue;
     before(row);
     table.Erase(row);

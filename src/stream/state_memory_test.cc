@@ -225,6 +225,54 @@ TEST_CASE("Segments of a large table split alone and lose nothing") {
   CHECK(table.Size() == 0);
 }
 
+TEST_CASE("A table that is filled at once is one that was filled row by row") {
+  ScratchFolder folder;
+  for (int64_t limit : {INT64_MAX, int64_t(4) << 20}) {
+    // None, one segment that grows, and many: as many as fit exactly, and one more.
+    for (idx_t rows : {0, 1, 383, 385, 5000, 98'304, 98'305, 600'000}) {
+      CAPTURE(limit);
+      CAPTURE(rows);
+      StateMemory memory(folder.Options(limit));
+      StateArena arena(memory);
+      RowTable table(arena, RowLayout({LogicalType::BIGINT, LogicalType::VARCHAR}), 8);
+      const RowLayout& layout = table.Layout();
+      std::vector<uint8_t> row(layout.Width());
+      RowLayout::MarkLive(row.data());
+      std::string text;
+      auto pack = [&](idx_t i) {
+        text = (i % 3 ? "short" : "a text longer than twelve bytes ") + std::to_string(i);
+        string_t packed(text.data(), static_cast<uint32_t>(text.size()));
+        memcpy(const_cast<uint8_t*>(layout.ValueAt(row.data(), 0)), &i, sizeof(i));
+        memcpy(const_cast<uint8_t*>(layout.ValueAt(row.data(), 1)), &packed, sizeof(packed));
+        return layout.Hash(row.data());
+      };
+      {
+        RowTable::Filler filler(table);
+        for (idx_t i = 0; i < rows; i++) {
+          uint64_t hash = pack(i);
+          table.Payload<idx_t>(filler.Add(row.data(), hash)) = i + 7;
+          if (i % 1000 == 0) arena.Balance();
+        }
+        filler.Finish();
+      }
+      CHECK(table.Size() == rows);
+      int64_t wrong = 0;
+      for (idx_t i = 0; i < rows + rows / 2; i++) {
+        uint64_t hash = pack(i);
+        uint8_t* found = table.Find(row.data(), hash);
+        if (i < rows && (!found || table.Payload<idx_t>(found) != i + 7)) wrong++;
+        if (i >= rows && found) wrong++;
+        bool created;
+        table.FindOrCreate(row.data(), hash, created);  // It grows on.
+        if (created != (i >= rows)) wrong++;
+        if (found && i % 2) table.Erase(found);
+      }
+      CHECK(wrong == 0);
+      CHECK(table.Size() == rows);  // Half as many have come as were there, and as many gone.
+    }
+  }
+}
+
 TEST_CASE("A heap of rows gives the best one, whatever leaves in between") {
   struct Node {
     int value;

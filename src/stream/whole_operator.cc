@@ -121,14 +121,14 @@ void WholeOperator::Load(StateReader& reader) {
     reader.ExpectTypes(table->Layout().Types());
     RecordParts parts = PartsOf(*table);
     reader.GetRecords({parts[0]}, [&](RecordBlock& block) { EraseAll(*table, block); });
+    TableLoader loader(*table, reader);
     reader.GetRecords(parts, [&](RecordBlock& block) {
+      loader.Add(block);
       for (idx_t i = 0; i < block.count; i++) {
-        bool created;
-        uint8_t* row = block.Row(0, i);
-        row = table->FindOrCreate(row, table->Layout().Hash(row), created);
-        table->Payload<Counts>(row).count = block.Value<int64_t>(1, i);
+        table->Payload<Counts>(loader.Row(i)).count = block.Value<int64_t>(1, i);
       }
     });
+    loader.Finish();
   }
 }
 
