@@ -20,7 +20,7 @@ namespace millrace {
 namespace {
 
 constexpr int64_t kRows = 130'000;
-constexpr int64_t kPageRows = 8192;
+constexpr int64_t kPageRows = 4096;
 constexpr int64_t kGroupRows = 7 * kPageRows;
 
 duckdb::DatabaseInstance& Database() {

@@ -52,7 +52,7 @@ constexpr int64_t kDictionaryRetry = 8;
 constexpr idx_t kTellingRows = 16'384;             // Fewer say little of a column's values.
 constexpr idx_t kPassesPerThread = 3;              // So that threads end at about the same time.
 constexpr idx_t kPageRows = 10 * kChunkRows;       // As parquet-mr, which Paimon writes with.
-constexpr idx_t kSortedPageRows = 4 * kChunkRows;  // One is read for a key (file_pages.h).
+constexpr idx_t kSortedPageRows = 2 * kChunkRows;  // One is read for a key (file_pages.h).
 constexpr idx_t kEncodersMax = 4;                  // Threads that share the columns of a row group.
 constexpr size_t kPageKeyBytesMax = 64;            // With longer texts pages go without keys.
 

@@ -2,6 +2,7 @@
 #include "meta/stats_collector.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "base/error.h"
@@ -169,7 +170,9 @@ struct StatsCollector::ColumnState {
     if (!counts || count == 0) return;
     UnifiedVectorFormat format;
     vector.ToUnifiedFormat(count, format);
-    if (!format.validity.AllValid()) {
+    if (!format.validity.AllValid() && !format.sel->IsSet()) {
+      nulls += static_cast<int64_t>(count - format.validity.CountValid(count));
+    } else if (!format.validity.AllValid()) {
       for (idx_t i = 0; i < count; i++)
         nulls += !format.validity.RowIsValid(format.sel->get_index(i));
     }
@@ -202,20 +205,45 @@ struct StatsCollector::ColumnState {
     const T* values = DataOf<T>(format);
     bool any = false;
     T low{}, high{};
-    bool flat = format.validity.AllValid() && format.sel->data() == nullptr;
-    for (idx_t i = 0; i < count; i++) {
-      idx_t at = flat ? i : format.sel->get_index(i);
-      if (!flat && !format.validity.RowIsValid(at)) continue;
-      T value = values[at];
-      if (!any) low = high = value;
-      any = true;
+    auto add = [&](T value) {
       low = Less(value, low) ? value : low;
       high = Less(high, value) ? value : high;
-    }
+    };
+    ForEachStretch(format, count, [&](idx_t begin, idx_t end) {
+      if (!any) low = high = values[begin];
+      any = true;
+      for (idx_t i = begin; i < end; i++) add(values[i]);
+    });
     if (!any) return;
     if (!seen || Less(Kept(low), kept_min)) kept_min = low;
     if (!seen || Less(kept_max, Kept(high))) kept_max = high;
     seen = true;
+  }
+
+  /// Calls `add(begin, end)` for stretches of values that are not null, as they lie.
+  template <typename F>
+  static void ForEachStretch(const UnifiedVectorFormat& format, idx_t count, F&& add) {
+    if (format.sel->IsSet()) {
+      for (idx_t i = 0; i < count; i++) {
+        idx_t at = format.sel->get_index(i);
+        if (format.validity.RowIsValid(at)) add(at, at + 1);
+      }
+      return;
+    }
+    if (format.validity.AllValid()) return count > 0 ? add(0, count) : void();
+    constexpr idx_t kBits = duckdb::ValidityMask::BITS_PER_VALUE;
+    for (idx_t start = 0; start < count; start += kBits) {
+      uint64_t valid = format.validity.GetValidityEntry(start / kBits);
+      if (count - start < kBits) valid &= (uint64_t(1) << (count - start)) - 1;
+      if (valid == ~uint64_t(0)) {
+        add(start, start + kBits);
+        continue;
+      }
+      for (; valid; valid &= valid - 1) {
+        idx_t at = start + static_cast<idx_t>(std::countr_zero(valid));
+        add(at, at + 1);
+      }
+    }
   }
 
   /// NaN is the greatest number, as in SQL.
@@ -231,13 +259,13 @@ struct StatsCollector::ColumnState {
     const string_t* values = DataOf<string_t>(format);
     const string_t* low = nullptr;
     const string_t* high = nullptr;
-    for (idx_t i = 0; i < count; i++) {
-      idx_t at = format.sel->get_index(i);
-      if (!format.validity.RowIsValid(at)) continue;
-      if (low == nullptr) low = high = &values[at];
-      if (values[at] < *low) low = &values[at];
-      if (values[at] > *high) high = &values[at];
-    }
+    ForEachStretch(format, count, [&](idx_t begin, idx_t end) {
+      if (low == nullptr) low = high = &values[begin];
+      for (idx_t i = begin; i < end; i++) {
+        if (values[i] < *low) low = &values[i];
+        if (*high < values[i]) high = &values[i];
+      }
+    });
     if (low == nullptr) return;
     std::string_view low_text(low->GetData(), low->GetSize());
     std::string_view high_text(high->GetData(), high->GetSize());
