@@ -5,6 +5,7 @@
 //
 // Prints a line of JSON. A workload whose feature the store has not yet says so.
 #include <filesystem>
+#include <future>
 #include <set>
 #include <thread>
 
@@ -114,6 +115,7 @@ void Bench::Write(const Table& table, const Keys& keys, const WriteOptions& opti
   std::string user = random_.Uuid();  // Under one name the identifiers would have to go on.
   for (int i = 0; i < writers_wanted; i++) writers.push_back(table.NewWriter(user));
   int64_t identifier = 0;
+  std::future<void> committing;  // While the next rows are written.
   for (int64_t low = options.first; low < options.end; low += commit_rows_) {
     int64_t high = std::min(low + commit_rows_, options.end);
     std::vector<Committable> prepared(writers.size());
@@ -149,8 +151,14 @@ void Bench::Write(const Table& table, const Keys& keys, const WriteOptions& opti
       std::move(prepared[i].buckets.begin(), prepared[i].buckets.end(),
                 std::back_inserter(prepared[0].buckets));
     }
-    table.Commit(prepared[0], user, ++identifier);
+    if (committing.valid()) committing.get();
+    identifier++;
+    committing =
+        std::async(std::launch::async, [&table, &user, identifier, ready = std::move(prepared[0])] {
+          table.Commit(ready, user, identifier);
+        });
   }
+  if (committing.valid()) committing.get();
   for (auto& writer : writers) {  // Compactions that are still under way.
     Committable rest = writer->PrepareCommit();
     if (!rest.buckets.empty()) table.Commit(rest, user, ++identifier);

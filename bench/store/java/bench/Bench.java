@@ -124,7 +124,7 @@ public final class Bench {
     }
   }
 
-  /** One writer per bucket, each in its own thread, one committer. */
+  /** One writer per bucket, each in its own thread, and a committer in another, as in Flink. */
   private void write(FileStoreTable table, Writing what) throws Exception {
     boolean keyed = !table.primaryKeys().isEmpty();
     int writers = keyed ? buckets : 1;
@@ -137,6 +137,8 @@ public final class Bench {
     }
     StreamTableCommit commit = builder.newCommit();
     ExecutorService threads = Executors.newFixedThreadPool(writers);
+    ExecutorService committer = Executors.newSingleThreadExecutor();
+    Future<?> committing = null;
     long identifier = 0;
     for (long low = what.first; low < what.end; low += commitRows, identifier++) {
       long from = low;
@@ -149,8 +151,11 @@ public final class Bench {
       }
       List<CommitMessage> messages = new ArrayList<>();
       for (Future<List<CommitMessage>> done : threads.invokeAll(tasks)) messages.addAll(done.get());
-      commit.commit(id, messages);
+      if (committing != null) committing.get();
+      committing = committer.submit(() -> commit.commit(id, messages));
     }
+    if (committing != null) committing.get();
+    committer.shutdown();
     if (what.waitEnd) {
       List<CommitMessage> messages = new ArrayList<>();
       for (StreamTableWrite write : writes) messages.addAll(write.prepareCommit(true, identifier));
