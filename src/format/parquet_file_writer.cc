@@ -48,6 +48,7 @@ template struct Expose<CodecTag, &duckdb::ParquetWriter::codec>;
 constexpr int kElementIdBase = 536870911;  // SpecialFields.java: ids inside ARRAY and MAP.
 constexpr int kElementIdStep = 1024;
 constexpr int64_t kRowGroupBytesMax = 128 << 20;
+constexpr int64_t kFirstRowGroupRows = 32'768;
 constexpr int64_t kDictionaryRetry = 8;
 constexpr idx_t kTellingRows = 16'384;             // Fewer say little of a column's values.
 constexpr idx_t kPassesPerThread = 3;              // So that threads end at about the same time.
@@ -253,6 +254,12 @@ struct ParquetFileWriter::State {
         encoding_error = std::current_exception();
       }
     });
+  }
+
+  /// The first row group is small, so that other threads have something to encode soon.
+  int64_t RowGroupRows() const {
+    bool first = written_rows + encoding_count == 0;
+    return first ? std::min(kFirstRowGroupRows, options.row_group_rows) : options.row_group_rows;
   }
 
   void JoinRowGroup() {
@@ -534,7 +541,7 @@ void ParquetFileWriter::Write(DataChunk& chunk) {
   state_->Guard("Writing", [&] {
     state_->CheckRequired(chunk);
     state_->buffer->Append(state_->append_state, state_->Convert(chunk));
-    if (static_cast<int64_t>(state_->buffer->Count()) >= state_->options.row_group_rows ||
+    if (static_cast<int64_t>(state_->buffer->Count()) >= state_->RowGroupRows() ||
         static_cast<int64_t>(state_->buffer->SizeInBytes()) >= kRowGroupBytesMax) {
       state_->StartRowGroup();
     }

@@ -135,8 +135,9 @@ TEST_CASE("files whose index denies the value are not opened; rows are chosen by
     by_value.predicates.push_back({2, ColumnPredicate::Op::kEqual, Value("v302")});
     CHECK(ReadRows(*table, by_value).size() == 1);  // Equalities are tested while decoding.
     bool in_manifest = threshold == std::string("1 mb");
-    CHECK(table->PlanScan(by_value).size() == 1);
-    CHECK(table->PlanScan(by_value)[0].files.size() == (in_manifest ? 1 : 3));
+    size_t planned = 0;
+    for (const Split& split : table->PlanScan(by_value)) planned += split.files.size();
+    CHECK(planned == (in_manifest ? 1 : 3));
     CHECK(FilesLike(world, ".index").size() == (in_manifest ? 0 : 3));
     ScanOptions nothing;
     nothing.predicates.push_back({2, ColumnPredicate::Op::kEqual, Value("v1000")});

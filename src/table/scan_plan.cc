@@ -13,8 +13,10 @@ namespace millrace {
 
 namespace {
 
-constexpr int64_t kRangesOfSplit = 4;  // No range is smaller than this part of a split's target.
-constexpr int64_t kSplitsOfRange = 4;  // Nor larger than so many targets.
+constexpr int64_t kRangesOfSplit = 4;   // No range is smaller than this part of a split's target.
+constexpr int64_t kSplitsOfRange = 4;   // Nor larger than so many targets.
+constexpr int64_t kSplitsOfThread = 4;  // So that threads end at about the same time,
+constexpr int64_t kLeastSplitBytes = 8 << 20;  // unless splits would be smaller than this.
 
 /// The Unix time of a wall clock of this machine's time zone.
 int64_t EpochOfWallClockMs(int64_t wall_ms) {
@@ -39,17 +41,22 @@ bool IsRaw(const Section& section) {
 
 using Deletions = std::map<std::string, DeletionFile>;  // By data file.
 
+int64_t SplitWeight(const TableOptions& options, const DataFileMeta& file) {
+  return std::max(file.file_size, options.split_open_bytes);
+}
+
 /// Collects files into splits of about the target size.
 class SplitPacker {
  public:
-  SplitPacker(const TableOptions& options, const Deletions& deletions, std::vector<Split>& splits)
-      : options_(options), deletions_(deletions), splits_(splits) {}
+  /// `target_bytes`: of a split.
+  SplitPacker(const TableOptions& options, int64_t target_bytes, const Deletions& deletions,
+              std::vector<Split>& splits)
+      : options_(options), target_bytes_(target_bytes), deletions_(deletions), splits_(splits) {}
 
   void Add(const ManifestEntry& bucket, std::vector<DataFileMeta> files, bool raw) {
     int64_t weight = 0;
-    for (const DataFileMeta& file : files)
-      weight += std::max(file.file_size, options_.split_open_bytes);
-    if (open_ && (open_->raw != raw || weight_ + weight > options_.split_target_bytes)) Finish();
+    for (const DataFileMeta& file : files) weight += SplitWeight(options_, file);
+    if (open_ && (open_->raw != raw || weight_ + weight > target_bytes_)) Finish();
     if (!open_) {
       open_ = Split{bucket.partition, bucket.bucket, {}, raw};
       open_->total_buckets = bucket.total_buckets;
@@ -78,6 +85,7 @@ class SplitPacker {
 
  private:
   const TableOptions& options_;
+  const int64_t target_bytes_;
   const Deletions& deletions_;
   std::vector<Split>& splits_;
   std::optional<Split> open_;
@@ -105,15 +113,28 @@ bool HasLevel0(const std::vector<ManifestEntry>& entries) {
                      [](const ManifestEntry& entry) { return entry.file.level == 0; });
 }
 
+int64_t ThreadCount(const TableState& table) {
+  return duckdb::TaskScheduler::GetScheduler(table.context.database).NumberOfThreads();
+}
+
+using BucketFileLists = std::map<std::pair<RowBytes, int>, std::vector<ManifestEntry>>;
+
+int64_t TargetBytes(const TableState& table, const BucketFileLists& buckets) {
+  int64_t total = 0;
+  for (const auto& [name, entries] : buckets) {
+    for (const ManifestEntry& entry : entries) total += SplitWeight(table.parsed, entry.file);
+  }
+  int64_t share = total / (ThreadCount(table) * kSplitsOfThread);
+  return std::min(table.parsed.split_target_bytes, std::max(share, kLeastSplitBytes));
+}
+
 /// As many as there are threads, more of them in a section of many split target sizes: each reads
 /// some rows of its neighbours along.
 int64_t RangeCount(const TableState& table, const Section& section) {
   int64_t bytes = 0;
   for (const SortedRun& run : section) bytes += run.TotalBytes();
   int64_t target = std::max<int64_t>(table.parsed.split_target_bytes, 1);
-  auto& scheduler = duckdb::TaskScheduler::GetScheduler(table.context.database);
-  int64_t threads = scheduler.NumberOfThreads();
-  return std::max(std::min(threads, bytes * kRangesOfSplit / target),
+  return std::max(std::min(ThreadCount(table), bytes * kRangesOfSplit / target),
                   bytes / (kSplitsOfRange * target));
 }
 
@@ -209,13 +230,13 @@ std::vector<Split> PlanTableScan(const TableState& table, const ScanOptions& opt
     int least = LeastRecordedLevel(table.parsed);
     std::erase_if(live, [&](const ManifestEntry& entry) { return entry.file.level < least; });
   }
-  std::map<std::pair<RowBytes, int>, std::vector<ManifestEntry>> buckets;
+  BucketFileLists buckets;
   for (ManifestEntry& entry : live) {
     if (options.only_level && entry.file.level != *options.only_level) continue;
     if (options.created_since_ms && !CreatedSince(entry.file, *options.created_since_ms)) continue;
     buckets[{entry.partition, entry.bucket}].push_back(std::move(entry));
   }
-  SplitPacker packer(table.parsed, deletions, splits);
+  SplitPacker packer(table.parsed, TargetBytes(table, buckets), deletions, splits);
   KeyOrder order(table.Layout().KeyTypes());
   for (auto& [name, entries] : buckets) {
     if (table.HasPrimaryKey() && table.parsed.HidesLevel0() &&
