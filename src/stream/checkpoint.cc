@@ -19,16 +19,22 @@ constexpr const char* kCommittedFile = "committed";
 
 class FileStateInput : public StateInput {
  public:
-  explicit FileStateInput(std::unique_ptr<RandomAccessFile> file) : file_(std::move(file)) {}
+  explicit FileStateInput(std::shared_ptr<RandomAccessFile> file) : file_(std::move(file)) {}
   size_t Read(char* buffer, size_t size) override {
     auto length = std::min(static_cast<int64_t>(size), file_->Size() - at_);
     file_->ReadAt(at_, buffer, length);
     at_ += length;
     return static_cast<size_t>(length);
   }
+  void Skip(size_t size) override {
+    at_ = std::min(at_ + static_cast<int64_t>(size), file_->Size());
+  }
+  std::unique_ptr<StateInput> Again() const override {
+    return std::make_unique<FileStateInput>(file_);
+  }
 
  private:
-  const std::unique_ptr<RandomAccessFile> file_;
+  const std::shared_ptr<RandomAccessFile> file_;
   int64_t at_ = 0;
 };
 

@@ -40,13 +40,19 @@ void CheckEqual(const Checkpoint& got, const Checkpoint& expected) {
   CHECK(got.finished == expected.finished);
 }
 
-// A state blob of an operator that has nothing to keep.
-std::string EmptyState() {
+// A state blob of an operator that keeps a number; in parts, of two shards.
+std::string SmallState(bool in_parts) {
   StateMemory memory;
   StateArena arena(memory);
   MemoryStore store;
-  StateWriter writer(store, arena, "key", "plan", false);
-  writer.Put(uint64_t(7));
+  StateWriter writer(store, arena, "key", "plan", false, in_parts);
+  if (!in_parts) writer.Put(uint64_t(7));
+  for (idx_t part : {1, 0}) {
+    if (!in_parts) break;
+    StateWriter of_shard(writer, arena, part);
+    of_shard.Put(uint64_t(part));
+    of_shard.Finish();
+  }
   writer.Finish();
   return store.All()["key"].back();
 }
@@ -121,7 +127,7 @@ TEST_CASE(
   auto publish = [&](int64_t id, int64_t retained) {
     auto state = folder.State(id, 0, pieces);
     state->Begin("a", id % 3 != 0);  // Every third one is whole.
-    state->Append("a", EmptyState());
+    state->Append("a", SmallState(id % 2 == 1));
     state->Close("a");
     pieces = state->Pieces();
     Checkpoint checkpoint = Sample(id);
@@ -164,6 +170,53 @@ TEST_CASE(
   CHECK_FALSE(files.Exists("/jobs/j/checkpoint-7/metadata.json"));
   publish(10, 1);
   CHECK(folder.Retained() == std::vector<int64_t>{10});
+}
+
+TEST_CASE("Parts of a state are read in any order, each whole") {
+  StateMemory memory;
+  StateArena arena(memory);
+  MemoryStore store;
+  constexpr idx_t kParts = 4;
+  StateWriter writer(store, arena, "key", "plan", false, true);
+  std::vector<std::unique_ptr<StateWriter>> parts;
+  for (idx_t part = 0; part < kParts; part++) {
+    parts.push_back(std::make_unique<StateWriter>(writer, arena, part));
+  }
+  std::string texts[kParts];  // Frames of all parts come in between each other.
+  for (idx_t round = 0; round < 9; round++) {
+    for (idx_t part = 0; part < kParts; part++) {
+      std::string text(300'000 + 17 * round * part, static_cast<char>('a' + part + round));
+      if (part < 3) parts[part]->PutString(text);  // The last one is empty.
+      if (part < 3) texts[part] += text;
+    }
+    RowLayout layout({LogicalType::BIGINT});
+    for (idx_t part = 0; part < 3; part++) {  // Lets full frames go.
+      parts[part]->BeginRecords({RecordPart::Columns(layout)});
+      std::vector<uint8_t> row(layout.Width());
+      RowLayout::MarkLive(row.data());
+      parts[part]->Add(row.data());
+      parts[part]->EndRecords();
+    }
+  }
+  for (auto& part : parts) part->Finish();
+  writer.Finish();
+  for (idx_t part : {2, 0, 3, 1}) {
+    CAPTURE(part);
+    StateReader reader(std::move(store.Open("key")[0]), arena, "plan", "it");
+    CHECK(reader.InParts());
+    reader.ChoosePart(part);
+    std::string found;
+    RowLayout layout({LogicalType::BIGINT});
+    for (idx_t round = 0; round < 9 && part < 3; round++) {
+      found += reader.GetString();
+      idx_t rows = 0;
+      reader.GetRecords({RecordPart::Columns(layout)},
+                        [&](RecordBlock& block) { rows += block.count; });
+      CHECK(rows == 1);
+    }
+    CHECK(found == texts[part]);
+    reader.Finish();
+  }
 }
 
 TEST_CASE("What a job is stays as it was when its folder was made") {

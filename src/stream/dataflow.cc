@@ -1,11 +1,13 @@
 #include "stream/dataflow.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "duckdb/common/type_visitor.hpp"
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
 #include "duckdb/planner/logical_operator_visitor.hpp"
+#include "io/worker_pool.h"
 #include "stream/keyed_operators.h"
 #include "stream/multiset_operators.h"
 #include "stream/pair_keeper.h"
@@ -413,10 +415,17 @@ class CompiledDataflow : public Dataflow {
     bool changed =
         std::any_of(stored.begin(), stored.end(), [](Tracked* rows) { return rows->HasChanged(); });
     if (changes && !changed) return;
-    StateWriter writer(store, first_.arena, Key(index), fingerprint_, changes);
-    for (idx_t s = 0; s < ShardsOf(index); s++) {
-      writer.UseArena(ShardAt(s).arena);
-      ShardAt(s).plan.operators[index]->Save(writer);
+    const idx_t shards = ShardsOf(index);
+    StateWriter writer(store, first_.arena, Key(index), fingerprint_, changes, shards > 1);
+    if (shards == 1) {
+      plan_.operators[index]->Save(writer);
+    } else {
+      // What has changed is little, and not worth to wake others for.
+      ForEachShard(shards, changes ? 1 : options_.threads, [&](Shard& shard, idx_t s) {
+        StateWriter part(writer, shard.arena, s);
+        shard.plan.operators[index]->Save(part);
+        part.Finish();
+      });
     }
     writer.Finish();
     if (!changes) saved = {writer.Bytes(), 0, 0};
@@ -428,25 +437,55 @@ class CompiledDataflow : public Dataflow {
     }
   }
 
+  void ForEachShard(idx_t shards, idx_t threads, const std::function<void(Shard&, idx_t)>& work) {
+    if (threads < 2 || !options_.workers) {
+      for (idx_t s = 0; s < shards; s++) work(ShardAt(s), s);
+      return;
+    }
+    options_.workers->Run(shards, threads, [&](size_t s) { work(ShardAt(s), s); });
+  }
+
   void LoadOperator(idx_t index, std::vector<std::unique_ptr<StateInput>>& pieces) {
     Saved& saved = saved_[index];
+    const std::string what = plan_.operators[index]->Describe();
     for (auto& piece : pieces) {
-      StateReader reader(std::move(piece), first_.arena, fingerprint_,
-                         plan_.operators[index]->Describe());
+      std::unique_ptr<StateInput> again = piece->Again();
+      StateReader reader(std::move(piece), first_.arena, fingerprint_, what);
       if (reader.Changes() != (saved.pieces > 0)) reader.Corrupt("its pieces are mixed up");
-      if (options_.workers && options_.threads > 1) reader.UseWorkers(*options_.workers);
-      for (idx_t s = 0; s < ShardsOf(index); s++) {
-        reader.UseArena(ShardAt(s).arena);
-        ShardAt(s).plan.operators[index]->Load(reader);
-      }
-      reader.Finish();
-      (saved.pieces++ > 0 ? saved.change_bytes : saved.whole_bytes) += reader.Bytes();
+      int64_t bytes = reader.InParts() ? LoadParts(index, *again, what) : LoadWhole(index, reader);
+      (saved.pieces++ > 0 ? saved.change_bytes : saved.whole_bytes) += bytes;
     }
     for (idx_t s = 0; s < ShardsOf(index); s++) {
       Operator& op = *ShardAt(s).plan.operators[index];
       op.FinishLoad();
       for (Tracked* rows : op.Stored()) rows->Track();
     }
+  }
+
+  /// The state of all shards, one after the other; how many bytes it was.
+  int64_t LoadWhole(idx_t index, StateReader& reader) {
+    if (options_.workers && options_.threads > 1) reader.UseWorkers(*options_.workers);
+    for (idx_t s = 0; s < ShardsOf(index); s++) {
+      reader.UseArena(ShardAt(s).arena);
+      ShardAt(s).plan.operators[index]->Load(reader);
+    }
+    reader.Finish();
+    return reader.Bytes();
+  }
+
+  /// The same, side by side. Some functions in keys want a transaction, as when rows are pushed.
+  int64_t LoadParts(idx_t index, const StateInput& input, const std::string& what) {
+    std::atomic<int64_t> bytes{0};
+    context_->RunFunctionInTransaction([&] {
+      ForEachShard(ShardsOf(index), options_.threads, [&](Shard& shard, idx_t s) {
+        StateReader reader(input.Again(), shard.arena, fingerprint_, what);
+        reader.ChoosePart(s);
+        shard.plan.operators[index]->Load(reader);
+        reader.Finish();
+        bytes += reader.Bytes();
+      });
+    });
+    return bytes;
   }
 
   /// In how many shards an operator works.

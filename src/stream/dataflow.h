@@ -26,6 +26,10 @@ class StateInput {
   virtual ~StateInput() = default;
   /// How many bytes there were, fewer than `size` only at the end.
   virtual size_t Read(char* buffer, size_t size) = 0;
+  /// Goes on so many bytes later.
+  virtual void Skip(size_t size) = 0;
+  /// The same from its beginning, for another reader.
+  virtual std::unique_ptr<StateInput> Again() const = 0;
 };
 
 /// Operator state as named values; the checkpoint owns where they lie. A value is one piece, or

@@ -35,6 +35,8 @@ class MemoryStore : public StateStore {
       at += size;
       return size;
     }
+    void Skip(size_t size) override { at += std::min(size, bytes.size() - at); }
+    std::unique_ptr<StateInput> Again() const override { return std::make_unique<Input>(bytes); }
     std::string bytes;
     size_t at = 0;
   };

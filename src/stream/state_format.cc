@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::string_view kMagic = "MRST";
 constexpr uint16_t kVersion = 2;
+constexpr uint16_t kVersionOfParts = 3;
+constexpr uint32_t kPart = 0xFFFFFFFF;  // Where a frame would have its size.
 constexpr size_t kFrameBytes = 1 << 20;
 
 std::string TypesText(const duckdb::vector<LogicalType>& types) {
@@ -91,16 +93,49 @@ void BlockCursor::ReadColumn(const RowLayout& layout, idx_t column, idx_t count,
 
 }  // namespace
 
-StateWriter::StateWriter(StateStore& store, StateArena& arena, std::string key,
-                         const std::string& fingerprint, bool changes)
-    : store_(store), arena_(&arena), key_(std::move(key)), changes_(changes) {
+StateBlob::StateBlob(StateStore& store, std::string key, bool changes, bool in_parts)
+    : store_(store), key_(std::move(key)) {
   store_.Begin(key_, changes);
   std::string head(kMagic);
-  AppendValue(head, kVersion);
+  AppendValue(head, in_parts ? kVersionOfParts : kVersion);
   store_.Append(key_, head);
+}
+
+void StateBlob::AppendHead(uint32_t size, uint64_t checksum) {
+  std::string head;
+  AppendValue(head, size);
+  AppendValue(head, checksum);
+  AppendValue(checksums_, checksum);
+  store_.Append(key_, head);
+}
+
+void StateBlob::Append(std::string_view frame, std::optional<idx_t> part) {
+  auto checksum = static_cast<uint64_t>(XXH3_64bits(frame.data(), frame.size()));
+  std::lock_guard lock(mutex_);
+  if (part != part_) AppendHead(kPart, *part);
+  part_ = part;
+  AppendHead(static_cast<uint32_t>(frame.size()), checksum);
+  store_.Append(key_, frame);
+  written_ += static_cast<int64_t>(frame.size());
+}
+
+void StateBlob::Finish() {
+  AppendHead(0, static_cast<uint64_t>(XXH3_64bits(checksums_.data(), checksums_.size())));
+  store_.Close(key_);
+}
+
+StateWriter::StateWriter(StateStore& store, StateArena& arena, std::string key,
+                         const std::string& fingerprint, bool changes, bool in_parts)
+    : blob_(std::make_shared<StateBlob>(store, std::move(key), changes, in_parts)),
+      arena_(&arena),
+      changes_(changes) {
   PutString(fingerprint);
   Put(static_cast<uint8_t>(changes_));
+  if (in_parts) Flush(true);
 }
+
+StateWriter::StateWriter(StateWriter& whole, StateArena& arena, idx_t part)
+    : blob_(whole.blob_), arena_(&arena), part_(part), changes_(whole.changes_) {}
 
 StateWriter::~StateWriter() = default;
 
@@ -108,14 +143,7 @@ void StateWriter::Flush(bool all) {
   size_t at = 0;
   while (bytes_.size() - at >= kFrameBytes || (all && at < bytes_.size())) {
     size_t size = std::min(kFrameBytes, bytes_.size() - at);
-    auto checksum = static_cast<uint64_t>(XXH3_64bits(bytes_.data() + at, size));
-    std::string head;
-    AppendValue(head, static_cast<uint32_t>(size));
-    AppendValue(head, checksum);
-    AppendValue(checksums_, checksum);
-    store_.Append(key_, head);
-    store_.Append(key_, std::string_view(bytes_).substr(at, size));
-    written_ += static_cast<int64_t>(size);
+    blob_->Append(std::string_view(bytes_).substr(at, size), part_);
     at += size;
   }
   bytes_.erase(0, at);
@@ -195,11 +223,7 @@ void StateWriter::EndRecords() {
 
 void StateWriter::Finish() {
   Flush(true);
-  std::string end;
-  AppendValue(end, uint32_t(0));
-  AppendValue(end, static_cast<uint64_t>(XXH3_64bits(checksums_.data(), checksums_.size())));
-  store_.Append(key_, end);
-  store_.Close(key_);
+  if (!part_) blob_->Finish();
 }
 
 StateReader::StateReader(std::unique_ptr<StateInput> input, StateArena& arena,
@@ -210,7 +234,10 @@ StateReader::StateReader(std::unique_ptr<StateInput> input, StateArena& arena,
   if (std::string_view(magic, sizeof(magic)) != kMagic) Corrupt("it is no state file");
   uint16_t version;
   ReadExactly(&version, sizeof(version));
-  if (version != kVersion) Corrupt(fmt::format("its version is {}, not {}", version, kVersion));
+  in_parts_ = version == kVersionOfParts;
+  if (version != kVersion && !in_parts_) {
+    Corrupt(fmt::format("its version is {}, not {} or {}", version, kVersion, kVersionOfParts));
+  }
   if (GetString() != fingerprint) Corrupt("it was written by another plan");
   changes_ = Get<uint8_t>();
 }
@@ -228,8 +255,16 @@ bool StateReader::ReadFrame() {
   if (ended_) return false;
   uint32_t size;
   uint64_t checksum;
-  ReadExactly(&size, sizeof(size));
-  ReadExactly(&checksum, sizeof(checksum));
+  for (;;) {
+    ReadExactly(&size, sizeof(size));
+    ReadExactly(&checksum, sizeof(checksum));
+    bool begins_part = in_parts_ && size == kPart;
+    if (begins_part) part_ = checksum;
+    if (!begins_part && (size == 0 || part_ == chosen_)) break;
+    if (!begins_part && size > kFrameBytes) Corrupt("the size of a frame is impossible");
+    if (!begins_part) input_->Skip(size);
+    AppendValue(checksums_, checksum);
+  }
   if (size == 0) {
     ended_ = true;
     char more;
@@ -373,6 +408,10 @@ std::string FindStateDamage(StateInput& input) {
     if (size == 0) {
       bool ends = checksum == XXH3_64bits(checksums.data(), checksums.size());
       return ends && !read(&size, 1) ? "" : "its end does not match";
+    }
+    if (size == kPart && version == kVersionOfParts) {
+      AppendValue(checksums, checksum);
+      continue;
     }
     if (size > kFrameBytes) return "the size of a frame is impossible";
     frame.resize(size);

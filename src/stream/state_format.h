@@ -4,9 +4,15 @@
 // A blob is [magic "MRST" | u16 version | frames | end]. A frame is [u32 bytes | u64 XXH3 of them |
 // bytes], the end [u32 0 | u64 XXH3 of all checksums before it]. The bytes of all frames in a row:
 // string fingerprint, u8 "changes only", then what the operator puts (docs/internals/operators.md).
+// An operator that works in shards puts a part for each (version 3): [u32 0xFFFFFFFF | u64 part]
+// stands before frames of another part than the one before; the parts' frames lie in any order.
 // Records come in blocks of up to 1024, column by column: null bytes, then the values that are
 // there. Both sides hold a block and a frame in memory, never a whole state.
 #pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
 
 #include "stream/dataflow.h"
 #include "stream/packed_rows.h"
@@ -32,13 +38,36 @@ struct RecordPart {
 };
 using RecordParts = std::vector<RecordPart>;
 
-/// Writes a state blob to a store, piece by piece. Threads: one at a time.
+/// A blob that is written to a store, as its frames come. Threads: safe.
+class StateBlob {
+ public:
+  StateBlob(StateStore& store, std::string key, bool changes, bool in_parts);
+  /// `part`: of a blob in parts.
+  void Append(std::string_view frame, std::optional<idx_t> part);
+  /// Writes the end and closes the value.
+  void Finish();
+  int64_t Bytes() const { return written_; }
+
+ private:
+  void AppendHead(uint32_t size, uint64_t checksum);
+
+  StateStore& store_;
+  const std::string key_;
+  std::mutex mutex_;
+  std::optional<idx_t> part_;  // Of the last frame.
+  std::string checksums_;
+  int64_t written_ = 0;
+};
+
+/// Writes a state blob, or a part of one, piece by piece. Threads: one at a time.
 class StateWriter {
  public:
   /// `store` and `arena` must outlive it; what writing brings into memory is looked after.
   /// `changes`: of tables, what has changed since they were last settled; else all.
   StateWriter(StateStore& store, StateArena& arena, std::string key, const std::string& fingerprint,
-              bool changes);
+              bool changes, bool in_parts = false);
+  /// Part `part` of a blob that is in parts; it is in `whole` when this has been finished.
+  StateWriter(StateWriter& whole, StateArena& arena, idx_t part);
   ~StateWriter();
   template <typename T>
   void Put(T value) {
@@ -47,8 +76,6 @@ class StateWriter {
   void PutString(std::string_view text);
   void PutTypes(const duckdb::vector<LogicalType>& types);
 
-  /// Where the rows lie that are written from now on.
-  void UseArena(StateArena& arena) { arena_ = &arena; }
   bool Changes() const { return changes_; }
   /// The rows of a table that have gone, by the first of `parts`, and those that are there; read by
   /// GetRecords with the first part, and with all.
@@ -85,9 +112,9 @@ class StateWriter {
     Add(first);
   }
   void EndRecords();
-  /// Writes the end and closes the value; the writer is done.
+  /// Writes what is left and, of a whole blob, the end; the writer is done.
   void Finish();
-  int64_t Bytes() const { return written_; }
+  int64_t Bytes() const { return blob_->Bytes(); }
 
  private:
   static constexpr idx_t kBlockRows = 1024;
@@ -96,13 +123,11 @@ class StateWriter {
   /// Hands frames on when there are bytes for one (or any, if `all`).
   void Flush(bool all);
 
-  StateStore& store_;
+  const std::shared_ptr<StateBlob> blob_;
   StateArena* arena_;
-  const std::string key_;
+  const std::optional<idx_t> part_;
   const bool changes_;
-  int64_t written_ = 0;
   std::string bytes_;
-  std::string checksums_;
   RecordParts parts_;
   std::vector<const uint8_t*> rows_[2];
 };
@@ -138,6 +163,10 @@ class StateReader {
               std::string what);
   /// Where what is read goes from now on.
   void UseArena(StateArena& arena) { arena_ = &arena; }
+  /// Whether there is a part for each shard: each is read by a reader of its own.
+  bool InParts() const { return in_parts_; }
+  /// REQUIRES: nothing has been read yet.
+  void ChoosePart(idx_t part) { chosen_ = part; }
   /// From now on a free thread of `workers`, which must outlive it, reads ahead.
   void UseWorkers(WorkerPool& workers) { workers_ = &workers; }
   template <typename T>
@@ -175,6 +204,9 @@ class StateReader {
   size_t at_ = 0;
   std::string checksums_;
   int64_t read_ = 0;
+  bool in_parts_ = false;
+  std::optional<idx_t> chosen_;  // Frames of other parts are skipped,
+  std::optional<idx_t> part_;    // of which this is the one at hand.
   bool changes_ = false;
   bool ended_ = false;
 };
