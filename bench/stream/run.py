@@ -180,7 +180,7 @@ class Bench:
         for query in ("sums", "mixed"):
             result = self.workload("checkpoint", query=query, rows=self.options.state_rows, folder=self.options.folder)
             self.note("checkpoint", query, {key: result[key] for key in
-                                            ("rows", "state_mb", "files_mb", "first_s", "change_s", "rows_changed", "restart_s")}
+                                            ("rows", "state_mb", "files_mb", "first_s", "first_held_s", "change_s", "change_held_s", "rows_changed", "restart_s")}
                       | {"restart_s_per_gb": round(result["restart_s"] * 1000 / max(1, result["state_mb"]), 2)})
 
     def tables(self):

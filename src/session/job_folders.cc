@@ -178,7 +178,7 @@ std::map<std::string, JobRecord> JobFolders::WritersOf(const JobTarget& target) 
 // its end in another run, or when its tables are gone.
 bool JobFolders::CanGoOn(const JobFolder& folder, const JobRecord& record) const {
   auto checkpoint = folder.Latest();
-  if (!checkpoint && folder.Journal(0).empty()) return false;
+  if (!checkpoint && folder.Journal(std::nullopt).empty()) return false;
   if (checkpoint && checkpoint->finished && checkpoint->run != run_) return false;
   std::string lost;
   bool kept = false;

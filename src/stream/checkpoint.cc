@@ -38,30 +38,46 @@ class FileStateInput : public StateInput {
   int64_t at_ = 0;
 };
 
+std::optional<int64_t> JournalIdOf(const FileEntry& entry) {
+  constexpr std::string_view kPrefix = "journal-";
+  if (!entry.name.starts_with(kPrefix)) return std::nullopt;
+  return std::strtoll(entry.name.c_str() + kPrefix.size(), nullptr, 10);
+}
+
 std::string PieceName(idx_t pipeline, const std::string& key) {
   return fmt::format("pipeline-{}-{}", pipeline, key);
 }
 
-class FolderState : public CheckpointState {
+}  // namespace
+
+// Small pieces, which most are, are written when they are whole, and synced together.
+class JobFolder::FolderState : public CheckpointState {
  public:
-  FolderState(FileSystem& files, std::function<std::string(int64_t)> folder_of, int64_t id,
-              idx_t pipeline, StatePieces pieces)
-      : files_(files),
-        folder_of_(std::move(folder_of)),
-        id_(id),
-        pipeline_(pipeline),
-        pieces_(std::move(pieces)) {}
+  FolderState(JobFolder& folder, int64_t id, idx_t pipeline, StatePieces pieces)
+      : folder_(folder), id_(id), pipeline_(pipeline), pieces_(std::move(pieces)) {}
 
   void Begin(const std::string& key, bool follows) override {
-    open_[key] = files_.OpenForWrite(PathOf(id_, key));
+    open_[key] = {};
     if (!follows) pieces_[key].clear();
     pieces_[key].push_back(id_);
   }
   void Append(const std::string& key, std::string_view bytes) override {
-    open_.at(key)->Append(bytes);
+    Piece& piece = open_.at(key);
+    if (!piece.file && piece.bytes.size() + bytes.size() > kSmallPiece) {
+      piece.file = folder_.files_.OpenForWrite(PathOf(id_, key));
+      piece.file->Append(piece.bytes);
+      piece.bytes = {};
+    }
+    piece.file ? piece.file->Append(bytes) : (void)piece.bytes.append(bytes);
   }
   void Close(const std::string& key) override {
-    open_.at(key)->Close();
+    Piece& piece = open_.at(key);
+    if (piece.file) {
+      folder_.unsynced_files_.push_back(std::move(piece.file));
+    } else {
+      folder_.files_.WriteUnsynced(PathOf(id_, key), piece.bytes);
+      folder_.unsynced_paths_.push_back(PathOf(id_, key));
+    }
     open_.erase(key);
   }
   std::vector<std::unique_ptr<StateInput>> Open(const std::string& key) override {
@@ -69,24 +85,32 @@ class FolderState : public CheckpointState {
     auto found = pieces_.find(key);
     if (found == pieces_.end()) return inputs;
     for (int64_t id : found->second) {
-      inputs.push_back(std::make_unique<FileStateInput>(files_.OpenForRead(PathOf(id, key))));
+      auto file = folder_.files_.OpenForRead(PathOf(id, key));
+      inputs.push_back(std::make_unique<FileStateInput>(std::move(file)));
     }
     return inputs;
   }
   const StatePieces& Pieces() const override { return pieces_; }
 
  private:
+  static constexpr size_t kSmallPiece = 256 * 1024;
+  struct Piece {
+    std::string bytes;  // Until there is a file.
+    std::unique_ptr<WritableFile> file;
+  };
+
   std::string PathOf(int64_t id, const std::string& key) const {
-    return JoinPath(folder_of_(id), PieceName(pipeline_, key));
+    return JoinPath(folder_.CheckpointFolder(id), PieceName(pipeline_, key));
   }
 
-  FileSystem& files_;
-  const std::function<std::string(int64_t)> folder_of_;
+  JobFolder& folder_;
   const int64_t id_;
   const idx_t pipeline_;
   StatePieces pieces_;
-  std::map<std::string, std::unique_ptr<WritableFile>> open_;
+  std::map<std::string, Piece> open_;
 };
+
+namespace {
 
 // {"content": ..., "crc32": of the content as it is printed without blanks}.
 std::string Seal(const nlohmann::json& content, int indent) {
@@ -275,32 +299,47 @@ std::string JobFolder::FindDamage(const Checkpoint& checkpoint) const {
   return "";
 }
 
-std::vector<JournalStep> JobFolder::Journal(int64_t id) const {
+std::vector<int64_t> JobFolder::JournalsFrom(int64_t id) const {
+  std::vector<int64_t> ids;
+  for (const FileEntry& entry : files_.List(folder_)) {
+    if (auto found = JournalIdOf(entry); found && *found >= id) ids.push_back(*found);
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+std::vector<JournalStep> JobFolder::Journal(const std::optional<Checkpoint>& after) const {
   std::vector<JournalStep> steps;
-  if (!files_.Exists(JournalPath(id))) return steps;
-  std::string text = files_.Read(JournalPath(id));
-  size_t start = 0;
-  for (size_t end; (end = text.find('\n', start)) != std::string::npos; start = end + 1) {
-    try {
-      nlohmann::json json = Unseal(std::string_view(text).substr(start, end - start));
-      steps.push_back({json.at("step"), json.at("cut").get<Cut>()});
-    } catch (const nlohmann::json::exception& error) {
-      Throw(ErrorCode::kCorrupt,
-            "Reading the step journal '{}': the step at byte {} is damaged: {}; start over with "
-            "--fresh",
-            JournalPath(id), start, error.what());
+  for (int64_t id : JournalsFrom(after ? after->id : 0)) {
+    std::string text = files_.Read(JournalPath(id));
+    size_t start = 0;
+    for (size_t end; (end = text.find('\n', start)) != std::string::npos; start = end + 1) {
+      try {
+        nlohmann::json json = Unseal(std::string_view(text).substr(start, end - start));
+        JournalStep step{json.at("step"), json.at("cut").get<Cut>()};
+        if (!after || step.step > after->step) steps.push_back(std::move(step));
+      } catch (const nlohmann::json::exception& error) {
+        Throw(ErrorCode::kCorrupt,
+              "Reading the step journal '{}': the step at byte {} is damaged: {}; start over with "
+              "--fresh",
+              JournalPath(id), start, error.what());
+      }
     }
   }
   return steps;
 }
 
-std::unique_ptr<CheckpointState> JobFolder::State(int64_t id, idx_t pipeline,
-                                                  StatePieces pieces) const {
-  return std::make_unique<FolderState>(
-      files_, [this](int64_t of) { return CheckpointFolder(of); }, id, pipeline, std::move(pieces));
+std::unique_ptr<CheckpointState> JobFolder::State(int64_t id, idx_t pipeline, StatePieces pieces) {
+  return std::make_unique<FolderState>(*this, id, pipeline, std::move(pieces));
+}
+
+void JobFolder::SyncState() {
+  files_.SyncFiles(std::exchange(unsynced_paths_, {}));
+  for (auto& file : std::exchange(unsynced_files_, {})) file->Close();
 }
 
 void JobFolder::Publish(const Checkpoint& checkpoint, int64_t retained) {
+  SyncState();
   std::string path = JoinPath(CheckpointFolder(checkpoint.id), kMetadataFile);
   if (files_.CreateExclusive(path, ToJson(checkpoint)) == CreateOutcome::kExists) {
     Throw(ErrorCode::kConflict,
@@ -308,8 +347,6 @@ void JobFolder::Publish(const Checkpoint& checkpoint, int64_t retained) {
           "this job?",
           path);
   }
-  journal_.reset();
-  newest_ = checkpoint.id;
   ForgetOthers(checkpoint, retained);
 }
 
@@ -345,21 +382,25 @@ void JobFolder::ForgetOthers(const Checkpoint& checkpoint, int64_t retained) {
       for (const FileEntry& file : files_.List(path)) {
         if (!kept->second.contains(file.name)) files_.Delete(JoinPath(path, file.name));
       }
-    } else if (entry.name.starts_with("journal-") &&
-               std::strtoll(entry.name.c_str() + 8, nullptr, 10) != checkpoint.id) {
+    } else if (JournalIdOf(entry).value_or(checkpoint.id) < checkpoint.id) {
       files_.Delete(path);
     }
   }
 }
 
+void JobFolder::StartJournal(int64_t id) {
+  journal_.reset();
+  journal_id_ = id;
+}
+
 void JobFolder::AppendJournal(const JournalStep& step) {
   if (!journal_) {
-    if (newest_ == 0) {
-      auto latest = Latest();
-      newest_ = latest ? latest->id : 0;
+    if (!journal_id_) {
+      std::vector<int64_t> retained = Retained(), there = JournalsFrom(0);
+      journal_id_ = std::max(retained.empty() ? 0 : retained[0], there.empty() ? 0 : there.back());
     }
     // A torn line at the end was never acknowledged: cut it before going on.
-    std::string path = JournalPath(newest_);
+    std::string path = JournalPath(*journal_id_);
     if (files_.Exists(path)) {
       std::string text = files_.Read(path);
       size_t whole = text.rfind('\n') == std::string::npos ? 0 : text.rfind('\n') + 1;

@@ -69,7 +69,9 @@ struct JournalStep {
 };
 
 /// The folder of one job, `<data>/jobs/<id>`.
-/// Threads: owned by its job. Throws: Error(kIo, kCorrupt) naming the file.
+/// Threads: owned by its job; while another thread writes a checkpoint (State, SyncState, Publish,
+/// Mark- and NoteCommitted) the job may go on with its journal. Throws: Error(kIo, kCorrupt) naming
+/// the file.
 class JobFolder {
  public:
   JobFolder(FileSystem& files, std::string folder);
@@ -89,34 +91,44 @@ class JobFolder {
   Checkpoint Read(int64_t id) const;
   /// What is wrong with the stored state of a checkpoint, and in which file; "" when it is whole.
   std::string FindDamage(const Checkpoint& checkpoint) const;
-  /// Steps after checkpoint `id`; a torn last line is no step.
-  std::vector<JournalStep> Journal(int64_t id) const;
+  /// Steps after that checkpoint, or all when there is none; a torn last line is no step. They lie
+  /// in its journal, and in that of a checkpoint which was never published.
+  std::vector<JournalStep> Journal(const std::optional<Checkpoint>& after) const;
 
   /// Where operators put their state of checkpoint `id`, before Publish, or get it from; `pieces`:
-  /// what there is of earlier ones, or of this one.
-  std::unique_ptr<CheckpointState> State(int64_t id, idx_t pipeline, StatePieces pieces) const;
-  /// Makes the checkpoint exist, starts its journal and forgets older ones beyond the newest
-  /// `retained`, but for the pieces of state that those name.
+  /// what there is of earlier ones, or of this one. Must not outlive the folder.
+  std::unique_ptr<CheckpointState> State(int64_t id, idx_t pipeline, StatePieces pieces);
+  /// Makes all pieces durable that were closed since: together, which costs little more than one.
+  void SyncState();
+  /// Makes the checkpoint exist, with its state, and forgets older ones beyond the newest
+  /// `retained`, but for the pieces of state that those name; and journals before its own.
   void Publish(const Checkpoint& checkpoint, int64_t retained = 1);
   /// Everything that checkpoint `id` prepared is committed: no need to ask again.
   void MarkCommitted(int64_t id);
   /// The same, but may be forgotten when the machine goes down: commits are repeated then.
   void NoteCommitted(int64_t id);
   bool IsCommitted(int64_t id) const;
+  /// Steps from here on come after checkpoint `id`, which need not exist yet.
+  void StartJournal(int64_t id);
   /// Durable when it returns.
   void AppendJournal(const JournalStep& step);
   const std::string& path() const { return folder_; }
 
  private:
+  class FolderState;
   std::string CheckpointFolder(int64_t id) const;
   std::string JournalPath(int64_t id) const;
+  /// Of checkpoint `id` and later ones, ascending.
+  std::vector<int64_t> JournalsFrom(int64_t id) const;
   void ForgetOthers(const Checkpoint& checkpoint, int64_t retained);
 
   FileSystem& files_;
   const std::string folder_;
   std::unique_ptr<FileLock> lock_;
+  std::vector<std::string> unsynced_paths_;  // Of pieces of state.
+  std::vector<std::unique_ptr<WritableFile>> unsynced_files_;
   std::unique_ptr<WritableFile> journal_;
-  int64_t newest_ = 0;
+  std::optional<int64_t> journal_id_;  // Not known before the first step.
 };
 
 }  // namespace millrace

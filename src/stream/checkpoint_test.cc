@@ -245,12 +245,12 @@ TEST_CASE("The journal keeps whole steps and cuts a torn one") {
   }
   files.OpenForAppend("/jobs/j/journal-1")->Append("{\"step\": 13, \"cu");
   JobFolder again(files, "/jobs/j");
-  auto steps = again.Journal(1);
+  auto steps = again.Journal(Sample(1));
   REQUIRE(steps.size() == 2);
   CHECK(steps[1].step == 12);
   CHECK(steps[1].cut == Cut{"r", "s"});
   again.AppendJournal({13, {"t", "u"}});
-  steps = again.Journal(1);
+  steps = again.Journal(Sample(1));
   REQUIRE(steps.size() == 3);
   CHECK(steps[2].cut == Cut{"t", "u"});
 }
@@ -300,7 +300,7 @@ TEST_CASE("No byte of a checkpoint or a journal changes unseen") {
       files.Overwrite(path, damaged);
       try {
         auto latest = folder.Latest();
-        auto steps = folder.Journal(1);
+        auto steps = folder.Journal(Sample(1));
         CheckEqual(latest.value(), Sample(1));  // A blank between words.
         CHECK(steps.size() == 2);
       } catch (const Error& error) {

@@ -42,7 +42,7 @@ class StateStore {
   virtual void Begin(const std::string& key, bool follows) = 0;
   /// Adds to the piece.
   virtual void Append(const std::string& key, std::string_view bytes) = 0;
-  /// The piece is whole and durable.
+  /// The piece is whole; when it is durable, the checkpoint knows.
   virtual void Close(const std::string& key) = 0;
   /// The pieces of a value, oldest first; empty when there is none. May be read after the store has
   /// gone.

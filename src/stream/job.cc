@@ -1,7 +1,6 @@
 #include "stream/job.h"
 
 #include <algorithm>
-#include <set>
 
 #include "base/error.h"
 #include "stream/lake_source.h"
@@ -15,33 +14,12 @@ namespace {
 constexpr int64_t kIdleWaitMs = 5;
 constexpr size_t kShownStatement = 300;  // Bytes of it in the message of a failure.
 
-/// The time zone in a fingerprint; "" if it names none.
-std::string ZoneOf(const std::string& fingerprint) {
-  size_t mark = fingerprint.find(kFingerprintZone);
-  return mark == std::string::npos ? "" : fingerprint.substr(mark + 1);
-}
-
 }  // namespace
 
 const char* JobStateName(JobState state) {
   constexpr const char* kNames[] = {"CREATED", "RUNNING", "FINISHED", "FAILED", "CANCELED"};
   return kNames[static_cast<size_t>(state)];
 }
-
-/// An input of a pipeline that a source's table feeds, by a choice of its columns.
-struct Job::Consumer {
-  idx_t pipeline;
-  idx_t input;
-  std::vector<idx_t> columns;  // Into the source table's columns.
-  ChangeChunk view;            // References the source's vectors.
-};
-
-struct Job::SourceGroup {
-  std::vector<SourceTable> tables;
-  std::vector<std::vector<std::unique_ptr<Consumer>>> consumers;  // Per table.
-  std::unique_ptr<Source> source;
-  bool ended = false;
-};
 
 Job::Job(Environment& environment, const ConnectorRegistry& connectors,
          std::vector<Pipeline> pipelines, JobOptions options, std::unique_ptr<JobFolder> folder)
@@ -192,6 +170,7 @@ void Job::Run() {
   } catch (const std::exception& exception) {
     failure = ErrorFrom(exception, ErrorCode::kData);
   }
+  AwaitLastCheckpoint(failure);
   ended_us_ = environment_.clock.MonotonicUs();
   std::vector<PipelineFigures> at_end = Figures();
   {
@@ -225,14 +204,17 @@ void Job::Loop() {
       // Long ago perhaps: the snapshots that could tell may have expired.
       if (folder_->IsCommitted(checkpoint->id)) return;
       CommitPrepared(*checkpoint);
-      if (!abandoned_) folder_->MarkCommitted(checkpoint->id);
+      if (abandoned_) return;
+      folder_->MarkCommitted(checkpoint->id);
+      TellSources(checkpoint->cut);
       return;
     }
   }
   Restore();
-  last_checkpoint_us_ = environment_.clock.MonotonicUs();
+  checkpoint_began_us_ = checkpoint_ended_us_ = environment_.clock.MonotonicUs();
   bool first = step_ == 0;
   while (!abandoned_) {
+    if (checkpoint_ && checkpoint_->HasEnded()) EndCheckpoint();
     int64_t asked_idle, asked_checkpoint;
     {
       std::lock_guard lock(mutex_);
@@ -249,6 +231,7 @@ void Job::Loop() {
     }
     if (postponed_) StartFlows();
     if (cancelled_) {
+      EndCheckpoint();
       if (folder_ && dirty_ && !abandoned_) TakeCheckpoint(false);
       return;
     }
@@ -265,137 +248,18 @@ void Job::Loop() {
       if (folder_ && !abandoned_) TakeCheckpoint(true);
       return;
     }
-    int64_t since_us = environment_.clock.MonotonicUs() - last_checkpoint_us_;
-    // Now and then a state is written whole: what takes long is done less often, so that it costs a
-    // fifth of the time at most.
-    int64_t interval_us = std::max(options_.checkpoint_interval_ms * 1000, 4 * saving_us_);
-    bool due = dirty_ && since_us >= interval_us;
-    if (folder_ && (due || asked_checkpoint > checkpoints_done_)) TakeCheckpoint(false);
+    // One at a time: the next waits for its turn, and the job does not.
+    if (folder_ && !checkpoint_ && (IsCheckpointDue() || asked_checkpoint > checkpoints_done_)) {
+      BeginCheckpoint(false, asked_checkpoint);
+    }
     std::unique_lock lock(mutex_);
-    checkpoints_done_ = std::max(checkpoints_done_, asked_checkpoint);
+    if (!folder_) checkpoints_done_ = std::max(checkpoints_done_, asked_checkpoint);
     if (status == SourceStatus::kIdle) idle_done_ = std::max(idle_done_, asked_idle);
     changed_.notify_all();
     if (status == SourceStatus::kIdle && !cancelled_ && idle_asked_ == idle_done_ &&
-        checkpoints_asked_ == checkpoints_done_) {
+        (checkpoint_ || checkpoints_asked_ == checkpoints_done_)) {
       changed_.wait_for(lock, std::chrono::milliseconds(kIdleWaitMs));
     }
-  }
-}
-
-// State of another plan, or of other tables, is none.
-void Job::CheckPlan(const Checkpoint& checkpoint) const {
-  if (checkpoint.cut.size() != groups_.size() || checkpoint.prepared.size() != pipelines_.size() ||
-      checkpoint.state.size() != pipelines_.size()) {
-    Throw(ErrorCode::kInvalid,
-          "Resuming job '{}': its tables have changed since checkpoint {}; start "
-          "over with --fresh",
-          options_.name, checkpoint.id);
-  }
-  for (idx_t p = 0; p < pipelines_.size(); p++) {
-    if (checkpoint.fingerprints[p] == pipelines_[p].flow->Fingerprint()) continue;
-    std::string before = ZoneOf(checkpoint.fingerprints[p]);
-    std::string now = ZoneOf(pipelines_[p].flow->Fingerprint());
-    if (before != now && !before.empty() && !now.empty()) {
-      Throw(ErrorCode::kInvalid,
-            "Resuming job '{}': what it has computed is in the local time of '{}', and the "
-            "session's zone is '{}'; SET 'table.local-time-zone' = '{}', or start over with "
-            "--fresh",
-            options_.name, before, now, before);
-    }
-    Throw(ErrorCode::kInvalid,
-          "Resuming job '{}': the plan of the query into '{}' is another than "
-          "that of checkpoint {} (was a table or view changed?); start over with --fresh",
-          options_.name, pipelines_[p].target, checkpoint.id);
-  }
-}
-
-Checkpoint Job::ChooseState(const Checkpoint& newest) const {
-  std::vector<int64_t> retained = folder_->Retained();
-  if (options_.restore_from && *options_.restore_from != newest.id) {
-    if (std::find(retained.begin(), retained.end(), *options_.restore_from) == retained.end()) {
-      Throw(ErrorCode::kNotFound,
-            "Resuming job '{}': there is no checkpoint {}; retained are {}; RESET "
-            "'execution.savepoint.path' to go on with the newest",
-            options_.name, *options_.restore_from, fmt::join(retained, ", "));
-    }
-    return folder_->Read(*options_.restore_from);
-  }
-  if (retained.size() < 2) return newest;  // What is wrong with it, loading tells.
-  std::string damage;
-  for (int64_t id : retained) {
-    Checkpoint checkpoint = id == newest.id ? newest : folder_->Read(id);
-    std::string found = folder_->FindDamage(checkpoint);
-    if (found.empty()) return checkpoint;
-    damage += (damage.empty() ? "" : "; ") + found;
-  }
-  Throw(ErrorCode::kCorrupt,
-        "Resuming job '{}': none of its {} retained checkpoints is whole: {}; start over with "
-        "--fresh",
-        options_.name, retained.size(), damage);
-}
-
-// What the sinks have got up to `newest` they have got, and what they were prepared for is known
-// from there: only the state is made anew, from the same inputs.
-void Job::CatchUp(const Checkpoint& newest) {
-  ChangeReceiver nowhere = [](ChangeChunk&) {};
-  Cut here = CurrentCut();
-  for (idx_t g = 0; g < groups_.size(); g++) {
-    bool lake = groups_[g]->tables[0].definition->Connector().empty();
-    if (lake) RefuseDisorder(here[g], newest.cut[g]);
-  }
-  silent_ = true;
-  ReadStep(&newest.cut);
-  for (Pipeline& pipeline : pipelines_) pipeline.flow->EndStep(nowhere);
-  silent_ = false;
-  if (CurrentCut() == newest.cut) return;
-  Throw(ErrorCode::kCorrupt, "Resuming job '{}': from an older state it comes to {}, not to {}",
-        options_.name, fmt::join(CurrentCut(), ", "), fmt::join(newest.cut, ", "));
-}
-
-void Job::Restore() {
-  if (!folder_) return;
-  auto checkpoint = folder_->Latest();
-  if (options_.restore_from && !checkpoint) {
-    Throw(ErrorCode::kNotFound, "Resuming job '{}': it has no checkpoint {}, nor any other",
-          options_.name, *options_.restore_from);
-  }
-  if (checkpoint) {
-    CheckPlan(*checkpoint);
-    Checkpoint from = ChooseState(*checkpoint);
-    CheckPlan(from);
-    for (idx_t g = 0; g < groups_.size(); g++) groups_[g]->source->Seek(from.cut[g]);
-    for (idx_t p = 0; p < pipelines_.size(); p++) {
-      pipelines_[p].flow->Load(*folder_->State(from.id, p, from.state[p]));
-    }
-    if (from.id != checkpoint->id) CatchUp(*checkpoint);
-    step_ = checkpoint->step;
-    checkpoint_id_ = checkpoint->id;
-    state_pieces_ = from.state;
-    // Once more only when it may be needed: readers may have taken published files away since.
-    if (!folder_->IsCommitted(checkpoint->id)) CommitPrepared(*checkpoint);
-  }
-  RefuseTakenOver();
-  std::vector<JournalStep> journal = folder_->Journal(checkpoint_id_);
-  if (!journal.empty() && postponed_) StartFlows();
-  for (const JournalStep& step : journal) {
-    if (step.step != step_ + 1) {
-      Throw(ErrorCode::kCorrupt, "Resuming job '{}': its journal goes from step {} to {}",
-            options_.name, step_, step.step);
-    }
-    ReadStep(&step.cut);
-    FinishStep(true);
-  }
-}
-
-// Steps after the checkpoint that are in a table already would come there twice.
-void Job::RefuseTakenOver() {
-  for (Pipeline& pipeline : pipelines_) {
-    auto committed = pipeline.sink->CommittedStep();
-    if (!committed || *committed <= step_) continue;
-    Throw(ErrorCode::kConflict,
-          "Resuming job '{}': another job has taken its steps up to {} over from the log of '{}' "
-          "(--fresh), and its checkpoint knows those up to {}; start over with --fresh",
-          options_.name, *committed, pipeline.target, step_);
   }
 }
 
@@ -474,55 +338,6 @@ Cut Job::CurrentCut() const {
   Cut cut;
   for (const auto& group : groups_) cut.push_back(group->source->Position());
   return cut;
-}
-
-void Job::TakeCheckpoint(bool finished) {
-  Checkpoint checkpoint;
-  checkpoint.id = checkpoint_id_ + 1;
-  checkpoint.step = step_;
-  checkpoint.cut = CurrentCut();
-  checkpoint.input_types = input_types_;
-  checkpoint.finished = finished;
-  if (finished) checkpoint.run = options_.run;
-  int64_t saving_us = 0;
-  state_pieces_.resize(pipelines_.size());
-  for (idx_t p = 0; p < pipelines_.size(); p++) {
-    checkpoint.prepared.push_back(pipelines_[p].sink->Prepare(checkpoint.id));
-    checkpoint.fingerprints.push_back(pipelines_[p].flow->Fingerprint());
-    if (finished) continue;
-    int64_t began_us = environment_.clock.MonotonicUs();
-    auto state = folder_->State(checkpoint.id, p, state_pieces_[p]);
-    pipelines_[p].flow->Save(*state);
-    state_pieces_[p] = state->Pieces();
-    saving_us += environment_.clock.MonotonicUs() - began_us;
-  }
-  if (!finished) checkpoint.state = state_pieces_;
-  if (abandoned_) return;
-  folder_->Publish(checkpoint, options_.retained_checkpoints);
-  checkpoint_id_ = checkpoint.id;
-  CommitPrepared(checkpoint);
-  if (!abandoned_) {
-    finished ? folder_->MarkCommitted(checkpoint.id) : folder_->NoteCommitted(checkpoint.id);
-  }
-  last_checkpoint_us_ = environment_.clock.MonotonicUs();
-  saving_us_ = saving_us;
-  dirty_ = false;
-  checkpoints_++;
-}
-
-void Job::CommitPrepared(const Checkpoint& checkpoint) {
-  if (abandoned_) return;
-  CommitGroup group{options_.commit_user, checkpoint.id, {}};
-  for (idx_t p = 0; p < pipelines_.size(); p++) {
-    auto published = pipelines_[p].sink->Commit(checkpoint.id, checkpoint.prepared[p]);
-    if (published) group.snapshots[published->table] = published->snapshot_id;
-  }
-  PublishCommitGroup(environment_.files, group);
-  TellSources(checkpoint.cut);
-}
-
-void Job::TellSources(const Cut& cut) {
-  for (idx_t g = 0; g < groups_.size(); g++) groups_[g]->source->Consumed(cut[g]);
 }
 
 void Job::Cancel() {

@@ -10,7 +10,7 @@
 #include <mutex>
 
 #include "base/error.h"
-#include "stream/checkpoint.h"
+#include "stream/checkpoint_run.h"
 #include "stream/connector.h"
 #include "stream/dataflow.h"
 #include "table/table.h"
@@ -86,8 +86,20 @@ class Job {
   const JobOptions& options() const { return options_; }
 
  private:
-  struct SourceGroup;
-  struct Consumer;
+  /// An input of a pipeline that a source's table feeds, by a choice of its columns.
+  struct Consumer {
+    idx_t pipeline;
+    idx_t input;
+    std::vector<idx_t> columns;  // Into the source table's columns.
+    ChangeChunk view;            // References the source's vectors.
+  };
+
+  struct SourceGroup {
+    std::vector<SourceTable> tables;
+    std::vector<std::vector<std::unique_ptr<Consumer>>> consumers;  // Per table.
+    std::unique_ptr<Source> source;
+    bool ended = false;
+  };
 
   void BuildSources(const ConnectorRegistry& connectors);
   void Start();
@@ -108,7 +120,16 @@ class Job {
   void FinishStep(bool replay);
   void TellMembers() const;
   void RefuseTakenOver();
+  bool IsCheckpointDue() const;
+  /// Decides what belongs to it; the rest is done beside the job. `asked`: who waits for it.
+  void BeginCheckpoint(bool finished, int64_t asked);
+  void PublishCheckpoint(const Checkpoint& checkpoint);
+  /// Waits for the checkpoint that is under way, if there is one, and takes note of it. Throws what
+  /// failed of it.
+  void EndCheckpoint();
+  /// From beginning to end.
   void TakeCheckpoint(bool finished);
+  void AwaitLastCheckpoint(std::optional<Error>& failure);
   void CommitPrepared(const Checkpoint& checkpoint);
   /// Nobody will ask again for what lies before `cut`.
   void TellSources(const Cut& cut);
@@ -127,10 +148,12 @@ class Job {
   bool postponed_ = false;  // Flows start when the first data tells what changes are like.
   int64_t step_ = 0;
   int64_t checkpoint_id_ = 0;
-  std::vector<StatePieces> state_pieces_;  // Of that checkpoint, per pipeline.
-  int64_t last_checkpoint_us_ = 0;
-  int64_t saving_us_ = 0;  // What writing the state took at the last checkpoint.
-  bool dirty_ = false;     // A step has run since the last checkpoint.
+  std::vector<StatePieces> state_pieces_;                      // Of that checkpoint, per pipeline.
+  std::unique_ptr<CheckpointRun> checkpoint_;                  // Under way.
+  int64_t checkpoint_asked_ = 0;                               // Who waits for it: up to this one.
+  int64_t checkpoint_began_us_ = 0, checkpoint_ended_us_ = 0;  // The last one that did.
+  int64_t saving_us_ = 0;  // For how long the last one held the job up.
+  bool dirty_ = false;     // A step has run since the last checkpoint began.
 
   mutable std::mutex flows_mutex_;       // Held while flows start and go, and by Figures.
   std::vector<PipelineFigures> at_end_;  // Figures of a job that has ended.

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "stream/lake_source.h"
 #include "stream/log_redo.h"
+#include "stream/waiting_rows.h"
 #include "table/changes.h"
 #include "table/commit_group.h"
 
@@ -20,7 +21,8 @@ class LakeSink : public Sink {
   LakeSink(std::shared_ptr<const Table> table, const LakeSinkOptions& options)
       : table_(std::move(table)),
         options_(options),
-        identity_(LakeTableIdentity(table_->context().files, table_->folder())) {
+        identity_(LakeTableIdentity(table_->context().files, table_->folder())),
+        waiting_(table_->context().budget) {
     if (HasLog(*table_)) TakeLog();
     writer_ = table_->NewWriter(options_.user, {.overwrite = options_.overwrite.has_value()});
   }
@@ -35,8 +37,10 @@ class LakeSink : public Sink {
 
   void Write(ChangeChunk& chunk) override {
     if (log_ && !options_.batch) log_->Add(chunk);
-    writer_->Write(chunk);
     empty_ = false;
+    if (waiting_.Keep(chunk)) return;
+    TakeWaiting();
+    writer_->Write(chunk);
   }
 
   void EndStep(int64_t step) override {
@@ -52,20 +56,36 @@ class LakeSink : public Sink {
     return log_ ? log_->CommittedStep(options_.user) : std::nullopt;
   }
 
-  std::string Prepare(int64_t checkpoint) override {
+  std::string Prepare(int64_t checkpoint) override { return BeginPrepare(checkpoint)(); }
+
+  // Here it is decided what belongs to the checkpoint: the log goes on at once, rows for the writer
+  // wait until it has closed its files.
+  std::function<std::string()> BeginPrepare(int64_t checkpoint) override {
+    TakeWaiting();
     prepared_ = checkpoint;
-    if (empty_ && (!log_ || options_.batch) && !options_.overwrite) return "";
-    Committable committable =
-        options_.batch ? writer_->PrepareCommit() : writer_->PrepareStreamCommit();
-    if (log_) committable.properties[kUnloggedProperty] = "";
-    if (log_ && !options_.batch) committable.log_offsets[0] = log_->EndOffset();
-    if (full_) committable.properties[kInputFullProperty] = options_.user;
-    if (!options_.batch) {
-      committable.properties[kGroupProperty] = fmt::format("{}/{}", options_.group, checkpoint);
+    if (empty_ && (!log_ || options_.batch) && !options_.overwrite) {
+      return [] { return std::string(); };
     }
-    committable.overwrite = options_.overwrite;
     empty_ = true;
-    return committable.ToJson();
+    Committable about;
+    if (log_) about.properties[kUnloggedProperty] = "";
+    if (log_ && !options_.batch) about.log_offsets[0] = log_->EndOffset();
+    if (full_) about.properties[kInputFullProperty] = options_.user;
+    if (!options_.batch) {
+      about.properties[kGroupProperty] = fmt::format("{}/{}", options_.group, checkpoint);
+    }
+    about.overwrite = options_.overwrite;
+    return [this, about = std::move(about), loan = waiting_.Lend()]() mutable {
+      try {
+        about.buckets = CloseFiles().buckets;
+      } catch (...) {
+        loan->Fail(std::current_exception());
+        throw;
+      }
+      loan->Done();
+      loan.reset();
+      return about.ToJson();
+    };
   }
 
   std::optional<Published> Commit(int64_t checkpoint, const std::string& prepared) override {
@@ -89,6 +109,14 @@ class LakeSink : public Sink {
   }
 
  private:
+  void TakeWaiting() {
+    waiting_.TakeAll([this](ChangeChunk& chunk) { writer_->Write(chunk); });
+  }
+
+  Committable CloseFiles() {
+    return options_.batch ? writer_->PrepareCommit() : writer_->PrepareStreamCommit();
+  }
+
   void TakeLog() {
     log_ = OpenLog(*table_);
     auto left_behind = [&](const LogBatch& batch) { return batch.job != options_.user; };
@@ -156,6 +184,7 @@ class LakeSink : public Sink {
   const std::string identity_;  // Of the making that was opened.
   std::unique_ptr<LogWriter> log_;
   std::unique_ptr<TableWriter> writer_;
+  WaitingRows waiting_;
   bool full_ = false;
   bool empty_ = true;
   int64_t prepared_ = 0;  // The newest checkpoint that this sink has prepared.

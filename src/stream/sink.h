@@ -12,9 +12,11 @@ struct Published {
   int64_t snapshot_id = 0;
 };
 
-/// Takes changes. Within a job: Write*, EndStep, Write*, EndStep ..., Prepare, Commit, ...
+/// Takes changes. Within a job: Write*, EndStep, Write*, EndStep ..., BeginPrepare, Commit, ...
 ///
-/// Threads: owned by its job. Throws: Error naming the target.
+/// Threads: owned by its job. But another thread does what BeginPrepare leaves to do, then Commit,
+/// while the job goes on with Write and EndStep; both have ended before the next BeginPrepare.
+/// Throws: Error naming the target.
 class Sink {
  public:
   virtual ~Sink() = default;
@@ -34,6 +36,11 @@ class Sink {
   /// Makes everything written so far durable but invisible; the text goes into the checkpoint. ""
   /// when there is nothing to commit.
   virtual std::string Prepare(int64_t checkpoint) = 0;
+  /// The same, but what may be done in another thread is left to the caller, who calls the result
+  /// once, or gives it up: then the sink is of no more use.
+  virtual std::function<std::string()> BeginPrepare(int64_t checkpoint) {
+    return [prepared = Prepare(checkpoint)] { return prepared; };
+  }
   /// Publishes what Prepare told. Idempotent: recovery repeats it, also on a new Sink.
   virtual std::optional<Published> Commit(int64_t checkpoint, const std::string& prepared) = 0;
   /// The last step whose output is already visible, if the sink can tell (logs, databases).

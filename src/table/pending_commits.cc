@@ -17,7 +17,15 @@ void PendingCommits::Add(const std::vector<BucketChange>& buckets) {
 
 void PendingCommits::Observe(const Snapshot& snapshot, const std::vector<ManifestEntry>* delta) {
   if (commits_.empty()) return;
-  if (!delta) {  // History has been cut: whatever was pending is committed or given up.
+  if (!delta) {
+    // History has been cut: whatever was pending is committed or given up, or (the newest) another
+    // thread is about to commit it, and what comes now must not seem older.
+    for (const Commit& commit : commits_) {
+      for (const BucketChange& change : commit.buckets) {
+        std::string name = BucketName(change.partition, change.bucket);
+        passed_[name] = MaxSequenceNumber(name);
+      }
+    }
     commits_.clear();
     return;
   }
@@ -47,7 +55,8 @@ bool PendingCommits::Holds(const std::string& bucket) const {
 }
 
 int64_t PendingCommits::MaxSequenceNumber(const std::string& bucket) const {
-  int64_t last = -1;
+  auto passed = passed_.find(bucket);
+  int64_t last = passed == passed_.end() ? -1 : passed->second;
   for (const Commit& commit : commits_) {
     for (const BucketChange& change : commit.buckets) {
       if (BucketName(change.partition, change.bucket) != bucket) continue;

@@ -20,7 +20,8 @@ class PendingCommits {
   void Observe(const Snapshot& snapshot, const std::vector<ManifestEntry>* delta);
   /// Whether something of this bucket (a BucketName) is pending.
   bool Holds(const std::string& bucket) const;
-  /// Of the bucket's pending files; -1 when there are none.
+  /// Of the bucket's pending files, and those of which it is not known what became; -1 when there
+  /// are none.
   int64_t MaxSequenceNumber(const std::string& bucket) const;
 
  private:
@@ -31,6 +32,7 @@ class PendingCommits {
   };
   const std::string user_;
   std::deque<Commit> commits_;
+  std::map<std::string, int64_t> passed_;  // By bucket: of commits that may be under way still.
 };
 
 }  // namespace millrace
