@@ -1,32 +1,11 @@
 #include "queries.h"
 
-#include <map>
-
 #include "base/error.h"
-#include "catalog/scan_function.h"
-#include "duckdb/function/table_function.hpp"
-#include "duckdb/main/database.hpp"
-#include "duckdb/main/extension/extension_loader.hpp"
+#include "stream/feed_tables.h"
 
 namespace millrace {
 
 namespace {
-
-std::map<std::string, std::shared_ptr<TableDefinition>>& Known() {
-  static std::map<std::string, std::shared_ptr<TableDefinition>> known;
-  return known;
-}
-
-duckdb::unique_ptr<duckdb::FunctionData> Bind(duckdb::ClientContext&,
-                                              duckdb::TableFunctionBindInput& input,
-                                              duckdb::vector<LogicalType>& types,
-                                              duckdb::vector<std::string>& names) {
-  auto data = duckdb::make_uniq<ScanBindData>();
-  data->definition = Known().at(input.inputs[0].ToString());
-  types = data->definition->ColumnTypes();
-  names = data->definition->ColumnNames();
-  return data;
-}
 
 uint64_t Mix(uint64_t x) {
   x ^= x >> 30;
@@ -87,22 +66,9 @@ void FillRows(const BenchTable& table, int64_t begin, idx_t count,
 }
 
 void ShowTables(duckdb::Connection& connection, const BenchQuery& query) {
-  duckdb::ExtensionLoader loader(*connection.context->db, "bench");
-  duckdb::TableFunction feed = MakeScanFunction();
-  feed.name = "feed";
-  feed.arguments = {LogicalType::VARCHAR};
-  feed.bind = Bind;
-  loader.RegisterFunction(feed);
+  FeedTables::Register(*connection.context->db);
   for (auto& table : query.tables) {
-    auto definition = std::make_shared<TableDefinition>();
-    definition->path = {"bench", "bench", table.name};
-    for (auto& column : table.columns) {
-      ColumnDefinition made;
-      made.name = column;
-      made.type = ParseDataType("BIGINT");
-      definition->columns.push_back(made);
-    }
-    Known()[table.name] = definition;
+    FeedTables::Add(FeedTables::OfNumbers(table.name, table.columns));
     auto made = connection.Query("CREATE OR REPLACE VIEW " + table.name + " AS FROM feed('" +
                                  table.name + "')");
     if (made->HasError()) made->ThrowError();

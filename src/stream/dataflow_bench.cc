@@ -9,13 +9,10 @@
 #include <filesystem>
 #include <random>
 
-#include "catalog/scan_function.h"
-#include "duckdb/function/table_function.hpp"
 #include "duckdb/main/connection.hpp"
-#include "duckdb/main/database.hpp"
-#include "duckdb/main/extension/extension_loader.hpp"
 #include "io/worker_pool.h"
 #include "stream/dataflow.h"
+#include "stream/feed_tables.h"
 #include "stream/state_memory.h"
 
 namespace millrace {
@@ -26,30 +23,6 @@ double Seconds(clockid_t clock = CLOCK_THREAD_CPUTIME_ID) {
   timespec now;
   clock_gettime(clock, &now);
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
-std::shared_ptr<TableDefinition> Definition(const std::string& name) {
-  auto definition = std::make_shared<TableDefinition>();
-  definition->path = {"bench", "bench", name};
-  for (const char* column : {"k", "v"}) {
-    ColumnDefinition made;
-    made.name = column;
-    made.type = ParseDataType("BIGINT");
-    definition->columns.push_back(made);
-  }
-  if (name == "dimension") definition->primary_key = {"k"};
-  return definition;
-}
-
-duckdb::unique_ptr<duckdb::FunctionData> Bind(duckdb::ClientContext&,
-                                              duckdb::TableFunctionBindInput& input,
-                                              duckdb::vector<LogicalType>& types,
-                                              duckdb::vector<std::string>& names) {
-  auto data = duckdb::make_uniq<ScanBindData>();
-  data->definition = Definition(input.inputs[0].ToString());
-  types = data->definition->ColumnTypes();
-  names = data->definition->ColumnNames();
-  return data;
 }
 
 void Fill(ChangeChunk& chunk, std::mt19937_64& random, uint64_t keys) {
@@ -268,12 +241,11 @@ void RunThreads(duckdb::Connection& connection, idx_t shards, idx_t threads) {
 
 void Run(int argc, char** argv) {
   duckdb::DuckDB database(nullptr);
-  duckdb::ExtensionLoader loader(*database.instance, "bench");
-  duckdb::TableFunction feed = MakeScanFunction();
-  feed.name = "feed";
-  feed.arguments = {LogicalType::VARCHAR};
-  feed.bind = Bind;
-  loader.RegisterFunction(feed);
+  FeedTables::Register(*database.instance);
+  FeedTables::Add(FeedTables::OfNumbers("fact", {"k", "v"}));
+  auto dimension = FeedTables::OfNumbers("dimension", {"k", "v"});
+  dimension->primary_key = {"k"};
+  FeedTables::Add(dimension);
   duckdb::Connection connection(database);
   connection.Query(
       "CREATE VIEW fact AS FROM feed('fact'); CREATE VIEW dimension AS FROM feed('dimension')");

@@ -3,30 +3,12 @@
 
 #include "duckdb/common/types/date.hpp"
 #include "duckdb/common/types/timestamp.hpp"
-#include "duckdb/function/table_function.hpp"
-#include "duckdb/main/extension/extension_loader.hpp"
 #include "stream/dataflow_test.h"
+#include "stream/feed_tables.h"
 
 namespace millrace {
 
 namespace {
-
-/// What the table function `feed('name')` finds.
-std::map<std::string, std::shared_ptr<TableDefinition>>& Known() {
-  static std::map<std::string, std::shared_ptr<TableDefinition>> known;
-  return known;
-}
-
-duckdb::unique_ptr<duckdb::FunctionData> BindFeed(duckdb::ClientContext&,
-                                                  duckdb::TableFunctionBindInput& input,
-                                                  duckdb::vector<LogicalType>& types,
-                                                  duckdb::vector<std::string>& names) {
-  auto data = duckdb::make_uniq<ScanBindData>();
-  data->definition = Known().at(input.inputs[0].ToString());
-  types = data->definition->ColumnTypes();
-  names = data->definition->ColumnNames();
-  return data;
-}
 
 int Pick(std::mt19937& random, int below) {
   return static_cast<int>(random() % below);
@@ -63,12 +45,7 @@ Value Money(std::mt19937& random) {
 
 DataflowBench::DataflowBench(uint64_t seed)
     : random_(static_cast<uint32_t>(seed)), database_(nullptr) {
-  duckdb::ExtensionLoader loader(*database_.instance, "dataflow_test");
-  duckdb::TableFunction feed = MakeScanFunction();
-  feed.name = "feed";
-  feed.arguments = {LogicalType::VARCHAR};
-  feed.bind = BindFeed;
-  loader.RegisterFunction(feed);
+  FeedTables::Register(*database_.instance);
   batch_ = std::make_unique<duckdb::Connection>(database_);
   stream_ = std::make_unique<duckdb::Connection>(database_);
   batch_->Query("SET threads = 1");
@@ -112,7 +89,7 @@ void DataflowBench::AddTable(const std::string& name, std::vector<ColumnDefiniti
   definition->path = {"test", "bank", name};
   definition->columns = std::move(columns);
   definition->primary_key = std::move(key);
-  Known()[name] = definition;
+  FeedTables::Add(definition);
   std::string text;
   auto types = definition->ColumnTypes();
   for (idx_t i = 0; i < types.size(); i++) {
