@@ -332,6 +332,7 @@ DataflowOptions SqlSession::FlowOptions(std::vector<idx_t> sink_key) {
   options.memory = engine_.environment().state_memory;
   options.threads = settings_.Parallelism().value_or(std::min(engine_.Threads(), kDefaultThreads));
   options.shards = ShardsFor(options.threads);
+  options.aggregate_phases = settings_.Phases();
   options.workers = engine_.environment().workers;
   return options;
 }

@@ -12,6 +12,7 @@ namespace {
 
 // What Flink 2 calls 'state.checkpoints.num-retained' and 'execution.savepoint.path'.
 constexpr const char* kRetainedKey = "execution.checkpointing.num-retained";
+constexpr const char* kPhasesKey = "table.optimizer.agg-phase-strategy";
 constexpr const char* kRestoreKey = "execution.state-recovery.path";
 
 struct KnownSetting {
@@ -38,6 +39,7 @@ const std::vector<KnownSetting>& KnownSettings() {
       {kRestoreKey, "", {}},
       {kTimeZoneKey, "default", {}},
       {"parallelism.default", "", {}},
+      {kPhasesKey, "", {"AUTO", "ONE_PHASE", "TWO_PHASE"}},
       {"pipeline.name", "", {}},
       {"memory.limit", "", {}},
       {"memory.state-limit", "", {}},
@@ -179,6 +181,12 @@ std::optional<idx_t> Settings::Parallelism() const {
     Throw(ErrorCode::kInvalid, "SET '{}' = '{}': it is a number of threads, at least 1", key, text);
   }
   return static_cast<idx_t>(threads);
+}
+
+AggregatePhases Settings::Phases() const {
+  std::string text = Get(kPhasesKey);
+  if (text == "ONE_PHASE") return AggregatePhases::kOne;
+  return text == "TWO_PHASE" ? AggregatePhases::kTwo : AggregatePhases::kAuto;
 }
 
 std::optional<int64_t> Settings::MemoryLimit() const {

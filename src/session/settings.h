@@ -3,6 +3,7 @@
 
 #include "meta/table_definition.h"
 #include "session/assignment.h"
+#include "stream/dataflow.h"
 
 namespace millrace {
 
@@ -38,6 +39,7 @@ class Settings {
   int64_t StateTtlMs() const;                       // table.exec.state.ttl; 0: none. Only told.
   idx_t StepRows() const;                           // table.exec.mini-batch.size
   std::optional<idx_t> Parallelism() const;         // parallelism.default
+  AggregatePhases Phases() const;                   // table.optimizer.agg-phase-strategy
   std::optional<int64_t> MemoryLimit() const;       // memory.limit, in bytes.
   std::optional<int64_t> StateMemoryLimit() const;  // memory.state-limit, in bytes.
 

@@ -93,7 +93,7 @@ class CountAccumulator : public PlainAccumulator<int64_t> {
  public:
   explicit CountAccumulator(AggregateCall call) : call_(std::move(call)) {}
   void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t*,
-              const int8_t* weights) override {
+              const int64_t* weights) override {
     if (!argument) {
       for (idx_t i = 0; i < count; i++) *reinterpret_cast<int64_t*>(states[i]) += weights[i];
       return;
@@ -108,6 +108,15 @@ class CountAccumulator : public PlainAccumulator<int64_t> {
   void Finalize(uint8_t* const* states, idx_t count, Vector& result) override {
     for (idx_t i = 0; i < count; i++)
       StoreExact(*reinterpret_cast<int64_t*>(states[i]), call_, result, i);
+  }
+  duckdb::vector<LogicalType> SumTypes() const override { return {LogicalType::BIGINT}; }
+  void TellSums(uint8_t* const* states, idx_t count, Vector* sums) override {
+    auto counts = FlatVector::GetData<int64_t>(sums[0]);
+    for (idx_t i = 0; i < count; i++) counts[i] = *reinterpret_cast<int64_t*>(states[i]);
+  }
+  void AddSums(Vector* sums, idx_t count, uint8_t* const* states) override {
+    auto counts = FlatVector::GetData<int64_t>(sums[0]);
+    for (idx_t i = 0; i < count; i++) *reinterpret_cast<int64_t*>(states[i]) += counts[i];
   }
   std::string DescribeState() const override { return "count"; }
 
@@ -125,7 +134,7 @@ class ExactSumAccumulator : public PlainAccumulator<ExactSum> {
  public:
   explicit ExactSumAccumulator(AggregateCall call) : call_(std::move(call)) {}
   void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t*,
-              const int8_t* weights) override {
+              const int64_t* weights) override {
     switch (argument->GetType().InternalType()) {
       case PhysicalType::BOOL:
       case PhysicalType::UINT8:
@@ -160,11 +169,39 @@ class ExactSumAccumulator : public PlainAccumulator<ExactSum> {
       }
     }
   }
+  duckdb::vector<LogicalType> SumTypes() const override {
+    return {LogicalType::HUGEINT, LogicalType::BIGINT};
+  }
+  void TellSums(uint8_t* const* states, idx_t count, Vector* sums) override {
+    auto totals = FlatVector::GetData<hugeint_t>(sums[0]);
+    auto counts = FlatVector::GetData<int64_t>(sums[1]);
+    for (idx_t i = 0; i < count; i++) {
+      auto& state = *reinterpret_cast<ExactSum*>(states[i]);
+      totals[i] = ToHuge(state.sum);
+      counts[i] = state.count;
+    }
+  }
+  void AddSums(Vector* sums, idx_t count, uint8_t* const* states) override {
+    auto totals = FlatVector::GetData<hugeint_t>(sums[0]);
+    auto counts = FlatVector::GetData<int64_t>(sums[1]);
+    for (idx_t i = 0; i < count; i++) {
+      auto& state = *reinterpret_cast<ExactSum*>(states[i]);
+      AddTo(state, ToWide(totals[i]));
+      state.count += counts[i];
+    }
+  }
   std::string DescribeState() const override { return "exact sum"; }
 
  private:
+  void AddTo(ExactSum& state, __int128 value) {
+    __int128 sum = state.sum;
+    if (__builtin_add_overflow(sum, value, &sum)) {
+      Throw(ErrorCode::kData, "Computing {}: the sum does not fit 128 bits", call_.text);
+    }
+    state.sum = sum;
+  }
   template <typename T>
-  void Add(Vector& argument, idx_t count, uint8_t* const* states, const int8_t* weights) {
+  void Add(Vector& argument, idx_t count, uint8_t* const* states, const int64_t* weights) {
     UnifiedVectorFormat format;
     argument.ToUnifiedFormat(count, format);
     auto data = reinterpret_cast<const T*>(format.data);
@@ -173,11 +210,7 @@ class ExactSumAccumulator : public PlainAccumulator<ExactSum> {
       if (!format.validity.RowIsValid(at)) continue;
       auto& state = *reinterpret_cast<ExactSum*>(states[i]);
       if constexpr (std::is_same_v<T, hugeint_t>) {
-        __int128 sum = state.sum, value = Widen(data[at]) * weights[i];
-        if (__builtin_add_overflow(sum, value, &sum)) {
-          Throw(ErrorCode::kData, "Computing {}: the sum does not fit 128 bits", call_.text);
-        }
-        state.sum = sum;
+        AddTo(state, Widen(data[at]) * weights[i]);
       } else {
         state.sum += static_cast<__int128>(data[at]) * weights[i];
       }
@@ -233,7 +266,7 @@ class DoubleSumAccumulator : public PlainAccumulator<DoubleSum> {
  public:
   explicit DoubleSumAccumulator(AggregateCall call) : call_(std::move(call)) {}
   void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t*,
-              const int8_t* weights) override {
+              const int64_t* weights) override {
     if (argument->GetType().InternalType() == PhysicalType::FLOAT) {
       Add<float>(*argument, count, states, weights);
     } else {
@@ -263,7 +296,7 @@ class DoubleSumAccumulator : public PlainAccumulator<DoubleSum> {
 
  private:
   template <typename T>
-  void Add(Vector& argument, idx_t count, uint8_t* const* states, const int8_t* weights) {
+  void Add(Vector& argument, idx_t count, uint8_t* const* states, const int64_t* weights) {
     UnifiedVectorFormat format;
     argument.ToUnifiedFormat(count, format);
     auto data = reinterpret_cast<const T*>(format.data);
@@ -271,7 +304,7 @@ class DoubleSumAccumulator : public PlainAccumulator<DoubleSum> {
       idx_t at = format.sel->get_index(i);
       if (!weights[i] || !format.validity.RowIsValid(at)) continue;
       auto& state = *reinterpret_cast<DoubleSum*>(states[i]);
-      double value = static_cast<double>(data[at]) * weights[i];
+      double value = static_cast<double>(data[at]) * static_cast<double>(weights[i]);
       state.count += weights[i];
       if (std::isnan(value)) {
         state.nan += weights[i];
@@ -355,6 +388,27 @@ std::optional<AggregateCall> NativeAggregate(const duckdb::BoundAggregateExpress
   if (sum && exact_result && same_scale) return call;
   if (!sum && (exact_result || call.result_type.id() == LogicalTypeId::DOUBLE)) return call;
   return std::nullopt;
+}
+
+Combining CombiningOf(const AggregateCall& call, bool append_only) {
+  bool sums = call.kind == AggregateKind::kSum || call.kind == AggregateKind::kAvg;
+  if (sums && IsFloat(call.argument_type)) return Combining::kNever;
+  if (call.distinct) return Combining::kByValue;
+  bool kept = call.kind == AggregateKind::kMin || call.kind == AggregateKind::kMax;
+  return kept && !append_only ? Combining::kByValue : Combining::kSum;
+}
+
+const int64_t* FilteredWeights(Vector& filter, idx_t count, const int64_t* weights,
+                               std::vector<int64_t>& passed) {
+  UnifiedVectorFormat format;
+  filter.ToUnifiedFormat(count, format);
+  auto passes = UnifiedVectorFormat::GetData<bool>(format);
+  passed.resize(count);
+  for (idx_t i = 0; i < count; i++) {
+    idx_t at = format.sel->get_index(i);
+    passed[i] = format.validity.RowIsValid(at) && passes[at] ? weights[i] : 0;
+  }
+  return passed.data();
 }
 
 std::unique_ptr<Accumulator> Accumulator::Make(StateArena& arena, const AggregateCall& call,

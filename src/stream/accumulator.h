@@ -32,6 +32,19 @@ struct AggregateCall {
 /// fill in.
 std::optional<AggregateCall> NativeAggregate(const duckdb::BoundAggregateExpression& aggregate);
 
+/// How rows of an aggregate may be combined before they come to its group, so that every result is
+/// what it would be without.
+enum class Combining : uint8_t {
+  kNever,    // The order of all rows matters: DOUBLE sums, which are rounded.
+  kSum,      // By what they add up to.
+  kByValue,  // Those of one value, by their number.
+};
+Combining CombiningOf(const AggregateCall& call, bool append_only);
+
+/// The rows' weights, 0 for those that do not pass `filter` (BOOLEAN); `passed` is where they lie.
+const int64_t* FilteredWeights(Vector& filter, idx_t count, const int64_t* weights,
+                               std::vector<int64_t>& passed);
+
 /// Keeps one aggregate for all groups; its fixed-size part lies in the group's row.
 /// Threads: one at a time.
 class Accumulator {
@@ -43,13 +56,19 @@ class Accumulator {
   /// Bytes in the group's row, a multiple of 8.
   virtual idx_t Bytes() const = 0;
   /// Adds rows: `states[i]` is this accumulator's part of the group of row i, `groups[i]` the
-  /// group's id; weights of 0 are left out.
+  /// group's id; weights of 0 are left out. Combined by value, a row stands for several.
   virtual void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t* groups,
-                      const int8_t* weights) = 0;
+                      const int64_t* weights) = 0;
   /// Results of `count` groups.
   virtual void Finalize(uint8_t* const* states, idx_t count, Vector& result) = 0;
   /// The group is gone.
   virtual void Drop(uint8_t*) {}
+
+  /// Of an aggregate that is combined by sum: the columns that tell what rows have added up to.
+  virtual duckdb::vector<LogicalType> SumTypes() const { return {}; }
+  /// Writes them for `count` groups, and adds them to those of another accumulator.
+  virtual void TellSums(uint8_t* const* /*states*/, idx_t /*count*/, Vector* /*sums*/) {}
+  virtual void AddSums(Vector* /*sums*/, idx_t /*count*/, uint8_t* const* /*states*/) {}
 
   /// What is stored of its part of a group's row, when that begins at `offset` of the row.
   virtual RecordParts Parts(idx_t offset) const = 0;

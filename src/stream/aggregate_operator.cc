@@ -114,6 +114,9 @@ ChangelogType AggregateOperator::Start(const std::vector<ChangelogType>& inputs)
   emitted_offset_ = offset;
   offset += results_layout_.Width();
   groups_ = std::make_unique<RowTable>(*arena_, RowLayout(keys_.Types(), true), offset);
+  combined_ =
+      ShapeOfCombined(*arena_, keys_.Types(), arguments_.Expressions(), plan_.calls, append_only_);
+  for (idx_t i = 0; i < keys_.Expressions().size(); i++) combined_keys_.push_back(i);
   return ChangelogType::kFull;
 }
 
@@ -124,14 +127,19 @@ void AggregateOperator::Push(idx_t, ChangeChunk& chunk) {
   arguments_.Evaluate(chunk.rows, argument_chunk_);
   key_chunk_.SetCardinality(count);
   batch_.Fill(groups_->Layout(), key_chunk_, nullptr, true);
+  weights_.resize(count);
+  for (idx_t i = 0; i < count; i++) weights_[i] = Weight(chunk.KindOf(i));
+  FindGroups(count);
+  for (idx_t call = 0; call < plan_.calls.size(); call++) Update(call, count);
+}
+
+void AggregateOperator::FindGroups(idx_t count) {
   rows_.resize(count);
   groups_->FindOrCreateAll(batch_, count, rows_.data());
-  weights_.resize(count);
   ids_.resize(count);
   for (idx_t i = 0; i < count; i++) {
     Head& head = HeadOf(rows_[i]);
     if (head.id == 0) head.id = next_id_++;
-    weights_[i] = static_cast<int8_t>(Weight(chunk.KindOf(i)));
     head.rows += weights_[i];
     ids_[i] = head.id;
     if (!head.touched) {
@@ -140,23 +148,42 @@ void AggregateOperator::Push(idx_t, ChangeChunk& chunk) {
     }
   }
   states_.resize(count);
-  for (idx_t call = 0; call < plan_.calls.size(); call++) Update(call, count);
+}
+
+std::unique_ptr<Combiner> AggregateOperator::MakeCombiner(duckdb::ClientContext& context,
+                                                          StateArena& arena) const {
+  if (!combined_) return nullptr;
+  return MakeAggregateCombiner(
+      context, arena,
+      {CopyExpressions(keys_.Expressions()), CopyExpressions(arguments_.Expressions()), plan_.calls,
+       *combined_, append_only_});
+}
+
+void AggregateOperator::Merge(ChangeChunk& combined) {
+  idx_t count = combined.size();
+  auto& columns = combined.rows.data;
+  batch_.Fill(groups_->Layout(), combined.rows, &combined_keys_, true);
+  auto rows = duckdb::FlatVector::GetData<int64_t>(columns[combined_->rows]);
+  weights_.assign(rows, rows + count);
+  FindGroups(count);
+  for (idx_t call = 0; call < plan_.calls.size(); call++) {
+    const CombinedShape::Call& shape = combined_->calls[call];
+    for (idx_t i = 0; i < count; i++) states_[i] = StateOf(rows_[i], call);
+    if (shape.by_value) {
+      accumulators_[call]->Update(&columns[shape.column], count, states_.data(), ids_.data(),
+                                  weights_.data());
+    } else {
+      accumulators_[call]->AddSums(&columns[shape.column], count, states_.data());
+    }
+  }
 }
 
 void AggregateOperator::Update(idx_t call, idx_t count) {
   const AggregateCall& what = plan_.calls[call];
   for (idx_t i = 0; i < count; i++) states_[i] = StateOf(rows_[i], call);
-  const int8_t* weights = weights_.data();
+  const int64_t* weights = weights_.data();
   if (what.filter) {
-    UnifiedVectorFormat format;
-    argument_chunk_.data[*what.filter].ToUnifiedFormat(count, format);
-    auto passes = UnifiedVectorFormat::GetData<bool>(format);
-    call_weights_.resize(count);
-    for (idx_t i = 0; i < count; i++) {
-      idx_t at = format.sel->get_index(i);
-      call_weights_[i] = format.validity.RowIsValid(at) && passes[at] ? weights_[i] : 0;
-    }
-    weights = call_weights_.data();
+    weights = FilteredWeights(argument_chunk_.data[*what.filter], count, weights, call_weights_);
   }
   Vector* argument = what.argument ? &argument_chunk_.data[*what.argument] : nullptr;
   accumulators_[call]->Update(argument, count, states_.data(), ids_.data(), weights);

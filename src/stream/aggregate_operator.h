@@ -6,7 +6,7 @@
 // goes out where they differ.
 #pragma once
 
-#include "stream/accumulator.h"
+#include "stream/aggregate_combiner.h"
 #include "stream/expressions.h"
 
 namespace millrace {
@@ -31,6 +31,10 @@ class AggregateOperator : public Operator {
   ShardRule RuleOf(idx_t port) const override;
   std::vector<std::optional<idx_t>> OutputsOf(idx_t port) const override;
   void Push(idx_t port, ChangeChunk& chunk) override;
+  bool Combines() const override { return combined_.has_value(); }
+  std::unique_ptr<Combiner> MakeCombiner(duckdb::ClientContext& context,
+                                         StateArena& arena) const override;
+  void Merge(ChangeChunk& combined) override;
   void EndStep() override;
   ChangelogType Start(const std::vector<ChangelogType>& inputs) override;
   std::string Describe() const override;
@@ -57,6 +61,8 @@ class AggregateOperator : public Operator {
     return group + groups_->Layout().Width() + emitted_offset_;
   }
   void Update(idx_t call, idx_t count);
+  /// Finds the groups of the rows in batch_ and adds the weights_ to them.
+  void FindGroups(idx_t count);
   void EmitGroups(uint8_t** groups, idx_t count);
   void EnsureGlobalGroup();
   RecordParts Parts() const;
@@ -84,8 +90,10 @@ class AggregateOperator : public Operator {
   std::vector<uint8_t*> rows_;
   std::vector<uint8_t*> states_;
   std::vector<uint64_t> ids_;
-  std::vector<int8_t> weights_;
-  std::vector<int8_t> call_weights_;
+  std::vector<int64_t> weights_;
+  std::vector<int64_t> call_weights_;
+  std::optional<CombinedShape> combined_;  // Of combined rows, if there are any.
+  std::vector<idx_t> combined_keys_;
   DataChunk results_;
   RowBatch fresh_;
   ChangeChunk out_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 
 #include "duckdb/common/type_visitor.hpp"
 #include "duckdb/main/client_context.hpp"
@@ -48,6 +49,25 @@ bool AsksClocks(duckdb::LogicalOperator& plan) {
       });
   for (auto& child : plan.children) asks = asks || AsksClocks(*child);
   return asks;
+}
+
+/// Two texts that differ in their numbers alone, as one with their sums.
+std::string SumNumbers(std::string_view a, std::string_view b) {
+  std::string sums;
+  while (!a.empty()) {
+    int64_t x = 0, y = 0;
+    size_t taken = static_cast<size_t>(std::from_chars(a.begin(), a.end(), x).ptr - a.begin());
+    if (taken == 0) {
+      sums += a.front();
+      a.remove_prefix(1);
+      b.remove_prefix(std::min<size_t>(1, b.size()));
+      continue;
+    }
+    b.remove_prefix(static_cast<size_t>(std::from_chars(b.begin(), b.end(), y).ptr - b.begin()));
+    sums += std::to_string(x + y);
+    a.remove_prefix(taken);
+  }
+  return sums;
 }
 
 // A checkpoint of an operator is one whole piece and what has changed since, until that is as much.
@@ -154,7 +174,7 @@ class CompiledDataflow : public Dataflow {
     MILLRACE_CHECK(started_);
     StateWriter head(store, first_.arena, "dataflow", fingerprint_, false);
     head.Put(static_cast<uint8_t>(constants_pushed_));
-    if (run_) {
+    if (run_ && run_->Plan().spreads) {
       head.Put(static_cast<uint32_t>(Shards()));
       head.Put(Placement());
     }
@@ -268,8 +288,9 @@ class CompiledDataflow : public Dataflow {
     std::vector<const Operator*> operators, constants;
     for (auto& op : plan_.operators) operators.push_back(op.get());
     for (auto& constant : plan_.constants) constants.push_back(constant.entry);
-    ShardPlan plan = PlanShards(operators, constants);
-    if (!plan.spreads) return others_.clear();
+    auto phases = options_.aggregate_phases;
+    ShardPlan plan = PlanShards(operators, constants, phases != AggregatePhases::kOne);
+    if (!plan.spreads && !plan.combines) return others_.clear();
     std::vector<ShardedRun::Shard> shards;
     for (idx_t s = 0; s < Shards(); s++) {
       Shard& shard = ShardAt(s);
@@ -277,8 +298,9 @@ class CompiledDataflow : public Dataflow {
       for (auto& op : shard.plan.operators) run.operators.push_back(op.get());
       shards.push_back(std::move(run));
     }
-    run_ = std::make_unique<ShardedRun>(*context_, std::move(shards), std::move(plan),
-                                        options_.threads, options_.workers);
+    ShardedRun::Options options{options_.threads, options_.workers, options_.small_step_rows,
+                                phases == AggregatePhases::kTwo};
+    run_ = std::make_unique<ShardedRun>(*context_, std::move(shards), std::move(plan), options);
   }
 
   /// Says where rows are among the shards.
@@ -367,7 +389,7 @@ class CompiledDataflow : public Dataflow {
   void LoadHead() {
     StateReader reader(std::move(loaded_head_), first_.arena, fingerprint_, "the query");
     constants_pushed_ = reader.Get<uint8_t>();
-    if (run_) {
+    if (run_ && run_->Plan().spreads) {  // Else all state lies in the first.
       bool same = reader.Get<uint32_t>() == Shards() && reader.Get<uint64_t>() == Placement();
       if (!same) reader.Corrupt("its rows are divided among shards in another way");
     }
@@ -498,7 +520,7 @@ class CompiledDataflow : public Dataflow {
     if (started_) {
       text += fmt::format("  [{}]", ChangelogTypeName(op.type));
       if (run_) text += ShardText(op);
-      std::string state = op.DescribeState();
+      std::string state = StateText(op);
       if (!state.empty()) text += "  {" + state + "}";
     }
     text += "\n";
@@ -521,6 +543,16 @@ class CompiledDataflow : public Dataflow {
     }
     lines.push_back({depth, std::move(text), figures});
     for (const Operator* input : op.Inputs()) AddLines(*input, depth + 1, lines);
+  }
+
+  /// What an operator keeps in all shards.
+  std::string StateText(const Operator& op) const {
+    const idx_t index = IndexOf(op);
+    std::string text = op.DescribeState();
+    for (idx_t s = 1; s < ShardsOf(index); s++) {
+      text = SumNumbers(text, ShardAt(s).plan.operators[index]->DescribeState());
+    }
+    return text;
   }
 
   /// Which rows meet, and of how many shards they do.

@@ -52,6 +52,9 @@ class StateStore {
 /// In a fingerprint, stands before the time zone that the results depend on.
 inline constexpr char kFingerprintZone = '@';
 
+/// Whether rows of a GROUP BY are summed up before they move to the shard of their group.
+enum class AggregatePhases : uint8_t { kAuto, kOne, kTwo };
+
 struct DataflowOptions {
   /// Key columns of the sink (indexes into the output), empty if it has none. Where the query's own
   /// unique key differs, the dataflow keeps the live rows per key and shows the greatest.
@@ -63,10 +66,14 @@ struct DataflowOptions {
   /// Into how many parts rows and state are divided by key, a power of two; 1: not at all. State is
   /// loaded with as many as it was saved with.
   idx_t shards = 1;
+  /// Results are the same with each; kAuto: where keys repeat.
+  AggregatePhases aggregate_phases = AggregatePhases::kAuto;
   /// How many threads work on them at once: the job's, and others of `workers`, which must outlive
   /// the dataflow. Output is the same with any number.
   idx_t threads = 1;
   WorkerPool* workers = nullptr;
+  /// Steps of fewer rows are not worth waking others; for tests.
+  idx_t small_step_rows = 4096;
 };
 
 /// A running query: owns its operators and their state, refers to no catalog entry.

@@ -121,6 +121,8 @@ std::unique_ptr<Dataflow> DataflowBench::Compile(const std::string& sql, Dataflo
     options.shards = shards_;
     options.threads = threads_ ? threads_ : 1 + random_() % 4;
     options.workers = &workers_;
+    if (phases_) options.aggregate_phases = *phases_;
+    if (large_) options.small_step_rows = 0;
   }
   stream_->Query("SET search_path = 'streaming'");
   return Dataflow::Compile(*stream_->context, sql, options);

@@ -51,6 +51,11 @@ class DataflowBench {
     shards_ = shards;
     threads_ = threads;
   }
+  /// And take steps of any size as large ones, level by level; nullopt: as the default.
+  void TreatAsLarge(bool large, std::optional<AggregatePhases> phases = std::nullopt) {
+    large_ = large;
+    phases_ = phases;
+  }
   StateMemory& Memory() { return *memory_; }
   std::unique_ptr<Dataflow> Compile(const std::string& sql, DataflowOptions options = {});
   /// Changes of one table: applied to its rows and to DuckDB's table by Publish.
@@ -73,6 +78,8 @@ class DataflowBench {
   WorkerPool workers_{*executor_, "worker", 3};
   idx_t shards_ = 1;
   idx_t threads_ = 0;
+  bool large_ = false;
+  std::optional<AggregatePhases> phases_;
   duckdb::DuckDB database_;
   std::unique_ptr<duckdb::Connection> batch_;
   std::unique_ptr<duckdb::Connection> stream_;

@@ -4,6 +4,10 @@
 // queues, one per shard that they go to; those take theirs when all have appended, queue by queue
 // in the order of the shards they come from. So the rows that one shard sends to another keep their
 // order, and nothing depends on which thread was faster.
+//
+// Where the receiver can merge combined rows (combiner.h), a sender may sum its rows up first: what
+// it sends in a round is combined rows, then rows as they are. It goes over to the latter for the
+// rest of the round, and some rounds, when keys hardly repeat. Each key's rows keep their order.
 #pragma once
 
 #include "stream/operator.h"
@@ -23,7 +27,6 @@ class ChangeBuffer {
   idx_t Rows() const { return rows_; }
   idx_t Chunks() const { return used_; }
   ChangeChunk& Chunk(idx_t i) { return *chunks_[i]; }
-  bool EndsInUpdateBefore() const;
   /// Forgets the rows.
   void Clear();
   /// And gives the memory back.
@@ -49,15 +52,23 @@ class Exchange {
   Exchange(duckdb::vector<LogicalType> types, std::vector<Operator*> to, idx_t port);
   ~Exchange();
 
-  /// Makes the sender of the next shard, which takes the place of the receiver as a target. `keys`,
-  /// over the columns that it is given, say where a row goes; none: all go to the first shard.
-  Operator& AddSender(duckdb::ClientContext& context, ExpressionList keys);
+  struct Sender {
+    ExpressionList keys;                 // Over the columns that it is given; none: all rows go to
+                                         // the first shard.
+    std::unique_ptr<Combiner> combiner;  // Null: rows move as they are.
+    std::vector<idx_t> combined_keys;    // The columns of combined rows that are the keys.
+    bool always = false;                 // Combines rows also when keys hardly repeat.
+  };
+  /// Makes the sender of the next shard, which takes the place of the receiver as a target.
+  Operator& AddSender(duckdb::ClientContext& context, Sender sender);
   /// Rows go on at once, in the thread that sends them.
   void SetDirect(bool direct) { direct_ = direct; }
   /// Rows that wait for shard `to`.
   idx_t Waiting(idx_t to) const;
   /// Takes the next chunk that waits for shard `to` through its operator; false when there is none.
   bool Receive(idx_t to);
+  /// The sender of shard `from` has got all of a round: what it has combined goes on.
+  void EndRound(idx_t from);
   /// How many rows the sender of shard `from` has queued so far.
   idx_t Sent(idx_t from) const { return sent_[from].rows; }
   void Free();
@@ -71,17 +82,25 @@ class Exchange {
   struct alignas(64) SentRows {
     idx_t rows = 0;
   };
-  ChangeBuffer& Buffer(idx_t from, idx_t to) { return *buffers_[from * to_.size() + to]; }
-  const ChangeBuffer& Buffer(idx_t from, idx_t to) const {
-    return *buffers_[from * to_.size() + to];
-  }
+  /// What one shard has sent to another: the combined rows first.
+  struct Queue {
+    std::unique_ptr<ChangeBuffer> combined;  // Null: none ever.
+    std::unique_ptr<ChangeBuffer> rows;
+    idx_t CombinedChunks() const { return combined ? combined->Chunks() : 0; }
+    idx_t Chunks() const { return CombinedChunks() + rows->Chunks(); }
+    idx_t Rows() const { return (combined ? combined->Rows() : 0) + rows->Rows(); }
+    void Clear();
+  };
+  Queue& QueueOf(idx_t from, idx_t to) { return queues_[from * to_.size() + to]; }
+  const Queue& QueueOf(idx_t from, idx_t to) const { return queues_[from * to_.size() + to]; }
+  idx_t ChunkRows() const;
 
   const duckdb::vector<LogicalType> types_;
   const std::vector<Operator*> to_;
   const idx_t port_;
   bool direct_ = false;
   std::vector<std::unique_ptr<ExchangeSender>> senders_;
-  std::vector<std::unique_ptr<ChangeBuffer>> buffers_;
+  std::vector<Queue> queues_;
   std::vector<Reader> readers_;  // By shard that receives.
   std::vector<SentRows> sent_;   // By shard that sends.
 };

@@ -181,7 +181,12 @@ class QueryMaker {
 std::string RunSeed(uint64_t seed) {
   DataflowBench bench(seed);
   if (seed % 3 == 0) bench.LimitMemory(0);  // All of its state goes to disk, again and again.
-  if (seed % 2 == 0) bench.Divide(idx_t(2) << seed / 2 % 4);
+  if (seed % 2 == 0) {
+    bench.Divide(idx_t(2) << seed / 2 % 4);
+    // Level by level, or each row to its shard at once; summed up before or not.
+    bench.TreatAsLarge(seed / 8 % 3 != 0,
+                       seed / 8 % 3 == 1 ? AggregatePhases::kTwo : AggregatePhases::kAuto);
+  }
   QueryMaker maker(bench.Random());
   std::string sql = maker.Make(1 + static_cast<int>(seed % 2));
   for (auto& table : bench.Tables()) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/change_chunk.h"
+#include "stream/combiner.h"
 #include "stream/expressions.h"
 #include "stream/operator_meter.h"
 #include "stream/state_format.h"
@@ -59,6 +60,18 @@ class Operator {
     OperatorMeter::Span span(&meter_);
     Push(port, chunk);
   }
+  /// Merge, counted; the rows were by TakeThrough.
+  void TakeCombined(ChangeChunk& combined) {
+    OperatorMeter::Span span(&meter_);
+    Merge(combined);
+  }
+  /// Gives rows to a combiner that it has made, which is a part of its work. False: as Add.
+  [[nodiscard]] bool TakeThrough(Combiner& combiner, ChangeChunk& chunk) {
+    OperatorMeter::Span span(&meter_);
+    if (!combiner.Add(chunk)) return false;
+    meter_.CountIn(chunk.size());
+    return true;
+  }
   void CloseStep() {
     OperatorMeter::Span span(&meter_);
     EndStep();
@@ -78,6 +91,15 @@ class Operator {
   /// each column where there is no rule. nullopt: nowhere.
   virtual std::vector<std::optional<idx_t>> OutputsOf(idx_t port) const = 0;
 
+  /// Whether rows of its input may be combined before they move to their shard, and what does it.
+  /// REQUIRES: Start.
+  virtual bool Combines() const { return false; }
+  virtual std::unique_ptr<Combiner> MakeCombiner(duckdb::ClientContext&, StateArena&) const {
+    return nullptr;
+  }
+  /// Takes what a combiner has made of rows of its input.
+  virtual void Merge(ChangeChunk& /*combined*/) {}
+
   /// Takes the changes of input `port`.
   virtual void Push(idx_t port, ChangeChunk& chunk) = 0;
   virtual void EndStep() {}
@@ -85,7 +107,7 @@ class Operator {
   virtual ChangelogType Start(const std::vector<ChangelogType>& inputs) = 0;
   /// Rule and parameters in one line.
   virtual std::string Describe() const = 0;
-  /// What is kept, for EXPLAIN; empty: nothing.
+  /// What is kept, for EXPLAIN, with numbers of rows; empty: nothing.
   virtual std::string DescribeState() const { return ""; }
   virtual bool HasState() const { return false; }
   virtual void Save(StateWriter&) {}

@@ -13,7 +13,7 @@ class BestAccumulator : public Accumulator {
       : call_(std::move(call)), layout_({call_.argument_type}), strings_(arena) {}
   idx_t Bytes() const override { return 8 + layout_.Width(); }
   void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t*,
-              const int8_t* weights) override {
+              const int64_t* weights) override {
     std::vector<Vector*> columns = {argument};
     batch_.Fill(layout_, columns, count, false);
     for (idx_t i = 0; i < count; i++) {
@@ -31,6 +31,14 @@ class BestAccumulator : public Accumulator {
   void Drop(uint8_t* state) override {
     if (state[0]) strings_.Release(layout_, state + 8);
     state[0] = 0;
+  }
+  duckdb::vector<LogicalType> SumTypes() const override { return {call_.argument_type}; }
+  void TellSums(uint8_t* const* states, idx_t count, Vector* sums) override {
+    Finalize(states, count, sums[0]);
+  }
+  void AddSums(Vector* sums, idx_t count, uint8_t* const* states) override {
+    const std::vector<int64_t> ones(count, 1);
+    Update(&sums[0], count, states, nullptr, ones.data());
   }
   RecordParts Parts(idx_t offset) const override {
     return {RecordPart::Plain(offset, 8), RecordPart::Columns(layout_, offset + 8)};
@@ -95,7 +103,7 @@ class OrderedAccumulator : public Accumulator {
         values_(arena, RowLayout({LogicalType::UBIGINT, call_.argument_type}), sizeof(Counted)) {}
   idx_t Bytes() const override { return sizeof(uint8_t*); }  // The best value.
   void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t* groups,
-              const int8_t* weights) override {
+              const int64_t* weights) override {
     Vector ids(LogicalType::UBIGINT, reinterpret_cast<data_ptr_t>(const_cast<uint64_t*>(groups)));
     std::vector<Vector*> columns = {&ids, argument};
     batch_.Fill(values_.Layout(), columns, count, true);
@@ -179,7 +187,7 @@ class DistinctAccumulator : public Accumulator {
                 sizeof(int64_t)) {}
   idx_t Bytes() const override { return inner_->Bytes(); }
   void Update(Vector* argument, idx_t count, uint8_t* const* states, const uint64_t* groups,
-              const int8_t* weights) override {
+              const int64_t* weights) override {
     Vector ids(LogicalType::UBIGINT, reinterpret_cast<data_ptr_t>(const_cast<uint64_t*>(groups)));
     std::vector<Vector*> columns = {&ids, argument};
     batch_.Fill(values_.Layout(), columns, count, true);
@@ -244,7 +252,7 @@ class DistinctAccumulator : public Accumulator {
   std::unique_ptr<Accumulator> inner_;
   RowTable values_;
   RowBatch batch_;
-  std::vector<int8_t> passed_;
+  std::vector<int64_t> passed_;
 };
 
 }  // namespace

@@ -70,8 +70,8 @@ Columns ChooseKeys(const std::vector<ShardRule>& rules, const std::vector<const 
 class Planner {
  public:
   Planner(const std::vector<const Operator*>& operators,
-          const std::vector<const Operator*>& constants)
-      : operators_(operators), places_(operators.size()) {
+          const std::vector<const Operator*>& constants, bool combine)
+      : operators_(operators), combine_(combine), places_(operators.size()) {
     plan_.nodes.resize(operators.size());
     for (idx_t i = 0; i < operators.size(); i++) {
       index_[operators[i]] = i;
@@ -110,6 +110,10 @@ class Planner {
       places_[at].one = true;
     } else {
       places_[at] = ByKey(op, rules, places, node);
+    }
+    if (combine_ && op.Combines() && node.inputs[0].moves) {
+      node.combines = plan_.combines = true;
+      node.text += " in two phases";
     }
     for (idx_t port = 0; port < rules.size(); port++) {
       idx_t level = plan_.nodes[index_.at(op.Inputs()[port])].level;
@@ -158,6 +162,7 @@ class Planner {
   }
 
   const std::vector<const Operator*>& operators_;
+  const bool combine_;
   std::map<const Operator*, idx_t> index_;
   std::vector<Place> places_;
   ShardPlan plan_;
@@ -179,8 +184,8 @@ std::string ShardPlan::Text() const {
 }
 
 ShardPlan PlanShards(const std::vector<const Operator*>& operators,
-                     const std::vector<const Operator*>& constants) {
-  return Planner(operators, constants).Take();
+                     const std::vector<const Operator*>& constants, bool combine) {
+  return Planner(operators, constants, combine).Take();
 }
 
 idx_t ShardsFor(idx_t threads) {

@@ -22,19 +22,22 @@ struct ShardPlan {
   struct Node {
     idx_t level = 0;
     bool one_shard = false;     // It works in the first shard only.
+    bool combines = false;      // Its rows are combined before they move.
     std::string text;           // "by key (a, b)", "one shard"; empty where it does not matter.
     std::vector<Input> inputs;  // By port.
   };
   std::vector<Node> nodes;  // By operator.
   idx_t levels = 1;
-  bool spreads = false;  // Some operator works by key; else one shard will do for all.
+  bool spreads = false;   // Some operator works by key.
+  bool combines = false;  // Some operator's rows are combined. If neither, one shard will do.
 
   std::string Text() const;
 };
 
 /// `operators` in topological order; those of `constants` have their rows in the first shard.
+/// `combine`: rows that can be combined before they move are. REQUIRES: the operators' Start.
 ShardPlan PlanShards(const std::vector<const Operator*>& operators,
-                     const std::vector<const Operator*>& constants);
+                     const std::vector<const Operator*>& constants, bool combine);
 
 /// How many shards a job of so many threads gets, for as long as it lives.
 idx_t ShardsFor(idx_t threads);

@@ -9,20 +9,17 @@ namespace millrace {
 
 namespace {
 
-constexpr idx_t kDirectRows = 4096;      // A step of fewer runs in the caller's thread.
-constexpr idx_t kParallelRows = 4096;    // So does a level of fewer.
 constexpr idx_t kRoundRows = 128 << 10;  // Input that waits at most.
 constexpr idx_t kMostSent = 64 << 10;    // By a shard at a time, and the fan-out of one chunk.
 
 }  // namespace
 
 ShardedRun::ShardedRun(duckdb::ClientContext& context, std::vector<Shard> shards, ShardPlan plan,
-                       idx_t threads, WorkerPool* workers)
+                       const Options& options)
     : context_(context),
       shards_(std::move(shards)),
       plan_(std::move(plan)),
-      threads_(threads),
-      workers_(workers),
+      options_(options),
       levels_(plan_.levels),
       level_rows_(plan_.levels),
       progress_(shards_.size()) {
@@ -56,16 +53,21 @@ void ShardedRun::AddExchange(idx_t op, idx_t port) {
   std::vector<Operator*> to;
   for (const Shard& shard : shards_) to.push_back(shard.operators[op]);
   auto exchange = std::make_unique<Exchange>(to[0]->Inputs()[port]->Types(), to, port);
+  const auto& operators = shards_[0].operators;
+  auto from = std::find(operators.begin(), operators.end(), to[0]->Inputs()[port]);
   for (const Shard& shard : shards_) {
     Operator& receiver = *shard.operators[op];
-    ExpressionList keys;
-    for (idx_t key : node.inputs[port].keys) {
-      keys.push_back(receiver.RuleOf(port).keys[key]->Copy());
-    }
-    Operator& by = exchange->AddSender(context_, std::move(keys));
+    Exchange::Sender sender;
+    const ShardRule rule = receiver.RuleOf(port);
+    for (idx_t key : node.inputs[port].keys) sender.keys.push_back(rule.keys[key]->Copy());
+    if (node.combines) sender.combiner = receiver.MakeCombiner(context_, *shard.arena);
+    sender.combined_keys = node.inputs[port].keys;
+    sender.always = options_.always_combine;
+    Operator& by = exchange->AddSender(context_, std::move(sender));
     receiver.Inputs()[port]->Redirect(receiver, port, by);
   }
-  edges_.push_back({node.level, std::move(exchange)});
+  idx_t from_level = plan_.nodes[static_cast<idx_t>(from - operators.begin())].level;
+  edges_.push_back({from_level, node.level, std::move(exchange)});
 }
 
 void ShardedRun::EmitOutput(idx_t shard, ChangeChunk& chunk) {
@@ -87,10 +89,9 @@ void ShardedRun::SetDirect(bool direct) {
 }
 
 void ShardedRun::Push(idx_t input, ChangeChunk& chunk, const ChangeReceiver& out) {
-  ChangeBuffer& rows = *inputs_[input].rows;
-  rows.Append(chunk, nullptr, chunk.size());
+  inputs_[input].rows->Append(chunk, nullptr, chunk.size());
   input_rows_ += chunk.size();
-  if (input_rows_ < kRoundRows || rows.EndsInUpdateBefore()) return;
+  if (input_rows_ < kRoundRows) return;
   out_ = &out;
   RunLevels(false);
 }
@@ -104,7 +105,7 @@ void ShardedRun::PushConstant(Operator& entry, ChangeChunk& chunk, const ChangeR
 
 void ShardedRun::EndStep(const ChangeReceiver& out) {
   out_ = &out;
-  if (first_round_ && input_rows_ < kDirectRows) {
+  if (first_round_ && input_rows_ < options_.small_rows) {
     RunDirect();
   } else {
     RunLevels(true);
@@ -208,14 +209,14 @@ void ShardedRun::RunLevel(idx_t level, const std::function<void(idx_t)>& work) {
     rows[s] = level == 0 ? input_rows_ / shards_.size() : Waiting(s, level);
     level_rows_[level] += rows[s];
   }
-  if (threads_ < 2 || !workers_ || level_rows_[level] < kParallelRows) {
+  if (options_.threads < 2 || !options_.workers || level_rows_[level] < options_.small_rows) {
     for (idx_t s : order) work(s);
     return;
   }
   // The longest parts first, lest one of them is the last.
   std::stable_sort(order.begin(), order.end(), [&](idx_t a, idx_t b) { return rows[a] > rows[b]; });
   inline_ = false;
-  workers_->Run(order.size(), threads_, [&](size_t i) { work(order[i]); });
+  options_.workers->Run(order.size(), options_.threads, [&](size_t i) { work(order[i]); });
   inline_ = true;
   Deliver();
 }
@@ -229,9 +230,13 @@ void ShardedRun::RunShard(idx_t shard, idx_t level, bool end) {
     return;
   }
   progress.done = true;
-  if (!end) return;
   for (idx_t op : levels_[level]) {
-    if (!plan_.nodes[op].one_shard || shard == 0) shards_[shard].operators[op]->CloseStep();
+    if (end && (!plan_.nodes[op].one_shard || shard == 0)) {
+      shards_[shard].operators[op]->CloseStep();
+    }
+  }
+  for (Edge& edge : edges_) {
+    if (edge.from_level == level) edge.exchange->EndRound(shard);
   }
 }
 

@@ -26,10 +26,16 @@ class ShardedRun {
     std::vector<Operator*> entries;    // By input.
     Operator* top;
   };
-  /// Puts exchanges between the operators. `workers` may be null. REQUIRES: a transaction of
-  /// `context`, which some functions ask for when they are copied or their state is made.
+  struct Options {
+    idx_t threads = 1;
+    WorkerPool* workers = nullptr;  // May be.
+    idx_t small_rows = 4096;        // Steps and levels of fewer run in the caller's thread.
+    bool always_combine = false;    // Also where keys hardly repeat.
+  };
+  /// Puts exchanges between the operators. REQUIRES: a transaction of `context`, which some
+  /// functions ask for when they are copied or their state is made.
   ShardedRun(duckdb::ClientContext& context, std::vector<Shard> shards, ShardPlan plan,
-             idx_t threads, WorkerPool* workers);
+             const Options& options);
   ~ShardedRun();
 
   void Push(idx_t input, ChangeChunk& chunk, const ChangeReceiver& out);
@@ -42,6 +48,7 @@ class ShardedRun {
 
  private:
   struct Edge {
+    idx_t from_level;
     idx_t level;
     std::unique_ptr<Exchange> exchange;
   };
@@ -80,8 +87,7 @@ class ShardedRun {
   duckdb::ClientContext& context_;
   const std::vector<Shard> shards_;
   const ShardPlan plan_;
-  const idx_t threads_;
-  WorkerPool* const workers_;
+  const Options options_;
   std::vector<Edge> edges_;
   std::vector<std::vector<idx_t>> levels_;  // The operators of each, in order.
   std::vector<Input> inputs_;
