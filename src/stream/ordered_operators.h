@@ -95,7 +95,7 @@ class RecomputeOperator : public Operator {
   };
   RecomputeOperator(duckdb::ClientContext& context, StateArena& arena, Plan plan);
   std::unique_ptr<Operator> Copy(duckdb::ClientContext& context, StateArena& arena) const override;
-  /// By its partitions it would be a query of DuckDB's per shard and step; one uses its threads.
+  /// By its partitions it would be a query of DuckDB's per shard and step: too much for small ones.
   ShardRule RuleOf(idx_t) const override { return ShardRule::One(); }
   std::vector<std::optional<idx_t>> OutputsOf(idx_t) const override { return {}; }
   void Push(idx_t port, ChangeChunk& chunk) override;
