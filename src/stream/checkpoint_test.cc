@@ -255,6 +255,36 @@ TEST_CASE("The journal keeps whole steps and cuts a torn one") {
   CHECK(steps[2].cut == Cut{"t", "u"});
 }
 
+TEST_CASE("Steps since a checkpoint began are found whether it was published or not") {
+  MemoryFileSystem files;
+  auto steps_after = [&](std::optional<Checkpoint> checkpoint) {
+    std::vector<int64_t> steps;
+    for (auto& step : JobFolder(files, "/jobs/j").Journal(checkpoint)) steps.push_back(step.step);
+    return steps;
+  };
+  JobFolder folder(files, "/jobs/j");
+  folder.AppendJournal({9, {"a"}});
+  CHECK(steps_after(std::nullopt) == std::vector<int64_t>{9});
+  folder.StartJournal(1);  // Its last step is 10.
+  folder.AppendJournal({10, {"b"}});
+  folder.AppendJournal({11, {"c"}});
+  CHECK(steps_after(std::nullopt) == std::vector<int64_t>{9, 10, 11});
+  folder.Publish(Sample(1));
+  CHECK_FALSE(files.Exists("/jobs/j/journal-0"));
+  CHECK(steps_after(Sample(1)) == std::vector<int64_t>{11});
+  folder.StartJournal(2);
+  folder.AppendJournal({12, {"d"}});
+  // Killed, and gone on with: checkpoint 2 begins once more, later, and its journal goes on.
+  JobFolder again(files, "/jobs/j");
+  again.AppendJournal({13, {"e"}});
+  CHECK(steps_after(Sample(1)) == std::vector<int64_t>{11, 12, 13});
+  again.StartJournal(2);
+  again.AppendJournal({21, {"f"}});
+  again.Publish(Sample(2));  // Its last step is 20.
+  CHECK_FALSE(files.Exists("/jobs/j/journal-1"));
+  CHECK(steps_after(Sample(2)) == std::vector<int64_t>{21});
+}
+
 TEST_CASE("What a checkpoint prepared counts as committed from its note on, and no other's") {
   MemoryFileSystem files;
   JobFolder folder(files, "/jobs/j");
