@@ -1,6 +1,7 @@
 // continuous_bench.cc - one workload of the benchmark of continuous queries (README.md).
 //
 //   continuous_bench throughput query=Q rows=N [memory=BYTES] [folder=F] [step=ROWS]
+//                               [threads=T] [shards=P]
 //   continuous_bench batch      query=Q rows=N [threads=T]
 //   continuous_bench latency    query=Q rows=N [changes=C]
 //   continuous_bench checkpoint query=Q rows=N [memory=BYTES] [threads=T] folder=F
@@ -21,6 +22,7 @@
 #include "queries.h"
 #include "stream/checkpoint_run.h"
 #include "stream/dataflow.h"
+#include "stream/shard_plan.h"
 #include "stream/state_memory.h"
 
 namespace millrace {
@@ -47,6 +49,8 @@ class Bench {
         query_(MakeBenchQuery(arguments.Text("query", "sums"), rows_)),
         step_(arguments.Number("step", 100'000)),
         threads_(static_cast<idx_t>(arguments.Number("threads", 1))),
+        shards_(static_cast<idx_t>(arguments.Number(
+            "shards", static_cast<int64_t>(ShardsFor(std::max<idx_t>(2, threads_)))))),
         executor_(MakeThreadExecutor()),
         workers_(std::make_unique<WorkerPool>(*executor_, "worker", threads_ - 1)),
         database_(nullptr),
@@ -62,7 +66,7 @@ class Bench {
   std::unique_ptr<Dataflow> Compile(ChangelogType type) {
     DataflowOptions options;
     options.memory = memory_.get();
-    options.shards = std::bit_ceil(threads_);
+    options.shards = shards_;
     options.threads = threads_;
     options.workers = workers_.get();
     auto flow = Dataflow::Compile(*connection_.context, query_.sql, options);
@@ -87,9 +91,14 @@ class Bench {
     flow.Push(input, chunk, Receiver());
   }
 
-  /// All rows of all tables, in turns, in steps.
+  /// All rows of all tables, in turns, in steps: as many rows as a job would read at once.
   void Load(Dataflow& flow) {
-    int64_t in_step = 0, pushed = -1;
+    int64_t in_step = 0, pushed = -1, step = step_;
+    auto begin_step = [&] {
+      idx_t wanted = flow.WantedRows();
+      flow.BeginStep(wanted);
+      step = std::max(step_, static_cast<int64_t>(wanted));
+    };
     for (int64_t begin = 0; pushed != 0; begin += kChunkRows) {
       pushed = 0;
       for (idx_t input = 0; input < flow.Inputs().size(); input++) {
@@ -100,8 +109,10 @@ class Bench {
         pushed += static_cast<int64_t>(count);
       }
       in_step += pushed;
-      if (in_step >= step_ || pushed == 0) flow.EndStep(Receiver());
-      if (in_step >= step_) in_step = 0;
+      if (in_step < step && pushed > 0) continue;
+      flow.EndStep(Receiver());
+      begin_step();
+      in_step = 0;
     }
   }
 
@@ -154,6 +165,7 @@ class Bench {
   const BenchQuery query_;
   const int64_t step_;
   const idx_t threads_;
+  const idx_t shards_;
   const std::unique_ptr<Executor> executor_;
   const std::unique_ptr<WorkerPool> workers_;
   duckdb::DuckDB database_;

@@ -243,6 +243,7 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
   job_options.run = folders_.run();
   job_options.checkpoint_interval_ms = settings_.CheckpointIntervalMs();
   job_options.step_rows = settings_.StepRows();
+  job_options.step_rows_fixed = settings_.StepRowsAreChosen();
   job_options.retained_checkpoints = settings_.RetainedCheckpoints();
   job_options.restore_from = CheckpointToRestore(settings_.RestorePath(), *folder);
   const std::string& user = job_options.commit_user;
@@ -352,6 +353,7 @@ std::unique_ptr<ResultStream> SqlSession::StreamQuery(const std::string& duck_sq
   job_options.id = "query-" + engine_.environment().random.Uuid().substr(0, 8);
   job_options.name = "query";
   job_options.step_rows = settings_.StepRows();
+  job_options.step_rows_fixed = settings_.StepRowsAreChosen();
   std::vector<Pipeline> pipelines;
   pipelines.push_back(std::move(pipeline));
   auto job = std::make_unique<Job>(engine_.environment(), engine_.connectors(),

@@ -14,6 +14,8 @@ namespace {
 constexpr const char* kRetainedKey = "execution.checkpointing.num-retained";
 constexpr const char* kPhasesKey = "table.optimizer.agg-phase-strategy";
 constexpr const char* kRestoreKey = "execution.state-recovery.path";
+constexpr const char* kStepRowsKey = "table.exec.mini-batch.size";
+constexpr const char* kDefaultStepRows = "100000";
 
 struct KnownSetting {
   const char* key;
@@ -28,7 +30,7 @@ const std::vector<KnownSetting>& KnownSettings() {
       {"table.dml-sync", "false", {"true", "false"}},
       {"sql-client.execution.result-mode", "table", {"table", "changelog", "tableau"}},
       {"execution.checkpointing.interval", "1 s", {}},
-      {"table.exec.mini-batch.size", "100000", {}},
+      {kStepRowsKey, kDefaultStepRows, {}},
       {"table.exec.mini-batch.enabled", "", {"true", "false"}},
       {"table.exec.mini-batch.allow-latency", "", {}},
       {"table.exec.sink.upsert-materialize", "", {}},
@@ -166,10 +168,14 @@ int64_t Settings::StateTtlMs() const {
 }
 
 idx_t Settings::StepRows() const {
-  int64_t rows = GetInt(values_, "table.exec.mini-batch.size", 100'000);
+  int64_t rows = GetInt(values_, kStepRowsKey, 100'000);
   if (rows < 1)
-    Throw(ErrorCode::kInvalid, "SET 'table.exec.mini-batch.size' = '{}': must be at least 1", rows);
+    Throw(ErrorCode::kInvalid, "SET '{}' = '{}': must be at least 1", kStepRowsKey, rows);
   return static_cast<idx_t>(rows);
+}
+
+bool Settings::StepRowsAreChosen() const {
+  return Get(kStepRowsKey) != kDefaultStepRows;
 }
 
 std::optional<idx_t> Settings::Parallelism() const {

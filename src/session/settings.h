@@ -38,6 +38,7 @@ class Settings {
   std::string RestorePath() const;                  // execution.savepoint.path; "": the newest.
   int64_t StateTtlMs() const;                       // table.exec.state.ttl; 0: none. Only told.
   idx_t StepRows() const;                           // table.exec.mini-batch.size
+  bool StepRowsAreChosen() const;                   // It is another than the default.
   std::optional<idx_t> Parallelism() const;         // parallelism.default
   AggregatePhases Phases() const;                   // table.optimizer.agg-phase-strategy
   std::optional<int64_t> MemoryLimit() const;       // memory.limit, in bytes.

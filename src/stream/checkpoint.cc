@@ -316,7 +316,7 @@ std::vector<JournalStep> JobFolder::Journal(const std::optional<Checkpoint>& aft
     for (size_t end; (end = text.find('\n', start)) != std::string::npos; start = end + 1) {
       try {
         nlohmann::json json = Unseal(std::string_view(text).substr(start, end - start));
-        JournalStep step{json.at("step"), json.at("cut").get<Cut>()};
+        JournalStep step{json.at("step"), json.at("cut").get<Cut>(), json.value("rows", idx_t(0))};
         if (!after || step.step > after->step) steps.push_back(std::move(step));
       } catch (const nlohmann::json::exception& error) {
         Throw(ErrorCode::kCorrupt,
@@ -409,6 +409,7 @@ void JobFolder::AppendJournal(const JournalStep& step) {
     journal_ = files_.OpenForAppend(path);
   }
   nlohmann::json json = {{"step", step.step}, {"cut", step.cut}};
+  if (step.wanted_rows > 0) json["rows"] = step.wanted_rows;
   journal_->Append(Seal(json, -1) + "\n");
   journal_->Sync();
 }

@@ -66,6 +66,7 @@ struct Checkpoint {
 struct JournalStep {
   int64_t step = 0;
   Cut cut;
+  idx_t wanted_rows = 0;  // As Dataflow::BeginStep was told.
 };
 
 /// The folder of one job, `<data>/jobs/<id>`.

@@ -249,10 +249,12 @@ TEST_CASE("The journal keeps whole steps and cuts a torn one") {
   REQUIRE(steps.size() == 2);
   CHECK(steps[1].step == 12);
   CHECK(steps[1].cut == Cut{"r", "s"});
-  again.AppendJournal({13, {"t", "u"}});
+  again.AppendJournal({13, {"t", "u"}, 1 << 20});
   steps = again.Journal(Sample(1));
   REQUIRE(steps.size() == 3);
   CHECK(steps[2].cut == Cut{"t", "u"});
+  CHECK(steps[1].wanted_rows == 0);
+  CHECK(steps[2].wanted_rows == 1 << 20);
 }
 
 TEST_CASE("Steps since a checkpoint began are found whether it was published or not") {

@@ -228,6 +228,11 @@ class CompiledDataflow : public Dataflow {
                        [](const auto& op) { return op->HasState(); });
   }
 
+  idx_t WantedRows() const override { return run_ ? run_->WantedRows() : 0; }
+  void BeginStep(idx_t wanted_rows) override {
+    if (run_) run_->SetRoundRows(wanted_rows);
+  }
+
   void Trim() override {
     for (idx_t s = 0; s < Shards(); s++) ShardAt(s).arena.Balance();
     if (run_) run_->Free();
@@ -439,13 +444,18 @@ class CompiledDataflow : public Dataflow {
     if (changes && !changed) return;
     const idx_t shards = ShardsOf(index);
     StateWriter writer(store, first_.arena, Key(index), fingerprint_, changes, shards > 1);
+    auto save = [&](Shard& shard, StateWriter& to) {
+      Operator& op = *shard.plan.operators[index];
+      shard.arena.Enter(op.Section());
+      op.Save(to);
+    };
     if (shards == 1) {
-      plan_.operators[index]->Save(writer);
+      save(first_, writer);
     } else {
       // What has changed is little, and not worth to wake others for.
       ForEachShard(shards, changes ? 1 : options_.threads, [&](Shard& shard, idx_t s) {
         StateWriter part(writer, shard.arena, s);
-        shard.plan.operators[index]->Save(part);
+        save(shard, part);
         part.Finish();
       });
     }
@@ -488,8 +498,10 @@ class CompiledDataflow : public Dataflow {
   int64_t LoadWhole(idx_t index, StateReader& reader) {
     if (options_.workers && options_.threads > 1) reader.UseWorkers(*options_.workers);
     for (idx_t s = 0; s < ShardsOf(index); s++) {
+      Operator& op = *ShardAt(s).plan.operators[index];
       reader.UseArena(ShardAt(s).arena);
-      ShardAt(s).plan.operators[index]->Load(reader);
+      ShardAt(s).arena.Enter(op.Section());
+      op.Load(reader);
     }
     reader.Finish();
     return reader.Bytes();
@@ -502,7 +514,9 @@ class CompiledDataflow : public Dataflow {
       ForEachShard(ShardsOf(index), options_.threads, [&](Shard& shard, idx_t s) {
         StateReader reader(input.Again(), shard.arena, fingerprint_, what);
         reader.ChoosePart(s);
-        shard.plan.operators[index]->Load(reader);
+        Operator& op = *shard.plan.operators[index];
+        shard.arena.Enter(op.Section());
+        op.Load(reader);
         reader.Finish();
         bytes += reader.Bytes();
       });

@@ -120,6 +120,12 @@ class Dataflow {
   virtual const std::string& Chance() const = 0;
   /// Whether an operator remembers rows between steps. After Start.
   virtual bool KeepsState() const = 0;
+  /// How many rows a step should have, when there are as many: more while state is on disk. 0: no
+  /// wish. Between steps.
+  virtual idx_t WantedRows() const { return 0; }
+  /// What was wished for the step that begins: how its rows are taken through, and so the order of
+  /// its output, depends on this (and not on where state lies).
+  virtual void BeginStep(idx_t /*wanted_rows*/) {}
   /// Takes state out of memory when all jobs together hold too much; for a job that waits.
   virtual void Trim() = 0;
 };

@@ -116,7 +116,7 @@ void DataflowBench::LimitMemory(int64_t bytes, SystemCallFault fault) {
 }
 
 std::unique_ptr<Dataflow> DataflowBench::Compile(const std::string& sql, DataflowOptions options) {
-  options.memory = memory_.get();
+  if (!options.memory) options.memory = memory_.get();
   if (shards_ > 1) {
     options.shards = shards_;
     options.threads = threads_ ? threads_ : 1 + random_() % 4;

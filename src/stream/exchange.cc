@@ -106,7 +106,7 @@ class ExchangeSender : public Operator {
 
   void Push(idx_t, ChangeChunk& chunk) override {
     divided_ = false;
-    if (combiner_ && !exchange_.direct_ && chunk.size() > 0 && Combine(chunk)) return;
+    if (combiner_ && !exchange_.touched_ && chunk.size() > 0 && Combine(chunk)) return;
     auto send = [&](idx_t to, const SelectionVector* rows, idx_t count) {
       Send(to, chunk, rows, count);
     };
@@ -138,7 +138,7 @@ class ExchangeSender : public Operator {
   bool Combine(ChangeChunk& chunk) {
     if (way_ == Way::kUnknown) way_ = Promises(chunk) ? Way::kCombine : Way::kAsTheyAre;
     if (way_ == Way::kAsTheyAre) return false;
-    if (!exchange_.to_[from_]->TakeThrough(*combiner_, chunk)) {
+    if (!exchange_.FirstOf(from_).TakeThrough(*combiner_, chunk)) {
       GoAsTheyAre();
       return false;
     }
@@ -210,10 +210,13 @@ class ExchangeSender : public Operator {
   }
 
   void Send(idx_t to, ChangeChunk& chunk, const SelectionVector* rows, idx_t count) {
-    if (!exchange_.direct_) {
+    if (!exchange_.touched_) {
       exchange_.QueueOf(from_, to).rows->Append(chunk, rows, count);
       exchange_.sent_[from_].rows += count;
-    } else if (!rows) {
+      return;
+    }
+    (*exchange_.touched_)[to] = 1;
+    if (!rows) {
       exchange_.to_[to]->Take(exchange_.port_, chunk);
     } else {
       part_.rows.Reset();
@@ -250,13 +253,15 @@ void Exchange::Queue::Clear() {
   rows->Clear();
 }
 
-Exchange::Exchange(duckdb::vector<LogicalType> types, std::vector<Operator*> to, idx_t port)
+Exchange::Exchange(duckdb::vector<LogicalType> types, std::vector<Operator*> to, idx_t port,
+                   idx_t groups)
     : types_(std::move(types)),
       to_(std::move(to)),
       port_(port),
-      queues_(to_.size() * to_.size()),
+      groups_(groups),
+      queues_(groups * to_.size()),
       readers_(to_.size()),
-      sent_(to_.size()) {
+      sent_(groups) {
   for (Queue& queue : queues_) queue.rows = std::make_unique<ChangeBuffer>(types_, ChunkRows());
 }
 
@@ -284,7 +289,7 @@ void Exchange::EndRound(idx_t from) {
 idx_t Exchange::Waiting(idx_t to) const {
   idx_t rows = 0;
   const Reader& reader = readers_[to];
-  for (idx_t from = reader.from; from < to_.size(); from++) {
+  for (idx_t from = reader.from; from < groups_; from++) {
     const Queue& queue = QueueOf(from, to);
     idx_t read = from == reader.from ? reader.chunk : 0;
     if (read < queue.Chunks()) rows += queue.Rows();
@@ -296,7 +301,7 @@ bool Exchange::Receive(idx_t to) {
   Reader& reader = readers_[to];
   bool received = false;
   // What has been read is forgotten at once: more may be sent before the next call.
-  for (; reader.from < to_.size(); reader = {reader.from + 1, 0}) {
+  for (; reader.from < groups_; reader = {reader.from + 1, 0}) {
     Queue& queue = QueueOf(reader.from, to);
     if (reader.chunk < queue.Chunks()) {
       if (received) return true;

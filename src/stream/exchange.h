@@ -45,11 +45,12 @@ class ChangeBuffer {
 class ExchangeSender;
 
 /// The way of one operator's output to one input of another, between all shards.
-/// Threads: Send in each shard, Receive in each shard, never both at once.
+/// Threads: Send in each group of shards, Receive in each shard, never both at once.
 class Exchange {
  public:
-  /// `to`: the receiving operator in each shard.
-  Exchange(duckdb::vector<LogicalType> types, std::vector<Operator*> to, idx_t port);
+  /// `to`: the receiving operator in each shard. `groups`: of neighbouring shards, which send one
+  /// after the other and share queues: in many small ones rows would come in small chunks.
+  Exchange(duckdb::vector<LogicalType> types, std::vector<Operator*> to, idx_t port, idx_t groups);
   ~Exchange();
 
   struct Sender {
@@ -59,17 +60,18 @@ class Exchange {
     std::vector<idx_t> combined_keys;    // The columns of combined rows that are the keys.
     bool always = false;                 // Combines rows also when keys hardly repeat.
   };
-  /// Makes the sender of the next shard, which takes the place of the receiver as a target.
+  /// Makes the sender of the next group, which takes the place of the receivers as a target.
   Operator& AddSender(duckdb::ClientContext& context, Sender sender);
-  /// Rows go on at once, in the thread that sends them.
-  void SetDirect(bool direct) { direct_ = direct; }
+  /// Rows go on at once, in the thread that sends them, and who gets some is marked in `touched`,
+  /// by shard; null: they wait.
+  void SetDirect(std::vector<uint8_t>* touched) { touched_ = touched; }
   /// Rows that wait for shard `to`.
   idx_t Waiting(idx_t to) const;
   /// Takes the next chunk that waits for shard `to` through its operator; false when there is none.
   bool Receive(idx_t to);
-  /// The sender of shard `from` has got all of a round: what it has combined goes on.
+  /// The shards of group `from` have sent all of a round: what its sender has combined goes on.
   void EndRound(idx_t from);
-  /// How many rows the sender of shard `from` has queued so far.
+  /// How many rows the sender of group `from` has queued so far.
   idx_t Sent(idx_t from) const { return sent_[from].rows; }
   void Free();
 
@@ -82,7 +84,7 @@ class Exchange {
   struct alignas(64) SentRows {
     idx_t rows = 0;
   };
-  /// What one shard has sent to another: the combined rows first.
+  /// What one group has sent to a shard: the combined rows first.
   struct Queue {
     std::unique_ptr<ChangeBuffer> combined;  // Null: none ever.
     std::unique_ptr<ChangeBuffer> rows;
@@ -91,6 +93,8 @@ class Exchange {
     idx_t Rows() const { return (combined ? combined->Rows() : 0) + rows->Rows(); }
     void Clear();
   };
+  /// The receiver in the first shard of a group.
+  Operator& FirstOf(idx_t group) const { return *to_[group * to_.size() / groups_]; }
   Queue& QueueOf(idx_t from, idx_t to) { return queues_[from * to_.size() + to]; }
   const Queue& QueueOf(idx_t from, idx_t to) const { return queues_[from * to_.size() + to]; }
   idx_t ChunkRows() const;
@@ -98,11 +102,12 @@ class Exchange {
   const duckdb::vector<LogicalType> types_;
   const std::vector<Operator*> to_;
   const idx_t port_;
-  bool direct_ = false;
+  const idx_t groups_;
+  std::vector<uint8_t>* touched_ = nullptr;
   std::vector<std::unique_ptr<ExchangeSender>> senders_;
   std::vector<Queue> queues_;
   std::vector<Reader> readers_;  // By shard that receives.
-  std::vector<SentRows> sent_;   // By shard that sends.
+  std::vector<SentRows> sent_;   // By group that sends.
 };
 
 }  // namespace millrace

@@ -127,7 +127,7 @@ struct Way {
   duckdb::DuckDB database{nullptr};
   duckdb::Connection connection{database};
   Receiver to[2];
-  Exchange exchange{kNumbers, {&to[0], &to[1]}, 0};
+  Exchange exchange{kNumbers, {&to[0], &to[1]}, 0, 2};
   std::vector<Operator*> senders;
 };
 

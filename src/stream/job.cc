@@ -236,6 +236,7 @@ void Job::Loop() {
       return;
     }
     int64_t rows_before = rows_in_;
+    BeginStep(WantedRows());
     SourceStatus status = ReadStep(nullptr);
     if (abandoned_) return;
     if (status == SourceStatus::kIdle) {
@@ -263,6 +264,20 @@ void Job::Loop() {
   }
 }
 
+idx_t Job::WantedRows() const {
+  idx_t wanted = 0;
+  if (options_.step_rows_fixed) return wanted;
+  for (const Pipeline& pipeline : pipelines_) {
+    wanted = std::max(wanted, pipeline.flow->WantedRows());
+  }
+  return wanted;
+}
+
+void Job::BeginStep(idx_t wanted_rows) {
+  wanted_rows_ = wanted_rows;
+  for (Pipeline& pipeline : pipelines_) pipeline.flow->BeginStep(wanted_rows);
+}
+
 SourceStatus Job::ReadStep(const Cut* until) {
   idx_t live = 0;
   for (const auto& group : groups_) live += group->ended ? 0 : 1;
@@ -271,7 +286,8 @@ SourceStatus Job::ReadStep(const Cut* until) {
     SourceGroup& group = *groups_[g];
     if (group.ended) continue;
     ReadLimit limit;
-    limit.max_rows = std::max<idx_t>(1, options_.step_rows / std::max<idx_t>(1, live));
+    idx_t rows = std::max(options_.step_rows, wanted_rows_);
+    limit.max_rows = std::max<idx_t>(1, rows / std::max<idx_t>(1, live));
     if (until) {
       if ((*until)[g] == group.source->Position()) {
         all_ended = false;
@@ -322,7 +338,7 @@ void Job::FinishStep(bool replay) {
   if (abandoned_) return;
   step_++;
   // The step's number and cut are durable before any of its output is visible.
-  if (journaled_ && !replay) folder_->AppendJournal({step_, CurrentCut()});
+  if (journaled_ && !replay) folder_->AppendJournal({step_, CurrentCut(), wanted_rows_});
   int64_t state = 0;
   for (Pipeline& pipeline : pipelines_) {
     pipeline.sink->EndStep(step_);

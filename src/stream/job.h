@@ -35,6 +35,7 @@ struct JobOptions {
   bool bounded = false;            // Read what is there now and end.
   int64_t checkpoint_interval_ms = 1000;
   idx_t step_rows = 100'000;            // Aim of a step over all sources.
+  bool step_rows_fixed = false;         // Not more either while state is on disk.
   int64_t retained_checkpoints = 1;     // How many of the newest can be restored.
   std::optional<int64_t> restore_from;  // A retained checkpoint whose state to begin with.
 };
@@ -115,6 +116,10 @@ class Job {
   /// From the state of an older checkpoint to that of `newest`, without output.
   void CatchUp(const Checkpoint& newest);
   void Loop();
+  /// Before a step is read; `wanted_rows`: what the dataflows wish, or wished when it was first
+  /// made.
+  void BeginStep(idx_t wanted_rows);
+  idx_t WantedRows() const;
   /// Reads all sources (to `until` when replaying); what they told together.
   SourceStatus ReadStep(const Cut* until);
   void FinishStep(bool replay);
@@ -147,6 +152,7 @@ class Job {
   bool silent_ = false;     // What flows emit goes nowhere.
   bool postponed_ = false;  // Flows start when the first data tells what changes are like.
   int64_t step_ = 0;
+  idx_t wanted_rows_ = 0;  // Of the step at hand.
   int64_t checkpoint_id_ = 0;
   std::vector<StatePieces> state_pieces_;                      // Of that checkpoint, per pipeline.
   std::unique_ptr<CheckpointRun> checkpoint_;                  // Under way.

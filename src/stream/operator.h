@@ -58,6 +58,7 @@ class Operator {
   void Take(idx_t port, ChangeChunk& chunk) {
     meter_.CountIn(chunk.size());
     OperatorMeter::Span span(&meter_);
+    if (arena_) arena_->Enter(section_);
     Push(port, chunk);
   }
   /// Merge, counted; the rows were by TakeThrough.
@@ -74,6 +75,7 @@ class Operator {
   }
   void CloseStep() {
     OperatorMeter::Span span(&meter_);
+    if (arena_) arena_->Enter(section_);
     EndStep();
   }
   OperatorFigures Figures() const { return meter_.Read(); }
@@ -131,6 +133,9 @@ class Operator {
       if (target.to == &to && target.port == port) target = {&by, 0};
     }
   }
+  /// Which section of its arena its state goes to.
+  void SetSection(uint8_t section) { section_ = section; }
+  uint8_t Section() const { return section_; }
   void SetTypes(duckdb::vector<LogicalType> types) { types_ = std::move(types); }
   /// Sends to `receiver` as well; the last operator of a dataflow.
   void SetReceiver(const ChangeReceiver* receiver) { receiver_ = receiver; }
@@ -149,7 +154,9 @@ class Operator {
       OperatorMeter::Span outside(nullptr);
       (*receiver_)(chunk);
     }
-    if (arena_) arena_->Balance();
+    if (!arena_) return;
+    arena_->Enter(section_);  // Others have worked at theirs.
+    arena_->Balance();
   }
 
   StateArena* const arena_;
@@ -163,6 +170,7 @@ class Operator {
   std::vector<Operator*> inputs_;
   std::vector<Target> targets_;
   const ChangeReceiver* receiver_ = nullptr;
+  uint8_t section_ = 0;
   mutable OperatorMeter meter_;
 };
 

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "stream/row_layout.h"
-#include "stream/state_memory.h"
+#include "stream/state_arena.h"
 
 namespace millrace {
 

@@ -189,7 +189,7 @@ ShardPlan PlanShards(const std::vector<const Operator*>& operators,
 }
 
 idx_t ShardsFor(idx_t threads) {
-  return threads <= 1 ? 1 : std::min(std::bit_ceil(2 * threads), kMostShards);
+  return threads <= 1 ? 1 : std::min(std::bit_ceil(16 * threads), kMostShards);
 }
 
 uint64_t HashProbe() {

@@ -39,9 +39,11 @@ struct ShardPlan {
 ShardPlan PlanShards(const std::vector<const Operator*>& operators,
                      const std::vector<const Operator*>& constants, bool combine);
 
-/// How many shards a job of so many threads gets, for as long as it lives.
+/// How many shards a job of so many threads gets, for as long as it lives: so many that its state
+/// may be ten times its memory, and those that the threads work at fit into that together. One with
+/// one thread, which keeps the order of rows.
 idx_t ShardsFor(idx_t threads);
-inline constexpr idx_t kMostShards = 16;
+inline constexpr idx_t kMostShards = 64;
 
 /// A number that is another when rows would go to other shards.
 uint64_t HashProbe();

@@ -1,6 +1,7 @@
 #include "stream/sharded_run.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "duckdb/main/client_context.hpp"
 #include "io/worker_pool.h"
@@ -11,6 +12,31 @@ namespace {
 
 constexpr idx_t kRoundRows = 128 << 10;  // Input that waits at most.
 constexpr idx_t kMostSent = 64 << 10;    // By a shard at a time, and the fan-out of one chunk.
+constexpr idx_t kStretchRows = 8192;     // Of input, that one group takes at least.
+constexpr idx_t kGroups = 8;             // And more where there are more than 32 shards.
+
+// With state on disk each of its extents is brought in about once a round, which takes as long as a
+// few hundred rows. What waits takes a share of the memory of state: the input, what goes from
+// level to level and what comes out.
+constexpr idx_t kRowsAnExtent = 1024;
+constexpr int64_t kWaitingShare = 16;
+constexpr idx_t kDirectRowsOnDisk = 256;
+constexpr idx_t kMostSections = 64;
+
+std::vector<StateArena*> ArenasOf(const std::vector<ShardedRun::Shard>& shards) {
+  std::vector<StateArena*> arenas;
+  for (const ShardedRun::Shard& shard : shards) arenas.push_back(shard.arena);
+  return arenas;
+}
+
+/// What a row takes in a chunk, texts aside.
+int64_t RowBytes(const duckdb::vector<LogicalType>& types) {
+  int64_t bytes = 2;  // Its kind, and whether values are NULL.
+  for (const LogicalType& type : types) {
+    bytes += static_cast<int64_t>(duckdb::GetTypeIdSize(type.InternalType()));
+  }
+  return bytes;
+}
 
 }  // namespace
 
@@ -20,12 +46,24 @@ ShardedRun::ShardedRun(duckdb::ClientContext& context, std::vector<Shard> shards
       shards_(std::move(shards)),
       plan_(std::move(plan)),
       options_(options),
+      turns_(ArenasOf(shards_)),
+      groups_(std::min<idx_t>(shards_.size(), std::max<idx_t>(kGroups, shards_.size() / 4))),
       levels_(plan_.levels),
       level_rows_(plan_.levels),
-      progress_(shards_.size()) {
+      progress_(shards_.size()),
+      touched_(shards_.size(), 1) {
+  SetRoundRows(0);
   Connect();
+  for (const Shard& shard : shards_) {
+    for (idx_t op = 0; op < plan_.nodes.size(); op++) {
+      // More levels than sections share the last one.
+      idx_t section = std::min<idx_t>(plan_.nodes[op].level, kMostSections - 1);
+      shard.operators[op]->SetSection(static_cast<uint8_t>(section));
+    }
+  }
   for (Operator* entry : shards_[0].entries) {
     inputs_.push_back({std::make_unique<ChangeBuffer>(entry->Types(), kChunkRows), {}});
+    row_bytes_ = std::max(row_bytes_, RowBytes(entry->Types()));
   }
   for (idx_t s = 0; s < shards_.size(); s++) {
     progress_[s].output = std::make_unique<ChangeBuffer>(shards_[0].top->Types(), kChunkRows);
@@ -52,19 +90,22 @@ void ShardedRun::AddExchange(idx_t op, idx_t port) {
   const ShardPlan::Node& node = plan_.nodes[op];
   std::vector<Operator*> to;
   for (const Shard& shard : shards_) to.push_back(shard.operators[op]);
-  auto exchange = std::make_unique<Exchange>(to[0]->Inputs()[port]->Types(), to, port);
+  auto exchange = std::make_unique<Exchange>(to[0]->Inputs()[port]->Types(), to, port, groups_);
   const auto& operators = shards_[0].operators;
   auto from = std::find(operators.begin(), operators.end(), to[0]->Inputs()[port]);
-  for (const Shard& shard : shards_) {
-    Operator& receiver = *shard.operators[op];
-    Exchange::Sender sender;
-    const ShardRule rule = receiver.RuleOf(port);
-    for (idx_t key : node.inputs[port].keys) sender.keys.push_back(rule.keys[key]->Copy());
-    if (node.combines) sender.combiner = receiver.MakeCombiner(context_, *shard.arena);
-    sender.combined_keys = node.inputs[port].keys;
-    sender.always = options_.always_combine;
-    Operator& by = exchange->AddSender(context_, std::move(sender));
-    receiver.Inputs()[port]->Redirect(receiver, port, by);
+  Operator* by = nullptr;  // Of the group at hand.
+  for (idx_t s = 0; s < shards_.size(); s++) {
+    Operator& receiver = *to[s];
+    if (s == 0 || GroupOf(s) != GroupOf(s - 1)) {
+      Exchange::Sender sender;
+      const ShardRule rule = receiver.RuleOf(port);
+      for (idx_t key : node.inputs[port].keys) sender.keys.push_back(rule.keys[key]->Copy());
+      if (node.combines) sender.combiner = receiver.MakeCombiner(context_, *shards_[s].arena);
+      sender.combined_keys = node.inputs[port].keys;
+      sender.always = options_.always_combine;
+      by = &exchange->AddSender(context_, std::move(sender));
+    }
+    receiver.Inputs()[port]->Redirect(receiver, port, *by);
   }
   idx_t from_level = plan_.nodes[static_cast<idx_t>(from - operators.begin())].level;
   edges_.push_back({from_level, node.level, std::move(exchange)});
@@ -85,13 +126,13 @@ void ShardedRun::Deliver() {
 }
 
 void ShardedRun::SetDirect(bool direct) {
-  for (Edge& edge : edges_) edge.exchange->SetDirect(direct);
+  for (Edge& edge : edges_) edge.exchange->SetDirect(direct ? &touched_ : nullptr);
 }
 
 void ShardedRun::Push(idx_t input, ChangeChunk& chunk, const ChangeReceiver& out) {
   inputs_[input].rows->Append(chunk, nullptr, chunk.size());
   input_rows_ += chunk.size();
-  if (input_rows_ < kRoundRows) return;
+  if (input_rows_ < round_rows_) return;
   out_ = &out;
   RunLevels(false);
 }
@@ -105,18 +146,34 @@ void ShardedRun::PushConstant(Operator& entry, ChangeChunk& chunk, const ChangeR
 
 void ShardedRun::EndStep(const ChangeReceiver& out) {
   out_ = &out;
-  if (first_round_ && input_rows_ < options_.small_rows) {
+  if (first_round_ && input_rows_ < direct_rows_) {
     RunDirect();
   } else {
     RunLevels(true);
   }
   first_round_ = true;
   std::fill(level_rows_.begin(), level_rows_.end(), 0);
-  for (const Shard& shard : shards_) shard.arena->Balance();
+  std::fill(touched_.begin(), touched_.end(), 0);
+  shards_[0].arena->Balance();  // They look after each other.
+}
+
+idx_t ShardedRun::WantedRows() const {
+  auto wanted = static_cast<idx_t>(turns_.MappedExtents()) * kRowsAnExtent;
+  if (wanted <= kRoundRows) return 0;
+  auto most = static_cast<idx_t>(std::max<int64_t>(turns_.Limit() / kWaitingShare / row_bytes_, 1));
+  wanted = std::bit_floor(std::min(wanted, most));
+  return wanted <= kRoundRows ? 0 : wanted;
+}
+
+void ShardedRun::SetRoundRows(idx_t rows) {
+  round_rows_ = std::max(rows, kRoundRows);
+  direct_rows_ = options_.small_rows;
+  if (rows > kRoundRows) direct_rows_ = std::min(direct_rows_, kDirectRowsOnDisk);
 }
 
 void ShardedRun::RunDirect() {
   SetDirect(true);
+  touched_[0] = 1;
   for (idx_t i = 0; i < inputs_.size(); i++) {
     ChangeBuffer& rows = *inputs_[i].rows;
     for (idx_t c = 0; c < rows.Chunks(); c++) shards_[0].entries[i]->Take(0, rows.Chunk(c));
@@ -125,12 +182,16 @@ void ShardedRun::RunDirect() {
   input_rows_ = 0;
   for (idx_t op = 0; op < plan_.nodes.size(); op++) {
     idx_t shards = plan_.nodes[op].one_shard ? 1 : shards_.size();
-    for (idx_t s = 0; s < shards; s++) shards_[s].operators[op]->CloseStep();
+    for (idx_t s = 0; s < shards; s++) {
+      if (touched_[s]) shards_[s].operators[op]->CloseStep();
+    }
   }
   SetDirect(false);
 }
 
 void ShardedRun::DivideInput() {
+  // Stretches that are too short would come to the shards above in small pieces.
+  idx_t stretches = std::clamp<idx_t>(input_rows_ / kStretchRows, 1, groups_);
   for (Input& input : inputs_) {
     ChangeBuffer& rows = *input.rows;
     idx_t chunk = 0, taken = 0;
@@ -139,8 +200,8 @@ void ShardedRun::DivideInput() {
       return last.KindOf(last.size() - 1) == RowKind::kUpdateBefore;
     };
     input.ends.clear();
-    for (idx_t s = 1; s <= shards_.size(); s++) {
-      idx_t wanted = rows.Rows() * s / shards_.size();
+    for (idx_t s = 1; s <= groups_; s++) {
+      idx_t wanted = rows.Rows() * std::min(s, stretches) / stretches;
       while (chunk < rows.Chunks() && (taken < wanted || (chunk > 0 && splits_update()))) {
         taken += rows.Chunk(chunk++).size();
       }
@@ -149,10 +210,13 @@ void ShardedRun::DivideInput() {
   }
 }
 
+/// By the first shard of a group.
 void ShardedRun::TakeInput(idx_t shard) {
+  idx_t group = GroupOf(shard);
+  if (shard > 0 && GroupOf(shard - 1) == group) return;
   for (idx_t i = 0; i < inputs_.size(); i++) {
-    idx_t begin = shard == 0 ? 0 : inputs_[i].ends[shard - 1];
-    for (idx_t c = begin; c < inputs_[i].ends[shard]; c++) {
+    idx_t begin = group == 0 ? 0 : inputs_[i].ends[group - 1];
+    for (idx_t c = begin; c < inputs_[i].ends[group]; c++) {
       shards_[shard].entries[i]->Take(0, inputs_[i].rows->Chunk(c));
     }
   }
@@ -203,20 +267,30 @@ idx_t ShardedRun::Waiting(idx_t shard, idx_t level) const {
 
 /// Calls `work` for each shard; in several threads when there is enough to do.
 void ShardedRun::RunLevel(idx_t level, const std::function<void(idx_t)>& work) {
-  std::vector<idx_t> rows(shards_.size()), order(shards_.size());
+  std::vector<idx_t> rows(shards_.size()), of_group(groups_), order(groups_);
   for (idx_t s = 0; s < shards_.size(); s++) {
-    order[s] = s;
     rows[s] = level == 0 ? input_rows_ / shards_.size() : Waiting(s, level);
+    of_group[GroupOf(s)] += rows[s];
     level_rows_[level] += rows[s];
   }
+  auto section = static_cast<uint8_t>(std::min<idx_t>(level, kMostSections - 1));
+  auto work_at = [&](idx_t group) {
+    for (idx_t s = 0; s < shards_.size(); s++) {
+      if (GroupOf(s) != group) continue;
+      StateTurns::Turn turn(turns_, *shards_[s].arena, section, rows[s]);
+      work(s);
+    }
+  };
+  for (idx_t group = 0; group < groups_; group++) order[group] = group;
   if (options_.threads < 2 || !options_.workers || level_rows_[level] < options_.small_rows) {
-    for (idx_t s : order) work(s);
+    for (idx_t group : order) work_at(group);
     return;
   }
   // The longest parts first, lest one of them is the last.
-  std::stable_sort(order.begin(), order.end(), [&](idx_t a, idx_t b) { return rows[a] > rows[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](idx_t a, idx_t b) { return of_group[a] > of_group[b]; });
   inline_ = false;
-  options_.workers->Run(order.size(), options_.threads, [&](size_t i) { work(order[i]); });
+  options_.workers->Run(order.size(), options_.threads, [&](size_t i) { work_at(order[i]); });
   inline_ = true;
   Deliver();
 }
@@ -235,17 +309,21 @@ void ShardedRun::RunShard(idx_t shard, idx_t level, bool end) {
       shards_[shard].operators[op]->CloseStep();
     }
   }
+  for (idx_t s = 0; s < shards_.size(); s++) {
+    if (GroupOf(s) == GroupOf(shard) && !progress_[s].done) return;
+  }
   for (Edge& edge : edges_) {
-    if (edge.from_level == level) edge.exchange->EndRound(shard);
+    if (edge.from_level == level) edge.exchange->EndRound(GroupOf(shard));
   }
 }
 
 bool ShardedRun::Receive(idx_t shard, idx_t level) {
   idx_t before = Sent(shard);
+  idx_t most_sent = std::max(kMostSent, 2 * round_rows_ / shards_.size());
   for (Edge& edge : edges_) {
     if (edge.level != level) continue;
     while (edge.exchange->Receive(shard)) {
-      if (Sent(shard) - before > kMostSent) return false;
+      if (Sent(shard) - before > most_sent) return false;
     }
   }
   return true;
@@ -253,7 +331,7 @@ bool ShardedRun::Receive(idx_t shard, idx_t level) {
 
 idx_t ShardedRun::Sent(idx_t shard) const {
   idx_t rows = progress_[shard].output_rows;
-  for (const Edge& edge : edges_) rows += edge.exchange->Sent(shard);
+  for (const Edge& edge : edges_) rows += edge.exchange->Sent(GroupOf(shard));
   return rows;
 }
 

@@ -42,6 +42,9 @@ class ShardedRun {
   /// Rows for an operator of the first shard that has no inputs.
   void PushConstant(Operator& entry, ChangeChunk& chunk, const ChangeReceiver& out);
   void EndStep(const ChangeReceiver& out);
+  /// As Dataflow's; between steps.
+  idx_t WantedRows() const;
+  void SetRoundRows(idx_t rows);
   /// Gives the buffers of large steps back, between steps.
   void Free();
   const ShardPlan& Plan() const { return plan_; }
@@ -54,7 +57,7 @@ class ShardedRun {
   };
   struct Input {
     std::unique_ptr<ChangeBuffer> rows;
-    std::vector<idx_t> ends;  // By shard: where its stretch of chunks ends.
+    std::vector<idx_t> ends;  // By group: where its stretch of chunks ends.
   };
   struct alignas(64) Progress {
     std::unique_ptr<ChangeBuffer> output;
@@ -78,7 +81,9 @@ class ShardedRun {
   void TakeInput(idx_t shard);
   /// False when the shard has sent so much that others should go first.
   [[nodiscard]] bool Receive(idx_t shard, idx_t level);
-  /// What it has sent and put out, ever.
+  /// A group's shards are worked at one after the other, by one thread.
+  idx_t GroupOf(idx_t shard) const { return shard * groups_ / shards_.size(); }
+  /// What it has put out and its group has sent, ever.
   idx_t Sent(idx_t shard) const;
   void EmitOutput(idx_t shard, ChangeChunk& chunk);
   void Deliver();
@@ -88,14 +93,20 @@ class ShardedRun {
   const std::vector<Shard> shards_;
   const ShardPlan plan_;
   const Options options_;
+  StateTurns turns_;
+  const idx_t groups_;
   std::vector<Edge> edges_;
   std::vector<std::vector<idx_t>> levels_;  // The operators of each, in order.
   std::vector<Input> inputs_;
   idx_t input_rows_ = 0;
+  int64_t row_bytes_ = 0;           // Of input, about.
+  idx_t round_rows_;                // Input that waits at most.
+  idx_t direct_rows_;               // A step of fewer runs in the caller's thread.
   bool large_ = false;              // A step was, since buffers were last given back.
   bool first_round_ = true;         // Nothing of the step has been taken through.
   std::vector<idx_t> level_rows_;   // Of this step.
   std::vector<Progress> progress_;  // By shard.
+  std::vector<uint8_t> touched_;    // By shard: it has work in this small step (or never had).
   bool inline_ = true;              // In the caller's thread: output goes out at once.
   const ChangeReceiver* out_ = nullptr;
 };
