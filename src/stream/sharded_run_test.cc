@@ -253,7 +253,7 @@ const std::vector<std::string> kSums = {
     "SELECT account, count(*), count(amount), sum(amount), avg(seq), min(note), max(seq), "
     "max(note) FROM moves GROUP BY account",
     "SELECT score, count(*), sum(seq) FILTER (WHERE note = 'rent'), count(DISTINCT account), "
-    "sum(DISTINCT seq), min(account) FILTER (WHERE seq > 20), max(amount), min(score) FROM moves "
+    "sum(DISTINCT seq), min(seq) FILTER (WHERE seq > 20), max(amount), min(score) FROM moves "
     "GROUP BY score",
     "SELECT account, note, sum(CAST(amount AS DECIMAL(38,2))) FROM moves GROUP BY ALL HAVING "
     "count(*) > 1",
