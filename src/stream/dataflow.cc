@@ -444,18 +444,14 @@ class CompiledDataflow : public Dataflow {
     if (changes && !changed) return;
     const idx_t shards = ShardsOf(index);
     StateWriter writer(store, first_.arena, Key(index), fingerprint_, changes, shards > 1);
-    auto save = [&](Shard& shard, StateWriter& to) {
-      Operator& op = *shard.plan.operators[index];
-      shard.arena.Enter(op.Section());
-      op.Save(to);
-    };
     if (shards == 1) {
-      save(first_, writer);
+      first_.arena.Enter(plan_.operators[index]->Section());
+      plan_.operators[index]->Save(writer);
     } else {
       // What has changed is little, and not worth to wake others for.
-      ForEachShard(shards, changes ? 1 : options_.threads, [&](Shard& shard, idx_t s) {
+      ForEachShard(index, changes ? 1 : options_.threads, [&](Shard& shard, idx_t s) {
         StateWriter part(writer, shard.arena, s);
-        save(shard, part);
+        shard.plan.operators[index]->Save(part);
         part.Finish();
       });
     }
@@ -469,12 +465,17 @@ class CompiledDataflow : public Dataflow {
     }
   }
 
-  void ForEachShard(idx_t shards, idx_t threads, const std::function<void(Shard&, idx_t)>& work) {
-    if (threads < 2 || !options_.workers) {
-      for (idx_t s = 0; s < shards; s++) work(ShardAt(s), s);
-      return;
+  /// Calls `work` for each shard of an operator, in its turn.
+  void ForEachShard(idx_t index, idx_t threads, const std::function<void(Shard&, idx_t)>& work) {
+    auto work_at = [&](idx_t s) {
+      Shard& shard = ShardAt(s);
+      StateTurns::Turn turn(run_->Turns(), shard.arena, shard.plan.operators[index]->Section(), 0);
+      work(shard, s);
+    };
+    if (threads > 1 && options_.workers) {
+      return options_.workers->Run(ShardsOf(index), threads, work_at);
     }
-    options_.workers->Run(shards, threads, [&](size_t s) { work(ShardAt(s), s); });
+    for (idx_t s = 0; s < ShardsOf(index); s++) work_at(s);
   }
 
   void LoadOperator(idx_t index, std::vector<std::unique_ptr<StateInput>>& pieces) {
@@ -511,12 +512,10 @@ class CompiledDataflow : public Dataflow {
   int64_t LoadParts(idx_t index, const StateInput& input, const std::string& what) {
     std::atomic<int64_t> bytes{0};
     context_->RunFunctionInTransaction([&] {
-      ForEachShard(ShardsOf(index), options_.threads, [&](Shard& shard, idx_t s) {
+      ForEachShard(index, options_.threads, [&](Shard& shard, idx_t s) {
         StateReader reader(input.Again(), shard.arena, fingerprint_, what);
         reader.ChoosePart(s);
-        Operator& op = *shard.plan.operators[index];
-        shard.arena.Enter(op.Section());
-        op.Load(reader);
+        shard.plan.operators[index]->Load(reader);
         reader.Finish();
         bytes += reader.Bytes();
       });

@@ -53,6 +53,9 @@ ShardedRun::ShardedRun(duckdb::ClientContext& context, std::vector<Shard> shards
       progress_(shards_.size()),
       touched_(shards_.size(), 1) {
   SetRoundRows(0);
+  for (idx_t group = 0; group < groups_; group++) {
+    combining_.push_back(std::make_unique<StateArena>(shards_[0].arena->Memory()));
+  }
   Connect();
   for (const Shard& shard : shards_) {
     for (idx_t op = 0; op < plan_.nodes.size(); op++) {
@@ -100,7 +103,7 @@ void ShardedRun::AddExchange(idx_t op, idx_t port) {
       Exchange::Sender sender;
       const ShardRule rule = receiver.RuleOf(port);
       for (idx_t key : node.inputs[port].keys) sender.keys.push_back(rule.keys[key]->Copy());
-      if (node.combines) sender.combiner = receiver.MakeCombiner(context_, *shards_[s].arena);
+      if (node.combines) sender.combiner = receiver.MakeCombiner(context_, *combining_[GroupOf(s)]);
       sender.combined_keys = node.inputs[port].keys;
       sender.always = options_.always_combine;
       by = &exchange->AddSender(context_, std::move(sender));

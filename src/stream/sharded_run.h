@@ -48,6 +48,8 @@ class ShardedRun {
   /// Gives the buffers of large steps back, between steps.
   void Free();
   const ShardPlan& Plan() const { return plan_; }
+  /// Who works at a shard's arena in another way than by a step takes a turn, too.
+  StateTurns& Turns() { return turns_; }
 
  private:
   struct Edge {
@@ -95,6 +97,7 @@ class ShardedRun {
   const Options options_;
   StateTurns turns_;
   const idx_t groups_;
+  std::vector<std::unique_ptr<StateArena>> combining_;  // By group: what its senders combine in.
   std::vector<Edge> edges_;
   std::vector<std::vector<idx_t>> levels_;  // The operators of each, in order.
   std::vector<Input> inputs_;

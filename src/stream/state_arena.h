@@ -40,6 +40,7 @@ class StateArena {
   const uint8_t* Base() const { return memory_.base_; }
   static constexpr int kAddressBits = StateMemory::kAddressBits;
   int64_t Bytes() const { return bytes_; }
+  StateMemory& Memory() const { return memory_; }
 
   /// What follows works at this section.
   void Enter(uint8_t section) {
