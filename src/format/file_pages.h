@@ -28,7 +28,7 @@ using ChunkPages = std::vector<FilePage>;
 
 struct RowGroupPages {
   int64_t rows = 0;                // Of each page but the last.
-  std::vector<ChunkPages> chunks;  // Empty: nobody knows, or there is one page of each.
+  std::vector<ChunkPages> chunks;  // Empty: nobody knows.
   std::vector<Value> least;        // Of the sorted column by page, BIGINT or VARCHAR.
   bool operator==(const RowGroupPages& other) const;
 };

@@ -349,9 +349,8 @@ struct ParquetFileWriter::State {
     ChecksumRowGroup(group.least.empty() ? nullptr : &group.chunks);
   }
 
-  /// Whether there are several pages, of the same rows in each column.
+  /// Whether pages have the same rows in each column.
   bool HasSamePages(duckdb::PreparedRowGroup& prepared, idx_t rows) const {
-    if (rows <= page_rows) return false;
     for (idx_t i = 0; i < columns.size(); i++) {
       if (storage_types[i].IsNested()) return false;
       idx_t left = rows;
@@ -479,8 +478,9 @@ struct ParquetFileWriter::State {
     entry.__set_value(ChecksumValue(checksums));
     auto& metadata = (*writer).*Member(MetadataTag());
     metadata.key_value_metadata.push_back(entry);
-    auto has_pages = [](const RowGroupPages& group) { return !group.chunks.empty(); };
-    if (std::any_of(pages.row_groups.begin(), pages.row_groups.end(), has_pages)) {
+    size_t known = 0;
+    for (const RowGroupPages& group : pages.row_groups) known += group.least.size();
+    if (known > 1) {
       entry.__set_key(kPagesKey);
       entry.__set_value(FilePagesToText(pages));
       metadata.key_value_metadata.push_back(entry);
