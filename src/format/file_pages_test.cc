@@ -206,4 +206,19 @@ TEST_CASE("Texts of pages are read back, others are told apart") {
   }
 }
 
+TEST_CASE("Rows hidden at the end of a row group leave the next ones in their places") {
+  MemoryFileSystem disk;
+  std::vector<FileColumn> columns = Columns("BIGINT");
+  WriteSorted(disk, columns);
+  for (int64_t first : {int64_t(1), kPageRows - 1, kPageRows, 3 * kPageRows + 5}) {
+    CAPTURE(first);
+    RowSet hidden;
+    for (int64_t row = first; row < kGroupRows; row++) hidden.Add(row);
+    ParquetReadOptions options;
+    options.hidden = std::make_shared<const RowSet>(std::move(hidden));
+    CHECK(ReadPositions(disk, columns, options).size() ==
+          static_cast<size_t>(kRows - kGroupRows + first));
+  }
+}
+
 }  // namespace millrace

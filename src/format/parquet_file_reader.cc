@@ -174,6 +174,7 @@ struct ParquetFileReader::State {
   DataChunk file_chunk;
   duckdb::unique_ptr<duckdb::ParquetReader> reader;
   duckdb::ParquetReaderScanState scan;
+  std::vector<idx_t> later_groups;  // To be scanned one by one, the last first.
   std::shared_ptr<const Footer> footer;
   int64_t rows_without_columns = 0;
 
@@ -270,6 +271,12 @@ struct ParquetFileReader::State {
     if (options.choose_rows) ChooseRows(file_types);
     if (!direct) file_chunk.Initialize(duckdb::Allocator::DefaultAllocator(), file_types);
     if (footer->pages) groups = ReadPagesOf(groups);
+    // Rows at the end of a row group that are left out DuckDB's columns skip when they next read:
+    // in the next row group, if that is read by the same ones.
+    if ((options.hidden || options.choose_rows) && groups.size() > 1) {
+      later_groups.assign(groups.rbegin(), groups.rend() - 1);
+      groups.resize(1);
+    }
     reader->InitializeScan(*connection.context, scan,
                            duckdb::vector<idx_t>(groups.begin(), groups.end()));
   }
@@ -463,7 +470,10 @@ struct ParquetFileReader::State {
     while (true) {
       auto result = reader->Scan(*connection.context, scan, chunk);
       if (chunk.size() > 0) return true;
-      if (result.GetResultType() == duckdb::AsyncResultType::FINISHED) return false;
+      if (result.GetResultType() != duckdb::AsyncResultType::FINISHED) continue;
+      if (later_groups.empty()) return false;
+      reader->InitializeScan(*connection.context, scan, {later_groups.back()});
+      later_groups.pop_back();
     }
   }
 
