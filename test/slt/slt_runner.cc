@@ -518,11 +518,14 @@ void SltRunner::CompareWithBatch(const Record& record) {
 void SltRunner::RunOnFiles(const Record& record) {
   const std::string& path = record.argument;
   if (record.kind == RecordKind::kFile) {
-    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-    std::ofstream file(path + ".tmp", std::ios::binary);
+    auto folder = std::filesystem::path(path).parent_path();
+    std::filesystem::create_directories(folder);
+    // Hidden, as a job may be reading the folder.
+    auto hidden = folder / ("." + std::filesystem::path(path).filename().string() + ".tmp");
+    std::ofstream file(hidden, std::ios::binary);
     for (auto& line : record.rows) file << line << '\n';
     file.close();
-    std::filesystem::rename(path + ".tmp", path);
+    std::filesystem::rename(hidden, path);
   } else if (record.kind == RecordKind::kDamage) {
     size_t blank = path.find(' ');
     if (blank == std::string::npos) Fail(record, "damage cut|scribble|delete <glob>");
