@@ -221,6 +221,7 @@ void SqlSession::SetRunning(const std::shared_ptr<Job>& job) {
 
 StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
   JobOptions job_options;
+  job_options.step_latency_ms = settings_.StepLatencyMs();
   JobRecord record;
   std::vector<std::string> names;
   for (const Target& target : targets) {
@@ -350,6 +351,7 @@ std::unique_ptr<ResultStream> SqlSession::StreamQuery(const std::string& duck_sq
   pipeline.sink = MakeQueueSink(queue, types);
   pipeline.keep_alive = std::shared_ptr<duckdb::Connection>(std::move(connection));
   JobOptions job_options;
+  job_options.step_latency_ms = settings_.StepLatencyMs();
   job_options.id = "query-" + engine_.environment().random.Uuid().substr(0, 8);
   job_options.name = "query";
   job_options.step_rows = settings_.StepRows();

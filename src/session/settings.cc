@@ -16,6 +16,8 @@ constexpr const char* kPhasesKey = "table.optimizer.agg-phase-strategy";
 constexpr const char* kRestoreKey = "execution.state-recovery.path";
 constexpr const char* kStepRowsKey = "table.exec.mini-batch.size";
 constexpr const char* kDefaultStepRows = "100000";
+constexpr const char* kCollectKey = "table.exec.mini-batch.enabled";
+constexpr const char* kLatencyKey = "table.exec.mini-batch.allow-latency";
 
 struct KnownSetting {
   const char* key;
@@ -31,8 +33,8 @@ const std::vector<KnownSetting>& KnownSettings() {
       {"sql-client.execution.result-mode", "table", {"table", "changelog", "tableau"}},
       {"execution.checkpointing.interval", "1 s", {}},
       {kStepRowsKey, kDefaultStepRows, {}},
-      {"table.exec.mini-batch.enabled", "", {"true", "false"}},
-      {"table.exec.mini-batch.allow-latency", "", {}},
+      {kCollectKey, "", {"true", "false"}},
+      {kLatencyKey, "", {}},
       {"table.exec.sink.upsert-materialize", "", {}},
       {"table.exec.state.ttl", "", {}},
       {"state.checkpoints.num-retained", "", {}},
@@ -85,6 +87,7 @@ void Settings::Set(const std::string& key, const std::string& value) {
       StateTtlMs();
       RetainedCheckpoints();
       StepRows();
+      GetDurationMs(values_, kLatencyKey, 0);
       Parallelism();
       MemoryLimit();
       StateMemoryLimit();
@@ -176,6 +179,15 @@ idx_t Settings::StepRows() const {
 
 bool Settings::StepRowsAreChosen() const {
   return Get(kStepRowsKey) != kDefaultStepRows;
+}
+
+int64_t Settings::StepLatencyMs() const {
+  if (Get(kCollectKey) != "true") return 0;
+  int64_t latency_ms = GetDurationMs(values_, kLatencyKey, 0);
+  if (latency_ms > 0) return latency_ms;
+  Throw(ErrorCode::kInvalid,
+        "'{}' is true and '{}' is not set: SET '{}' = '1 s', or how long rows may wait",
+        kCollectKey, kLatencyKey, kLatencyKey);
 }
 
 std::optional<idx_t> Settings::Parallelism() const {

@@ -39,6 +39,9 @@ class Settings {
   int64_t StateTtlMs() const;                       // table.exec.state.ttl; 0: none. Only told.
   idx_t StepRows() const;                           // table.exec.mini-batch.size
   bool StepRowsAreChosen() const;                   // It is another than the default.
+  /// table.exec.mini-batch.allow-latency, where .enabled is true; else 0. Throws: Error(kInvalid)
+  /// when it is not set then.
+  int64_t StepLatencyMs() const;
   std::optional<idx_t> Parallelism() const;         // parallelism.default
   AggregatePhases Phases() const;                   // table.optimizer.agg-phase-strategy
   std::optional<int64_t> MemoryLimit() const;       // memory.limit, in bytes.

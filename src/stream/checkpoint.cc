@@ -316,7 +316,8 @@ std::vector<JournalStep> JobFolder::Journal(const std::optional<Checkpoint>& aft
     for (size_t end; (end = text.find('\n', start)) != std::string::npos; start = end + 1) {
       try {
         nlohmann::json json = Unseal(std::string_view(text).substr(start, end - start));
-        JournalStep step{json.at("step"), json.at("cut").get<Cut>(), json.value("rows", idx_t(0))};
+        JournalStep step{json.at("step"), json.at("cut").get<Cut>(), json.value("rows", idx_t(0)),
+                         json.value("reads", std::vector<Cut>())};
         if (!after || step.step > after->step) steps.push_back(std::move(step));
       } catch (const nlohmann::json::exception& error) {
         Throw(ErrorCode::kCorrupt,
@@ -410,6 +411,7 @@ void JobFolder::AppendJournal(const JournalStep& step) {
   }
   nlohmann::json json = {{"step", step.step}, {"cut", step.cut}};
   if (step.wanted_rows > 0) json["rows"] = step.wanted_rows;
+  if (!step.reads.empty()) json["reads"] = step.reads;
   journal_->Append(Seal(json, -1) + "\n");
   journal_->Sync();
 }

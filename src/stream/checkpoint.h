@@ -66,7 +66,8 @@ struct Checkpoint {
 struct JournalStep {
   int64_t step = 0;
   Cut cut;
-  idx_t wanted_rows = 0;  // As Dataflow::BeginStep was told.
+  idx_t wanted_rows = 0;        // As Dataflow::BeginStep was told.
+  std::vector<Cut> reads = {};  // Up to which the sources were read before, in parts.
 };
 
 /// The folder of one job, `<data>/jobs/<id>`.

@@ -237,7 +237,7 @@ void Job::Loop() {
     }
     int64_t rows_before = rows_in_;
     BeginStep(WantedRows());
-    SourceStatus status = ReadStep(nullptr);
+    SourceStatus status = ReadStep();
     if (abandoned_) return;
     if (status == SourceStatus::kIdle) {
       for (Pipeline& pipeline : pipelines_) pipeline.flow->Trim();
@@ -278,7 +278,41 @@ void Job::BeginStep(idx_t wanted_rows) {
   for (Pipeline& pipeline : pipelines_) pipeline.flow->BeginStep(wanted_rows);
 }
 
-SourceStatus Job::ReadStep(const Cut* until) {
+// Rows go into the dataflows as they come: all that waits is the end of the step. In which order
+// they came decides about the order of its output, so replay must read in the same parts.
+SourceStatus Job::ReadStep() {
+  reads_.clear();
+  int64_t before = rows_in_;
+  idx_t most = std::max(options_.step_rows, wanted_rows_);
+  SourceStatus status = ReadSources(nullptr, most);
+  int64_t until_us = environment_.clock.MonotonicUs() + options_.step_latency_ms * 1000;
+  auto rows = [&] { return static_cast<idx_t>(rows_in_ - before); };
+  while (rows() > 0 && rows() < most && AwaitsMore(status, until_us)) {
+    Cut here = CurrentCut();
+    status = ReadSources(nullptr, most - rows());
+    if (CurrentCut() != here) reads_.push_back(std::move(here));
+  }
+  return status;
+}
+
+bool Job::AwaitsMore(SourceStatus status, int64_t until_us) {
+  if (status == SourceStatus::kEnd || cancelled_) return false;
+  int64_t now_us = environment_.clock.MonotonicUs();
+  if (now_us >= until_us) return false;
+  // A checkpoint is between two steps.
+  if (folder_ && !checkpoint_ && IsCheckpointTime()) return false;
+  if (status == SourceStatus::kProgress) return true;
+  std::unique_lock lock(mutex_);
+  auto asked = [&] {
+    return cancelled_ || idle_asked_ > idle_done_ || checkpoints_asked_ > checkpoints_done_;
+  };
+  if (asked()) return false;
+  int64_t wait_us = std::min<int64_t>(until_us - now_us, kIdleWaitMs * 1000);
+  changed_.wait_for(lock, std::chrono::microseconds(wait_us));
+  return !asked();
+}
+
+SourceStatus Job::ReadSources(const Cut* until, idx_t rows) {
   idx_t live = 0;
   for (const auto& group : groups_) live += group->ended ? 0 : 1;
   bool progress = false, all_ended = true;
@@ -286,7 +320,6 @@ SourceStatus Job::ReadStep(const Cut* until) {
     SourceGroup& group = *groups_[g];
     if (group.ended) continue;
     ReadLimit limit;
-    idx_t rows = std::max(options_.step_rows, wanted_rows_);
     limit.max_rows = std::max<idx_t>(1, rows / std::max<idx_t>(1, live));
     if (until) {
       if ((*until)[g] == group.source->Position()) {
@@ -338,7 +371,7 @@ void Job::FinishStep(bool replay) {
   if (abandoned_) return;
   step_++;
   // The step's number and cut are durable before any of its output is visible.
-  if (journaled_ && !replay) folder_->AppendJournal({step_, CurrentCut(), wanted_rows_});
+  if (journaled_ && !replay) folder_->AppendJournal({step_, CurrentCut(), wanted_rows_, reads_});
   int64_t state = 0;
   for (Pipeline& pipeline : pipelines_) {
     pipeline.sink->EndStep(step_);

@@ -36,6 +36,7 @@ struct JobOptions {
   int64_t checkpoint_interval_ms = 1000;
   idx_t step_rows = 100'000;            // Aim of a step over all sources.
   bool step_rows_fixed = false;         // Not more either while state is on disk.
+  int64_t step_latency_ms = 0;          // For how long a step waits for more rows; 0: not at all.
   int64_t retained_checkpoints = 1;     // How many of the newest can be restored.
   std::optional<int64_t> restore_from;  // A retained checkpoint whose state to begin with.
 };
@@ -120,12 +121,17 @@ class Job {
   /// made.
   void BeginStep(idx_t wanted_rows);
   idx_t WantedRows() const;
-  /// Reads all sources (to `until` when replaying); what they told together.
-  SourceStatus ReadStep(const Cut* until);
+  /// Reads what comes within the time that a step may take to collect its rows.
+  SourceStatus ReadStep();
+  /// The step at hand waits for more rows, until `until_us` at most.
+  bool AwaitsMore(SourceStatus status, int64_t until_us);
+  /// Reads all sources once, `rows` together (to `until` when replaying); what they told.
+  SourceStatus ReadSources(const Cut* until, idx_t rows);
   void FinishStep(bool replay);
   void TellMembers() const;
   void RefuseTakenOver();
   bool IsCheckpointDue() const;
+  bool IsCheckpointTime() const;
   /// Decides what belongs to it; the rest is done beside the job. `asked`: who waits for it.
   void BeginCheckpoint(bool finished, int64_t asked);
   void PublishCheckpoint(const Checkpoint& checkpoint);
@@ -152,7 +158,8 @@ class Job {
   bool silent_ = false;     // What flows emit goes nowhere.
   bool postponed_ = false;  // Flows start when the first data tells what changes are like.
   int64_t step_ = 0;
-  idx_t wanted_rows_ = 0;  // Of the step at hand.
+  idx_t wanted_rows_ = 0;   // Of the step at hand.
+  std::vector<Cut> reads_;  // Its sources were read up to these before they were to its end.
   int64_t checkpoint_id_ = 0;
   std::vector<StatePieces> state_pieces_;                      // Of that checkpoint, per pipeline.
   std::unique_ptr<CheckpointRun> checkpoint_;                  // Under way.

@@ -80,7 +80,7 @@ void Job::CatchUp(const Checkpoint& newest) {
     if (lake) RefuseDisorder(here[g], newest.cut[g]);
   }
   silent_ = true;
-  ReadStep(&newest.cut);
+  ReadSources(&newest.cut, options_.step_rows);
   for (Pipeline& pipeline : pipelines_) pipeline.flow->EndStep(nowhere);
   silent_ = false;
   if (CurrentCut() == newest.cut) return;
@@ -121,7 +121,8 @@ void Job::Restore() {
       Throw(ErrorCode::kCorrupt, "Resuming job '{}': its journal goes from step {} to {}",
             options_.name, step_, step.step);
     }
-    ReadStep(&step.cut);
+    for (const Cut& cut : step.reads) ReadSources(&cut, options_.step_rows);
+    ReadSources(&step.cut, options_.step_rows);
     FinishStep(true);
   }
 }
@@ -139,10 +140,14 @@ void Job::RefuseTakenOver() {
 }
 
 bool Job::IsCheckpointDue() const {
+  return dirty_ && IsCheckpointTime();
+}
+
+bool Job::IsCheckpointTime() const {
   // Now and then a state is saved whole: what takes long is done less often, so that the job spends
   // a fifth of its time on it at most.
   int64_t now_us = environment_.clock.MonotonicUs();
-  return dirty_ && now_us - checkpoint_began_us_ >= options_.checkpoint_interval_ms * 1000 &&
+  return now_us - checkpoint_began_us_ >= options_.checkpoint_interval_ms * 1000 &&
          now_us - checkpoint_ended_us_ >= 4 * saving_us_;
 }
 

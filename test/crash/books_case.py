@@ -93,12 +93,16 @@ class Books:
                        + READER + WRITER.replace("{accounts}", str(self.accounts)).replace("{opened}", opened))
 
     def args(self):
-        """Steps of any size, and in half of the lives all state on disk; the script remains the same one."""
+        """Steps of any size, in half of the lives with all state on disk, in half collecting rows for a while; the script
+        remains the same one."""
         init = f"{self.lake.folder}/init.sql"
         with open(init, "w", encoding="utf-8") as file:
             file.write(f"SET 'table.exec.mini-batch.size'='{self.rng.choice([2, 9, 50, 400, 100_000])}';\n")
             if self.rng.random() < 0.5:
                 file.write("SET 'memory.state-limit'='0 kb';\n")
+            if self.rng.random() < 0.5:
+                file.write("SET 'table.exec.mini-batch.enabled'='true'; SET 'table.exec.mini-batch.allow-latency'="
+                           f"'{self.rng.choice([1, 5, 30])} ms';\n")
         return self.lake.args("books", self.script, "--init", init)
 
     def look(self):

@@ -60,12 +60,15 @@ class Bank:
             self.scripts += ["-f", path]
 
     def args(self, *more):
-        """In half of the lives all operator state is on disk, and jobs have another number of threads; the script
-        remains the same one."""
+        """In half of the lives all operator state is on disk, and jobs have another number of threads, in some
+        they collect rows for a while; the script remains the same one."""
         threads = self.rng.choice([None, 1, 2, 4, 4])
         with open(self.init, "w", encoding="utf-8") as file:
             file.write("SET 'memory.state-limit' = '0 kb';\n" if self.rng.random() < 0.5 else "")
             file.write(f"SET 'parallelism.default' = '{threads}';\n" if threads else "")
+            if self.rng.random() < 0.3:
+                file.write("SET 'table.exec.mini-batch.enabled' = 'true'; SET 'table.exec.mini-batch.allow-latency' = "
+                           f"'{self.rng.choice([2, 20])} ms';\n")
         return ["--data", self.folder + "/jobs", *more, "--init", self.init, *self.scripts]
 
     def query(self, sql):
