@@ -240,25 +240,30 @@ void SqlSession::ReadAtCut(CheckedView& view, std::vector<Target>& targets) {
           "view or 'table.local-time-zone' changed?)",
           view.doing, view.job, checkpoint.id);
   };
-  if (targets.size() != checkpoint.fingerprints.size()) another();
-  auto connection = NewConnection();
-  std::vector<std::unique_ptr<Dataflow>> flows;
+  std::vector<JobQuery> queries = CompileJob(targets, view.record.views, FlowOptions().shards);
+  if (queries.size() != checkpoint.fingerprints.size()) another();
   std::vector<const std::vector<SourceTable>*> inputs;
-  for (idx_t p = 0; p < targets.size(); p++) {
-    flows.push_back(Dataflow::Compile(*connection->context, targets[p].duck_sql,
-                                      FlowOptions(targets[p].sink_key)));
-    if (flows[p]->Fingerprint() != checkpoint.fingerprints[p]) another();
-    inputs.push_back(&flows[p]->Inputs());
+  for (idx_t p = 0; p < queries.size(); p++) {
+    if (queries[p].flow->Fingerprint() != checkpoint.fingerprints[p]) another();
+    inputs.push_back(&queries[p].flow->Inputs());
   }
   GroupedInputs grouped = GroupInputs(engine_.connectors(), inputs);
   if (grouped.groups.size() != checkpoint.cut.size()) another();
-  for (idx_t p : view.pipelines) {
-    if (!flows[p]->Chance().empty()) {
+  std::set<ObjectPath> read_views;
+  for (idx_t p = 0; p < queries.size(); p++) {
+    bool checked = std::count(view.pipelines.begin(), view.pipelines.end(), p) > 0;
+    if (!checked && !read_views.contains(queries[p].view)) continue;
+    Dataflow& flow = *queries[p].flow;
+    if (!flow.Chance().empty()) {
       Throw(ErrorCode::kUnsupported, "{}: its query calls {}, whose values cannot be had again",
-            view.doing, flows[p]->Chance());
+            view.doing, flow.Chance());
     }
     for (idx_t i = 0; i < inputs[p]->size(); i++) {
       const TableDefinition& definition = *(*inputs[p])[i].definition;
+      if (IsSharedView(definition)) {
+        read_views.insert(definition.path);
+        continue;
+      }
       InputPlace place = grouped.places[p][i];
       const std::string& position = checkpoint.cut[place.group];
       ReadAt::Place& read = view.places[InputKey(definition)];
@@ -268,7 +273,8 @@ void SqlSession::ReadAtCut(CheckedView& view, std::vector<Target>& targets) {
       if (place.table >= tables.size()) another();
       read = PlaceOf(engine_.table_context(), definition, tables[place.table], view.doing);
     }
-    view.any_of_key = flows[p]->Start(checkpoint.input_types[p]) == ChangelogType::kAppend;
+    bool append = flow.Start(checkpoint.input_types[p]) == ChangelogType::kAppend;
+    if (checked) view.any_of_key = append;
   }
 }
 

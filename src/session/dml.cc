@@ -239,6 +239,7 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
   record.catalog = catalog_;
   record.database = database_;
   record.shards = FlowOptions().shards;
+  record.views = FindSharedViews(targets);
   std::unique_ptr<JobFolder> folder = folders_.Open(job_options.id, record);
   job_options.commit_user = folder->Record()->user;
   job_options.run = folders_.run();
@@ -248,18 +249,20 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
   job_options.retained_checkpoints = settings_.RetainedCheckpoints();
   job_options.restore_from = CheckpointToRestore(settings_.RestorePath(), *folder);
   const std::string& user = job_options.commit_user;
-  const idx_t shards = folder->Record()->shards;  // Of a job that goes on: those it began with.
   std::vector<Pipeline> pipelines;
-  for (Target& target : targets) {
+  // Of a job that goes on: as it began.
+  record = *folder->Record();
+  for (JobQuery& query : CompileJob(targets, record.views, record.shards)) {
     Pipeline pipeline;
-    pipeline.target = target.definition->path.ToString();
-    auto connection = NewConnection();
-    DataflowOptions options = FlowOptions(target.sink_key);
-    options.shards = shards;
-    pipeline.flow = Dataflow::Compile(*connection->context, target.duck_sql, options);
-    pipeline.sink =
-        engine_.MakeSink(*target.definition, SinkUser(user, pipelines.size()), user, false);
-    pipeline.keep_alive = std::shared_ptr<duckdb::Connection>(std::move(connection));
+    idx_t p = pipelines.size();
+    pipeline.target = (p < targets.size() ? "" : "view ") + query.name;
+    pipeline.flow = std::move(query.flow);
+    pipeline.view = std::move(query.view);
+    pipeline.view_columns = std::move(query.columns);
+    if (p < targets.size()) {
+      pipeline.sink = engine_.MakeSink(*targets[p].definition, SinkUser(user, p), user, false);
+    }
+    pipeline.keep_alive = std::shared_ptr<duckdb::Connection>(std::move(query.connection));
     pipelines.push_back(std::move(pipeline));
   }
   auto job = std::make_unique<Job>(engine_.environment(), engine_.connectors(),

@@ -96,19 +96,46 @@ std::string SqlSession::ExplainQuery(const std::string& duck_sql, const std::str
           "EXPLAIN ANALYZE in streaming mode shows a job that runs: EXPLAIN ANALYZE JOB '<name>' "
           "(SHOW JOBS lists them); SET 'execution.runtime-mode' = 'batch' to run this query");
   }
-  auto flow = Dataflow::Compile(*connection->context, duck_sql, options);
+  return ExplainFlow(*Dataflow::Compile(*connection->context, duck_sql, options),
+                     target.empty() ? "" : " into " + target, {})
+      .second;
+}
+
+std::pair<ChangelogType, std::string> SqlSession::ExplainFlow(
+    Dataflow& flow, const std::string& title, const std::map<ObjectPath, ChangelogType>& views) {
   std::vector<ChangelogType> types;
-  for (const SourceTable& input : flow->Inputs()) {
+  for (const SourceTable& input : flow.Inputs()) {
+    if (IsSharedView(*input.definition)) {
+      types.push_back(views.at(input.definition->path));
+      continue;
+    }
     std::string connector = input.definition->Connector();
     auto source = connector.empty() ? MakeLakeSource(engine_.table_context(), {input}, false)
                                     : engine_.connectors().Get(connector).MakeSource(
                                           engine_.environment(), {input}, false);
     types.push_back(source->Changelog(0));
   }
-  ChangelogType type = flow->Start(types);
-  return fmt::format("== Incremental plan{} (changelog: {}) ==\n{}{}",
-                     target.empty() ? "" : " into " + target, ChangelogTypeName(type),
-                     StateTtlLine(settings_.StateTtlMs(), flow->KeepsState()), flow->Explain());
+  ChangelogType type = flow.Start(types);
+  return {
+      type,
+      fmt::format("== Incremental plan{} (changelog: {}) ==\n{}{}", title, ChangelogTypeName(type),
+                  StateTtlLine(settings_.StateTtlMs(), flow.KeepsState()), flow.Explain())};
+}
+
+// Shared views first, those that feed others before them.
+std::string SqlSession::ExplainInserts(const std::vector<Target>& targets) {
+  std::vector<JobQuery> queries =
+      CompileJob(targets, FindSharedViews(targets), FlowOptions().shards);
+  std::string text;
+  std::map<ObjectPath, ChangelogType> views;
+  auto add = [&](JobQuery& query, const char* what) {
+    auto [type, plan] = ExplainFlow(*query.flow, what + query.name, views);
+    views[query.view] = type;
+    text += (text.empty() ? "" : "\n") + plan;
+  };
+  for (idx_t q = queries.size(); q-- > targets.size();) add(queries[q], " of view ");
+  for (idx_t q = 0; q < targets.size(); q++) add(queries[q], " into ");
+  return text;
 }
 
 StatementResult SqlSession::Run(const Explain& statement) {
@@ -116,6 +143,7 @@ StatementResult SqlSession::Run(const Explain& statement) {
   bool analyze = statement.kind == "ANALYZE";
   if (!statement.job.empty()) text = ExplainJob(statement.job);
   if (statement.query) text = ExplainQuery(statement.query->duck_sql, "", FlowOptions(), analyze);
+  std::vector<Target> targets;
   for (const Insert& insert : statement.inserts) {
     if (analyze) {
       Throw(
@@ -123,7 +151,11 @@ StatementResult SqlSession::Run(const Explain& statement) {
           "EXPLAIN ANALYZE would insert; EXPLAIN shows the plan, and EXPLAIN ANALYZE JOB '<name>' "
           "what a running INSERT does");
     }
-    Target target = ResolveTarget(insert);
+    targets.push_back(ResolveTarget(insert));
+  }
+  if (settings_.Streaming() && !targets.empty()) text = ExplainInserts(targets);
+  for (const Target& target : targets) {
+    if (settings_.Streaming()) break;
     text += (text.empty() ? "" : "\n") + ExplainQuery(target.duck_sql,
                                                       target.definition->path.ToString(),
                                                       FlowOptions(target.sink_key), false);

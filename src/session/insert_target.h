@@ -14,4 +14,12 @@ struct SqlSession::Target {
   std::optional<OverwriteScope> overwrite;  // INSERT OVERWRITE: what it replaces.
 };
 
+struct SqlSession::JobQuery {
+  std::string name;                             // The table, or the view.
+  ObjectPath view;                              // Empty for an INSERT's.
+  std::vector<idx_t> columns;                   // Of the view: those that others read.
+  std::unique_ptr<QueryConnection> connection;  // In which it was compiled.
+  std::unique_ptr<Dataflow> flow;
+};
+
 }  // namespace millrace

@@ -44,6 +44,7 @@ const std::vector<KnownSetting>& KnownSettings() {
       {kTimeZoneKey, "default", {}},
       {"parallelism.default", "", {}},
       {kPhasesKey, "", {"AUTO", "ONE_PHASE", "TWO_PHASE"}},
+      {kReuseKey, "", {"true", "false"}},
       {"pipeline.name", "", {}},
       {"memory.limit", "", {}},
       {"memory.state-limit", "", {}},

@@ -8,6 +8,7 @@
 namespace millrace {
 
 inline constexpr const char* kTimeZoneKey = "table.local-time-zone";
+inline constexpr const char* kReuseKey = "table.optimizer.reuse-sub-plan-enabled";
 
 /// The settings of one session. Keys in Flink's own name spaces that have no meaning here are kept
 /// and have no effect, so that scripts run unmodified; other unknown keys are refused with a

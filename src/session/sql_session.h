@@ -42,8 +42,9 @@ class SqlSession : public Session {
   void CrashForTest() override;
 
  private:
-  struct Target;  // A table that an INSERT writes, with the query cast to its columns:
-                  // insert_target.h.
+  struct Target;    // A table that an INSERT writes, with the query cast to its columns:
+                    // insert_target.h.
+  struct JobQuery;  // A query of a job, compiled: of an INSERT, or of a view that several read.
 
   StatementResult Run(const Statement& statement);
   Error Explained(const StatementText& statement, const Error& error) const;
@@ -111,6 +112,10 @@ class SqlSession : public Session {
   std::string ExplainQuery(const std::string& duck_sql, const std::string& target,
                            const DataflowOptions& options, bool analyze);
 
+  /// `title`: what the plan is of. With the type of its changes; `views`: those of its inputs.
+  std::pair<ChangelogType, std::string> ExplainFlow(
+      Dataflow& flow, const std::string& title, const std::map<ObjectPath, ChangelogType>& views);
+  std::string ExplainInserts(const std::vector<Target>& targets);
   std::string ExplainJob(const std::string& name);
 
   // check_view.cc
@@ -140,6 +145,20 @@ class SqlSession : public Session {
   StatementResult RunInserts(const std::vector<Insert>& inserts);
   StatementResult RunStreamingInserts(std::vector<Target> targets);
   void RunBatchInsert(Target& target, const std::string& id);
+
+  // shared_views.cc
+  /// The views that are computed once for several of the INSERTs; those that read others first.
+  std::vector<ObjectPath> FindSharedViews(const std::vector<Target>& targets);
+  std::vector<ObjectPath> WithoutSingleReaders(const std::vector<Target>& targets,
+                                               std::vector<ObjectPath> views);
+  bool IsWorthSharing(const ObjectPath& path);
+  JobQuery CompileView(const ViewDefinition& view, const std::string& sql,
+                       const DataflowOptions& options);
+  /// The queries of the targets, then those of `views`. Throws: Error(kInvalid) when a view cannot
+  /// be one of them any more.
+  std::vector<JobQuery> CompileJob(const std::vector<Target>& targets,
+                                   const std::vector<ObjectPath>& views, idx_t shards);
+
   StatementResult RunDuck(const std::string& sql);  // duck_dialect.cc
   bool HasSomethingToFollow(const std::string& duck_sql);
   Target ResolveTarget(const Insert& insert);

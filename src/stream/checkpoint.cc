@@ -175,11 +175,21 @@ nlohmann::json RecordToJson(const JobRecord& record) {
     targets.push_back(
         {{"table", target.table}, {"identity", target.identity}, {"logged", target.logged}});
   }
-  return {{"version", kFormatVersion}, {"user", record.user},
-          {"script", record.script},   {"statement", record.statement},
-          {"named", record.named},     {"batch", record.batch},
-          {"catalog", record.catalog}, {"database", record.database},
-          {"shards", record.shards},   {"targets", targets}};
+  nlohmann::json views = nlohmann::json::array();
+  for (const ObjectPath& view : record.views) {
+    views.push_back({view.catalog, view.database, view.name});
+  }
+  return {{"version", kFormatVersion},
+          {"user", record.user},
+          {"script", record.script},
+          {"statement", record.statement},
+          {"named", record.named},
+          {"batch", record.batch},
+          {"catalog", record.catalog},
+          {"database", record.database},
+          {"shards", record.shards},
+          {"targets", targets},
+          {"views", views}};
 }
 
 JobRecord RecordFromJson(const std::string& text, const std::string& path) {
@@ -198,6 +208,9 @@ JobRecord RecordFromJson(const std::string& text, const std::string& path) {
     for (const nlohmann::json& target : json.at("targets")) {
       record.targets.push_back(
           {target.at("table"), target.at("identity"), target.value("logged", false)});
+    }
+    for (const nlohmann::json& view : json.value("views", nlohmann::json::array())) {
+      record.views.push_back({view.at(0), view.at(1), view.at(2)});
     }
     return record;
   } catch (const nlohmann::json::exception& error) {

@@ -44,6 +44,7 @@ struct JobRecord {
   std::vector<JobTarget> targets;  // One per pipeline.
   std::string catalog, database;   // What unqualified names mean; "" in older folders.
   idx_t shards = 1;                // Of its dataflows, for as long as it lives.
+  std::vector<ObjectPath> views;  // Computed once for several targets; those that use others first.
   bool operator==(const JobRecord&) const = default;
 };
 

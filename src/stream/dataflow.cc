@@ -223,6 +223,14 @@ class CompiledDataflow : public Dataflow {
 
   const std::string& Chance() const override { return plan_.chance; }
 
+  std::vector<idx_t> Key() const override {
+    std::vector<idx_t> shortest;
+    for (const UniqueKey& key : plan_.root->unique_keys) {
+      if (shortest.empty() || key.size() < shortest.size()) shortest = key;
+    }
+    return shortest;
+  }
+
   bool KeepsState() const override {
     return std::any_of(plan_.operators.begin(), plan_.operators.end(),
                        [](const auto& op) { return op->HasState(); });
@@ -260,7 +268,7 @@ class CompiledDataflow : public Dataflow {
   void StartInput(Shard& shard, idx_t index, ChangelogType type) {
     auto& input = shard.plan.inputs[index];
     input.entry->type = type;
-    input.entry->ordered = true;
+    input.entry->ordered = !IsSharedView(*input.table.definition);
     shard.entries.push_back(input.entry);
     if (type != ChangelogType::kUpsert) return;
     if (input.key.empty()) {

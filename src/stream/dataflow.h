@@ -93,6 +93,8 @@ class Dataflow {
   virtual const std::vector<SourceTable>& Inputs() const = 0;
   virtual const duckdb::vector<std::string>& Names() const = 0;
   virtual const duckdb::vector<LogicalType>& Types() const = 0;
+  /// Columns whose values are unique in the output together; empty: none are known.
+  virtual std::vector<idx_t> Key() const { return {}; }
 
   /// Tells how far each input can be trusted, before the first Push; adds normalisers by primary
   /// key for upsert inputs. Returns the type of the output.

@@ -14,6 +14,17 @@ namespace {
 constexpr int64_t kIdleWaitMs = 5;
 constexpr size_t kShownStatement = 300;  // Bytes of it in the message of a failure.
 
+/// Of a pipeline whose output goes to others: shows and keeps nothing.
+class FeedingSink : public Sink {
+ public:
+  ChangelogType Accepts() const override { return ChangelogType::kFull; }
+  bool ShowsSteps() const override { return false; }
+  void Write(ChangeChunk&) override {}
+  void EndStep(int64_t) override {}
+  std::string Prepare(int64_t) override { return ""; }
+  std::optional<Published> Commit(int64_t, const std::string&) override { return std::nullopt; }
+};
+
 }  // namespace
 
 const char* JobStateName(JobState state) {
@@ -27,6 +38,13 @@ Job::Job(Environment& environment, const ConnectorRegistry& connectors,
       options_(std::move(options)),
       pipelines_(std::move(pipelines)),
       folder_(std::move(folder)) {
+  std::vector<idx_t> targets;
+  for (idx_t p = 0; p < pipelines_.size(); p++) {
+    (pipelines_[p].sink ? targets : order_).push_back(p);
+    if (!pipelines_[p].sink) pipelines_[p].sink = std::make_unique<FeedingSink>();
+  }
+  std::reverse(order_.begin(), order_.end());
+  order_.insert(order_.end(), targets.begin(), targets.end());
   BuildSources(connectors);
   Start();
 }
@@ -51,12 +69,15 @@ void Job::BuildSources(const ConnectorRegistry& connectors) {
           connectors.Get(made.connector).MakeSource(environment_, group.tables, options_.bounded);
     }
   }
+  fed_.resize(pipelines_.size());
   for (idx_t p = 0; p < pipelines_.size(); p++) {
     const auto& inputs = pipelines_[p].flow->Inputs();
     for (idx_t i = 0; i < inputs.size(); i++) {
       InputPlace place = grouped.places[p][i];
-      SourceGroup& group = *groups_[place.group];
-      const std::vector<idx_t>& wanted = group.tables[place.table].columns;
+      idx_t feeder = place.shared ? FeederOf(inputs[i].definition->path, p) : 0;
+      SourceGroup* group = place.shared ? nullptr : groups_[place.group].get();
+      const std::vector<idx_t>& wanted =
+          group ? group->tables[place.table].columns : pipelines_[feeder].view_columns;
       auto consumer = std::make_unique<Consumer>();
       consumer->pipeline = p;
       consumer->input = i;
@@ -67,9 +88,18 @@ void Job::BuildSources(const ConnectorRegistry& connectors) {
         types.push_back(inputs[i].definition->columns[column].type.ToDuck());
       }
       consumer->view.rows.InitializeEmpty(types);
-      group.consumers[place.table].push_back(std::move(consumer));
+      auto& consumers = group ? group->consumers[place.table] : fed_[feeder];
+      consumers.push_back(std::move(consumer));
     }
   }
+}
+
+// A pipeline is fed by later ones only.
+idx_t Job::FeederOf(const ObjectPath& view, idx_t fed) const {
+  idx_t p = fed + 1;
+  while (p < pipelines_.size() && pipelines_[p].view != view) p++;
+  MILLRACE_CHECK(p < pipelines_.size());
+  return p;
 }
 
 void Job::DecideInputTypes() {
@@ -94,6 +124,7 @@ void Job::DecideInputTypes() {
     if (checkpoint->input_types[p].size() != inputs.size())
       return;  // Another plan: Restore says so.
     for (idx_t i = 0; i < inputs.size(); i++) {
+      if (IsSharedView(*inputs[i].definition)) continue;
       ChangelogType before = checkpoint->input_types[p][i];
       if (input_types_[p][i] != before && before != ChangelogType::kUpsert) {
         Throw(
@@ -131,8 +162,9 @@ void Job::StartFlows() {
       }
     }
   }
-  for (idx_t p = 0; p < pipelines_.size(); p++) {
+  for (idx_t p : order_) {
     ChangelogType type = pipelines_[p].flow->Start(input_types_[p]);
+    for (const auto& fed : fed_[p]) input_types_[fed->pipeline][fed->input] = type;
     if (pipelines_[p].sink->Accepts() == ChangelogType::kAppend && type != ChangelogType::kAppend) {
       Throw(
           ErrorCode::kInvalid,
@@ -346,28 +378,35 @@ SourceStatus Job::ReadSources(const Cut* until, idx_t rows) {
 void Job::Deliver(SourceGroup& group, idx_t table, ChangeChunk& chunk) {
   if (abandoned_ || chunk.size() == 0) return;
   rows_in_ += static_cast<int64_t>(chunk.size());
-  for (auto& slot : group.consumers[table]) {
-    Consumer& consumer = *slot;
-    for (idx_t c = 0; c < consumer.columns.size(); c++) {
-      consumer.view.rows.data[c].Reference(chunk.rows.data[consumer.columns[c]]);
-    }
-    consumer.view.rows.SetCardinality(chunk.size());
-    consumer.view.kinds = chunk.kinds;
-    pipelines_[consumer.pipeline].flow->Push(
-        consumer.input, consumer.view, [&](ChangeChunk& out) { Emit(consumer.pipeline, out); });
+  for (auto& consumer : group.consumers[table]) Feed(*consumer, chunk);
+}
+
+void Job::Feed(Consumer& consumer, ChangeChunk& chunk) {
+  for (idx_t c = 0; c < consumer.columns.size(); c++) {
+    consumer.view.rows.data[c].Reference(chunk.rows.data[consumer.columns[c]]);
   }
+  consumer.view.rows.SetCardinality(chunk.size());
+  consumer.view.kinds = chunk.kinds;
+  pipelines_[consumer.pipeline].flow->Push(consumer.input, consumer.view,
+                                           [&](ChangeChunk& out) { Emit(consumer.pipeline, out); });
 }
 
 void Job::Emit(idx_t pipeline, ChangeChunk& chunk) {
-  if (abandoned_ || silent_ || chunk.size() == 0) return;
+  if (abandoned_ || chunk.size() == 0) return;
+  for (auto& consumer : fed_[pipeline]) Feed(*consumer, chunk);
+  if (silent_ || !fed_[pipeline].empty()) return;
   rows_out_ += static_cast<int64_t>(chunk.size());
   pipelines_[pipeline].sink->Write(chunk);
 }
 
-void Job::FinishStep(bool replay) {
-  for (idx_t p = 0; p < pipelines_.size(); p++) {
+void Job::EndFlows() {
+  for (idx_t p : order_) {
     pipelines_[p].flow->EndStep([&](ChangeChunk& out) { Emit(p, out); });
   }
+}
+
+void Job::FinishStep(bool replay) {
+  EndFlows();
   if (abandoned_) return;
   step_++;
   // The step's number and cut are durable before any of its output is visible.

@@ -20,9 +20,12 @@ namespace millrace {
 /// One query of the job and where its output goes.
 struct Pipeline {
   std::shared_ptr<void> keep_alive;  // What the dataflow was compiled with (a connection).
-  std::string target;                // For messages: the sink table.
+  std::string target;                // For messages: the sink table, or the view.
   std::unique_ptr<Dataflow> flow;
-  std::unique_ptr<Sink> sink;
+  std::unique_ptr<Sink> sink;  // Null: it feeds the pipelines that have it as an input.
+  /// Which columns of the view it gives, and of which.
+  ObjectPath view = {};
+  std::vector<idx_t> view_columns = {};
 };
 
 struct JobOptions {
@@ -60,6 +63,7 @@ struct PipelineFigures {
 /// Throws: the constructor, Error when sinks and queries do not fit; Run never (see Failure).
 class Job {
  public:
+  /// `pipelines`: those of the targets, then those that feed others, after those that they feed.
   /// `folder`: locked; nullptr when nothing is kept (a SELECT).
   Job(Environment& environment, const ConnectorRegistry& connectors,
       std::vector<Pipeline> pipelines, JobOptions options,
@@ -146,14 +150,19 @@ class Job {
   void TellSources(const Cut& cut);
   Cut CurrentCut() const;
   void Deliver(SourceGroup& group, idx_t table, ChangeChunk& chunk);
+  void Feed(Consumer& consumer, ChangeChunk& chunk);
+  void EndFlows();
+  idx_t FeederOf(const ObjectPath& view, idx_t fed) const;
   void Emit(idx_t pipeline, ChangeChunk& chunk);
 
   Environment& environment_;
   const JobOptions options_;
   std::vector<Pipeline> pipelines_;
   std::vector<std::unique_ptr<SourceGroup>> groups_;
-  std::vector<std::vector<ChangelogType>> input_types_;  // Per pipeline, per input.
-  std::unique_ptr<JobFolder> folder_;                    // Until Run ends.
+  std::vector<std::vector<std::unique_ptr<Consumer>>> fed_;  // By each pipeline.
+  std::vector<idx_t> order_;                                 // Who feeds others before them.
+  std::vector<std::vector<ChangelogType>> input_types_;      // Per pipeline, per input.
+  std::unique_ptr<JobFolder> folder_;                        // Until Run ends.
   bool journaled_ = false;
   bool silent_ = false;     // What flows emit goes nowhere.
   bool postponed_ = false;  // Flows start when the first data tells what changes are like.

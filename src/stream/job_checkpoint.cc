@@ -73,7 +73,6 @@ Checkpoint Job::ChooseState(const Checkpoint& newest) const {
 // What the sinks have got up to `newest` they have got, and what they were prepared for is known
 // from there: only the state is made anew, from the same inputs.
 void Job::CatchUp(const Checkpoint& newest) {
-  ChangeReceiver nowhere = [](ChangeChunk&) {};
   Cut here = CurrentCut();
   for (idx_t g = 0; g < groups_.size(); g++) {
     bool lake = groups_[g]->tables[0].definition->Connector().empty();
@@ -81,7 +80,7 @@ void Job::CatchUp(const Checkpoint& newest) {
   }
   silent_ = true;
   ReadSources(&newest.cut, options_.step_rows);
-  for (Pipeline& pipeline : pipelines_) pipeline.flow->EndStep(nowhere);
+  EndFlows();
   silent_ = false;
   if (CurrentCut() == newest.cut) return;
   Throw(ErrorCode::kCorrupt, "Resuming job '{}': from an older state it comes to {}, not to {}",

@@ -121,6 +121,10 @@ JoinKind KindOf(duckdb::JoinType type) {
   }
 }
 
+std::string NameOf(const TableDefinition& definition, const char* table) {
+  return (IsSharedView(definition) ? "VIEW " : table) + definition.path.ToString();
+}
+
 /// The first call in it whose value differs from call to call; error() only ends the query.
 std::string VolatileFunction(const duckdb::Expression& expression) {
   if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_FUNCTION) {
@@ -259,7 +263,7 @@ idx_t PlanCompiler::InputOf(const std::shared_ptr<const TableDefinition>& defini
   }
   auto& entry = Add(std::make_unique<PassOperator>(duckdb::vector<LogicalType>{},
                                                    std::vector<std::optional<idx_t>>{},
-                                                   "TABLE " + definition->path.ToString()),
+                                                   NameOf(*definition, "TABLE ")),
                     {});
   result_.inputs.push_back({SourceTable{definition, {}}, &entry, {}, {}});
   auto& input = result_.inputs.back();
@@ -305,7 +309,7 @@ Operator& PlanCompiler::WalkGet(duckdb::LogicalGet& get) {
     if (auto key = MapKey(input.key, where)) keys.push_back(*key);
   }
   auto& pass = Add(std::make_unique<PassOperator>(get.types, columns,
-                                                  "SCAN " + bound.definition->path.ToString()),
+                                                  NameOf(*bound.definition, "SCAN ")),
                    {input.entry});
   pass.unique_keys = keys;
   return pass;

@@ -19,6 +19,12 @@ struct SourceTable {
   std::vector<idx_t> columns;  // Physical columns wanted, in the order of the chunks.
 };
 
+/// The connector of what is no table: a view that another pipeline of the job computes.
+inline constexpr const char* kSharedView = "shared view";
+inline bool IsSharedView(const TableDefinition& definition) {
+  return definition.Connector() == kSharedView;
+}
+
 enum class SourceStatus : uint8_t {
   kProgress,  // Moved on, perhaps without rows; there may be more at once.
   kIdle,      // Nothing new now.

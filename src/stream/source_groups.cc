@@ -18,6 +18,10 @@ GroupedInputs GroupInputs(const ConnectorRegistry& connectors,
   for (const std::vector<SourceTable>* of_pipeline : inputs) {
     auto& places = grouped.places.emplace_back();
     for (const SourceTable& input : *of_pipeline) {
+      if (IsSharedView(*input.definition)) {
+        places.push_back({.shared = true});
+        continue;
+      }
       std::string connector = input.definition->Connector();
       std::string key =
           connector.empty()
@@ -26,7 +30,7 @@ GroupedInputs GroupInputs(const ConnectorRegistry& connectors,
       auto [group, is_new_group] = group_of.try_emplace(key, grouped.groups.size());
       if (is_new_group) grouped.groups.push_back({connector, {}});
       std::vector<SourceTable>& tables = grouped.groups[group->second].tables;
-      InputPlace place{group->second, tables.size()};
+      InputPlace place{group->second, tables.size(), false};
       auto [found, is_new] = place_of.try_emplace(InputKey(*input.definition), place);
       if (is_new) tables.push_back({input.definition, {}});
       std::vector<idx_t>& wanted = tables[found->second.table].columns;

@@ -14,9 +14,10 @@ struct InputGroup {
   std::vector<SourceTable> tables;  // Each with the columns that anybody wants.
 };
 
-/// Where an input of a pipeline is read.
+/// Where an input of a pipeline is read; `shared`: from another pipeline, by no source.
 struct InputPlace {
   idx_t group = 0, table = 0;
+  bool shared = false;
 };
 
 struct GroupedInputs {
