@@ -223,9 +223,9 @@ TEST_CASE("What a job is stays as it was when its folder was made") {
   MemoryFileSystem files;
   JobFolder folder(files, "/jobs/j");
   CHECK_FALSE(folder.Record());
-  JobRecord record{"user", "script", "INSERT INTO t SELECT 'x'",
-                   true,   false,    {{"/w/t", "1", true}, {}},
-                   "lake", "d",      8};
+  JobRecord record{
+      "user", "script", "INSERT INTO t SELECT 'x'", true, false, {{"/w/t", "1", true}, {}}, "lake",
+      "d",    8,        {{"lake", "d", "v"}}};
   folder.WriteRecord(record);
   CHECK(JobFolder(files, "/jobs/j").Record() == record);
   CHECK_THROWS_AS(folder.WriteRecord(record), Error);
