@@ -28,7 +28,7 @@ GOALS = {
 P50_GOALS_MS = {"W5f": 2.0, "W5l": 0.015}
 # The plain-Parquet step that bounds a workload.
 LIMITS = {"W1": "L-sort", "W2": "L-sort", "W2b": "L-sort", "W3": "L-scan", "W3p": "L-scan-2cols", "W3c": "L-scan",
-          "W3cp": "L-scan-2cols", "W4": "L-rewrite", "W8": "L-write", "W8-scan": "L-scan",
+          "W3cp": "L-scan-2cols", "W4": "L-rewrite", "W8": "L-append", "W8-scan": "L-scan",
           "W8-scan-2cols": "L-scan-2cols"}
 
 
