@@ -63,7 +63,7 @@ void Job::BuildSources(const ConnectorRegistry& connectors) {
     if (made.connector.empty()) {
       group.source = MakeLakeSource(TableContext{environment_.files, environment_.clock,
                                                  environment_.random, environment_.database},
-                                    group.tables, options_.bounded);
+                                    group.tables, options_.bounded, IndexFolder());
     } else {
       group.source =
           connectors.Get(made.connector).MakeSource(environment_, group.tables, options_.bounded);
@@ -92,6 +92,14 @@ void Job::BuildSources(const ConnectorRegistry& connectors) {
       consumers.push_back(std::move(consumer));
     }
   }
+}
+
+// What an earlier life has left there goes.
+std::string Job::IndexFolder() {
+  if (!folder_) return JoinPath(environment_.data_folder, "tmp");
+  std::string folder = JoinPath(folder_->path(), "index");
+  if (environment_.files.Exists(folder)) environment_.files.DeleteFolder(folder);
+  return folder;
 }
 
 // A pipeline is fed by later ones only.

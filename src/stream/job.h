@@ -152,6 +152,7 @@ class Job {
   void Deliver(SourceGroup& group, idx_t table, ChangeChunk& chunk);
   void Feed(Consumer& consumer, ChangeChunk& chunk);
   void EndFlows();
+  std::string IndexFolder();
   idx_t FeederOf(const ObjectPath& view, idx_t fed) const;
   void Emit(idx_t pipeline, ChangeChunk& chunk);
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "meta/options.h"
 #include "stream/change_view.h"
+#include "stream/indexed_changes.h"
 #include "stream/log_follower.h"
 #include "stream/log_redo.h"
 #include "table/change_reader.h"
@@ -38,7 +39,9 @@ struct LakeInput {
   int64_t logged_to = 0;               // Up to this snapshot all is read, or came through the log.
   bool has_log = false;
   bool relied_on_full = false;
-  std::string full_writer;  // Whose changes are relied on, of a log.
+  bool wants_index = false;               // 'millrace.old-values' = 'index'.
+  std::unique_ptr<IndexedChanges> index;  // Tells its changes, if anybody relies on that.
+  std::string full_writer;                // Whose changes are relied on, of a log.
   ScanStart start;
   std::string consumer;  // "": none.
   std::string identity;  // Of this making of the table.
@@ -82,18 +85,20 @@ std::string FullWriterOf(const Table& table) {
 
 class LakeSource : public Source {
  public:
-  LakeSource(TableContext context, const std::vector<SourceTable>& tables, bool bounded)
-      : context_(context), bounded_(bounded) {
+  LakeSource(TableContext context, const std::vector<SourceTable>& tables, bool bounded,
+             std::string index_folder)
+      : context_(context), bounded_(bounded), index_folder_(std::move(index_folder)) {
     for (const SourceTable& source : tables) {
       LakeInput input;
       input.table = OpenLakeTable(context_, *source.definition);
       input.columns = source.columns;
       std::string system = SystemTableOf(*source.definition);
       if (!system.empty()) ReadThroughView(input, system);
+      if (system.empty() && !bounded_) TakeIndex(input, *source.definition);
       input.start = ResolveScanStart(input.table->state(), !bounded_);
       if (!bounded_) StartFromConsumer(input);
       input.identity = LakeTableIdentity(context_.files, input.table->folder());
-      input.has_log = !bounded_ && HasLog(*input.table) &&
+      input.has_log = !bounded_ && !input.wants_index && HasLog(*input.table) &&
                       input.start.kind == ScanStart::Kind::kNewest && input.consumer.empty();
       input.followed.table = input.table;
       input.followed.bounded_watermark = input.start.bounded_watermark;
@@ -107,6 +112,7 @@ class LakeSource : public Source {
     if (bounded_ || inputs_[index].view || !inputs_[index].table->HasPrimaryKey()) {
       return ChangelogType::kAppend;
     }
+    if (inputs_[index].wants_index) return ChangelogType::kFull;
     return inputs_[index].table->StreamType();
   }
   bool IsBounded() const override {
@@ -116,7 +122,10 @@ class LakeSource : public Source {
   }
   void RelyOn(idx_t index, ChangelogType type) override {
     LakeInput& input = inputs_[index];
-    input.relied_on_full = type == ChangelogType::kFull;
+    input.relied_on_full = type == ChangelogType::kFull && !input.wants_index;
+    if (type == ChangelogType::kFull && input.wants_index) {
+      input.index = std::make_unique<IndexedChanges>(input.table, input.columns, index_folder_);
+    }
     if (input.relied_on_full && input.has_log) input.full_writer = FullWriterOf(*input.table);
   }
   bool AwaitsFirstData() const override {
@@ -239,6 +248,23 @@ class LakeSource : public Source {
             table.folder(), position.log_offset);
     }
     return {id, offset};
+  }
+
+  // What others overwrite, or expire, leaves the table, too.
+  void TakeIndex(LakeInput& input, const TableDefinition& definition) const {
+    std::string from =
+        GetChoice(input.table->options(), kOldValuesOption, "state", {"state", "index"});
+    if (from == "state") return;
+    std::string why = WhyNotIndexed(*input.table);
+    if (!why.empty()) {
+      Throw(ErrorCode::kUnsupported,
+            "Following table '{}' with '{}' = 'index': {}; leave the option out",
+            input.table->folder(), kOldValuesOption, why);
+    }
+    TableDefinition told = definition;
+    told.options["streaming-read-overwrite"] = "true";
+    input.table = OpenLakeTable(context_, told);
+    input.wants_index = !input.table->state().parsed.RecordsInCompactions();
   }
 
   static void ReadThroughView(LakeInput& input, const std::string& system) {
@@ -434,7 +460,11 @@ class LakeSource : public Source {
     if (target.snapshot > input.position.snapshot) {
       std::vector<Split> splits;
       for (int64_t id = first; id <= target.snapshot; id++) AddChanges(input, id, splits);
-      input.table->ReadChanges(splits, input.columns, receive);
+      if (input.index) {
+        input.index->Read(input.position.snapshot, target.snapshot, splits, receive);
+      } else {
+        input.table->ReadChanges(splits, input.columns, receive);
+      }
     }
     input.position.snapshot = target.snapshot;
     input.followed.MoveTo(target.snapshot);
@@ -496,6 +526,7 @@ class LakeSource : public Source {
 
   const TableContext context_;
   const bool bounded_;
+  const std::string index_folder_;
   std::vector<LakeInput> inputs_;
   std::map<std::string, GroupMembers> members_;  // By warehouse and job.
   int64_t event_time_ms_ = 0;
@@ -566,8 +597,8 @@ std::string LakePosition(const std::vector<LakeTablePosition>& tables) {
 }
 
 std::unique_ptr<Source> MakeLakeSource(TableContext context, const std::vector<SourceTable>& tables,
-                                       bool bounded) {
-  return std::make_unique<LakeSource>(context, tables, bounded);
+                                       bool bounded, const std::string& index_folder) {
+  return std::make_unique<LakeSource>(context, tables, bounded, index_folder);
 }
 
 }  // namespace millrace

@@ -32,10 +32,16 @@ std::string LakePosition(const std::vector<LakeTablePosition>& tables);
 /// lost.
 void RefuseDisorder(const std::string& from, const std::string& to);
 
-/// `bounded`: the snapshots that are there now (or that hints name), then the end.
+/// Where old values of rows come from, when the table's files tell new ones only: 'state' (those
+/// who follow it keep the last row of each key) or 'index' (each key that changed is looked up in
+/// the table itself, indexed_changes.h).
+inline constexpr const char* kOldValuesOption = "millrace.old-values";
+
+/// `bounded`: the snapshots that are there now (or that hints name), then the end. Local copies of
+/// files that are looked into lie below `index_folder`.
 /// Throws: Error(kUnsupported) for tables that cannot be followed, saying which option would allow
 /// it.
 std::unique_ptr<Source> MakeLakeSource(TableContext context, const std::vector<SourceTable>& tables,
-                                       bool bounded);
+                                       bool bounded, const std::string& index_folder = "");
 
 }  // namespace millrace

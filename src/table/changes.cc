@@ -31,10 +31,13 @@ void RefuseInputOfMerged(const TableState& table) {
   if (!engine) return;
   Throw(ErrorCode::kUnsupported,
         "Cannot follow table {}: with merge engine '{}' its rows come about when they are merged; "
-        "set 'changelog-producer' to {} to have their changes recorded.",
+        "set 'changelog-producer' to {} to have their changes recorded{}.",
         table.folder, engine,
         table.parsed.merge.engine == MergeEngine::kFirstRow ? "'lookup'"
-                                                            : "'lookup' or 'full-compaction'");
+                                                            : "'lookup' or 'full-compaction'",
+        table.parsed.merge.engine == MergeEngine::kFirstRow
+            ? ""
+            : ", or read it with the hint 'millrace.old-values' = 'index'");
 }
 
 /// The files that tell what `snapshot` changed; `full` as in SnapshotChanges.

@@ -73,6 +73,26 @@ void LiveFiles::Advance(const Observer& observer) {
   }
 }
 
+void LiveFiles::MoveTo(int64_t id) {
+  if (id == 0) {
+    at_.reset();
+    buckets_.clear();
+    return;
+  }
+  std::optional<Snapshot> wanted = table_.snapshots.Find(id);
+  if (!wanted) {
+    Throw(ErrorCode::kNotFound,
+          "Reading table {} as of snapshot {}: it has expired; keep more of them "
+          "('snapshot.time-retained', 'snapshot.num-retained.min').",
+          table_.folder, id);
+  }
+  if (at_ == wanted || Follow(*wanted, [](const Snapshot&, const std::vector<ManifestEntry>*) {})) {
+    return;
+  }
+  at_.reset();
+  Load(*wanted);
+}
+
 const LiveFiles::Bucket* LiveFiles::Find(const RowBytes& partition, int bucket) const {
   auto found = buckets_.find(BucketName(partition, bucket));
   return found == buckets_.end() ? nullptr : &found->second;

@@ -25,6 +25,8 @@ class LiveFiles {
 
   /// Moves to the newest snapshot.
   void Advance(const Observer& observer);
+  /// Moves to one snapshot; 0: to none. Throws: Error(kNotFound) when it has expired.
+  void MoveTo(int64_t id);
   /// nullptr when the bucket has no files.
   const Bucket* Find(const RowBytes& partition, int bucket) const;
   /// Into how many buckets the files of `partition` lie; nullopt when it has none.

@@ -111,6 +111,7 @@ int64_t TableLookup::Refresh() {
   for (;;) {
     std::optional<Snapshot> before = live_.at();
     bool was_taken = std::exchange(is_taken_, false);
+    is_fixed_ = false;
     live_.Advance([](const Snapshot&, const std::vector<ManifestEntry>*) {});
     try {
       if (!was_taken || live_.at() != before) TakeSnapshot();
@@ -125,19 +126,33 @@ int64_t TableLookup::Refresh() {
   }
 }
 
+void TableLookup::MoveTo(int64_t id) {
+  if (is_taken_ && snapshot_id() == id) return;
+  is_taken_ = false;
+  live_.MoveTo(id);
+  is_fixed_ = true;
+  TakeSnapshot();
+  is_taken_ = true;
+}
+
+void TableLookup::ForgetFilesOfOthers() {
+  std::set<std::string> names;
+  for (const auto& [name, bucket] : live_.buckets()) {
+    for (const DataFileMeta& file : bucket.files) names.insert(file.file_name);
+  }
+  files_.EraseIf([&](const std::string& name) { return !names.contains(name); });
+}
+
 /// What is needed to find rows as of `live_`.
 void TableLookup::TakeSnapshot() {
   candidates_.clear();
   partitions_.clear();
   deletions_.clear();
   deleted_rows_.clear();
-  std::set<std::string> names;
   for (const auto& [name, bucket] : live_.buckets()) {
-    if (bucket.files.empty()) continue;
-    partitions_[bucket.partition].push_back(&bucket);
-    for (const DataFileMeta& file : bucket.files) names.insert(file.file_name);
+    if (!bucket.files.empty()) partitions_[bucket.partition].push_back(&bucket);
   }
-  files_.EraseIf([&](const std::string& name) { return !names.contains(name); });
+  if (!is_fixed_) ForgetFilesOfOthers();
   if (live_.at()) deletions_ = FindDeletions(*table_, *live_.at());
 }
 
@@ -378,7 +393,7 @@ idx_t TableLookup::Find(DataChunk& keys, DataChunk& rows, SelectionVector& found
       int64_t before = snapshot_id();
       bool may_be_gone =
           error.code() == ErrorCode::kNotFound || error.code() == ErrorCode::kCorrupt;
-      if (!may_be_gone || Refresh() == before) throw;
+      if (!may_be_gone || is_fixed_ || Refresh() == before) throw;
     }
   }
 }

@@ -32,6 +32,11 @@ class TableLookup {
 
   /// Moves to the newest snapshot and returns its id; 0 when the table has none.
   int64_t Refresh();
+  /// Moves to one snapshot (0: nothing is there) and stays: what has expired of it is an
+  /// Error(kNotFound). Local files of other snapshots are kept for a way back.
+  void MoveTo(int64_t id);
+  /// There is no way back.
+  void ForgetFilesOfOthers();
   int64_t snapshot_id() const { return live_.at() ? live_.at()->id : 0; }
   const duckdb::vector<LogicalType>& Types() const { return types_; }
   /// `keys` has the primary key's columns in its order. Fills `rows` (of Types()) with the rows of
@@ -88,6 +93,7 @@ class TableLookup {
 
   LiveFiles live_;
   bool is_taken_ = false;                         // What follows is of `live_`.
+  bool is_fixed_ = false;                         // By MoveTo.
   std::map<std::string, Candidates> candidates_;  // By BucketName, as they were needed.
   std::map<RowBytes, std::vector<const LiveFiles::Bucket*>> partitions_;
   std::map<std::string, DeletionFile> deletions_;
