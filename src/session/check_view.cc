@@ -240,7 +240,8 @@ void SqlSession::ReadAtCut(CheckedView& view, std::vector<Target>& targets) {
           "view or 'table.local-time-zone' changed?)",
           view.doing, view.job, checkpoint.id);
   };
-  std::vector<JobQuery> queries = CompileJob(targets, view.record.views, FlowOptions().shards);
+  std::vector<JobQuery> queries =
+      CompileJob(targets, view.record.views, FlowOptions().shards, checkpoint.fingerprints);
   if (queries.size() != checkpoint.fingerprints.size()) another();
   std::vector<const std::vector<SourceTable>*> inputs;
   for (idx_t p = 0; p < queries.size(); p++) {

@@ -250,9 +250,12 @@ StatementResult SqlSession::RunStreamingInserts(std::vector<Target> targets) {
   job_options.restore_from = CheckpointToRestore(settings_.RestorePath(), *folder);
   const std::string& user = job_options.commit_user;
   std::vector<Pipeline> pipelines;
-  // Of a job that goes on: as it began.
+  // Of a job that goes on: as it began. Where a plan is another now, the job says so.
   record = *folder->Record();
-  for (JobQuery& query : CompileJob(targets, record.views, record.shards)) {
+  auto checkpoint = folder->Latest();
+  std::vector<std::string> plans;
+  if (checkpoint) plans = std::move(checkpoint->fingerprints);
+  for (JobQuery& query : CompileJob(targets, record.views, record.shards, plans)) {
     Pipeline pipeline;
     idx_t p = pipelines.size();
     pipeline.target = (p < targets.size() ? "" : "view ") + query.name;
@@ -339,6 +342,7 @@ DataflowOptions SqlSession::FlowOptions(std::vector<idx_t> sink_key) {
   options.shards = ShardsFor(options.threads);
   options.aggregate_phases = settings_.Phases();
   options.workers = engine_.environment().workers;
+  options.rules.multi_joins = !options_.older_plans;
   return options;
 }
 

@@ -125,7 +125,7 @@ std::pair<ChangelogType, std::string> SqlSession::ExplainFlow(
 // Shared views first, those that feed others before them.
 std::string SqlSession::ExplainInserts(const std::vector<Target>& targets) {
   std::vector<JobQuery> queries =
-      CompileJob(targets, FindSharedViews(targets), FlowOptions().shards);
+      CompileJob(targets, FindSharedViews(targets), FlowOptions().shards, {});
   std::string text;
   std::map<ObjectPath, ChangelogType> views;
   auto add = [&](JobQuery& query, const char* what) {

@@ -115,6 +115,7 @@ struct SessionOptions {
   std::string script;  // What tells this script from others, for its jobs; "" in the shell.
   // Results of streaming queries are changelogs, also of those that come to an end.
   bool live = false;
+  bool older_plans = false;  // Of new jobs, as an earlier release made them; for tests.
 };
 
 /// `connectors` must outlive the session.

@@ -138,7 +138,7 @@ std::vector<ObjectPath> SqlSession::WithoutSingleReaders(const std::vector<Targe
                                                          std::vector<ObjectPath> views) {
   while (!views.empty()) {
     std::map<ObjectPath, int> readers;
-    for (const JobQuery& query : CompileJob(targets, views, 1)) {
+    for (const JobQuery& query : CompileJob(targets, views, 1, {})) {
       for (const SourceTable& input : query.flow->Inputs()) readers[input.definition->path]++;
     }
     auto few = [&](const ObjectPath& view) { return readers[view] < 2; };
@@ -148,14 +148,15 @@ std::vector<ObjectPath> SqlSession::WithoutSingleReaders(const std::vector<Targe
 }
 
 SqlSession::JobQuery SqlSession::CompileView(const ViewDefinition& view, const std::string& sql,
-                                             const DataflowOptions& options) {
+                                             const DataflowOptions& options,
+                                             const std::string& plan) {
   JobQuery made;
   made.name = view.path.ToString();
   made.view = view.path;
   // Names in it mean what they mean where it stands.
   made.connection =
       engine_.NewConnection(view.path.catalog, view.path.database, settings_.DuckDialect());
-  made.flow = Dataflow::Compile(*made.connection->context, sql, options);
+  made.flow = Dataflow::CompileAs(*made.connection->context, sql, options, plan);
   return made;
 }
 
@@ -163,7 +164,7 @@ SqlSession::JobQuery SqlSession::CompileView(const ViewDefinition& view, const s
 bool SqlSession::IsWorthSharing(const ObjectPath& path) {
   auto view = FindView(engine_.services(), path);
   try {
-    JobQuery made = CompileView(*view, "SELECT * FROM (" + view->duck_sql + ")", FlowOptions());
+    JobQuery made = CompileView(*view, "SELECT * FROM (" + view->duck_sql + ")", FlowOptions(), "");
     return made.flow->KeepsState() && TableOfView(*view, *made.flow);
   } catch (const std::exception&) {
     return false;  // Those who read it say why.
@@ -174,7 +175,9 @@ bool SqlSession::IsWorthSharing(const ObjectPath& path) {
 // the columns that they want.
 std::vector<SqlSession::JobQuery> SqlSession::CompileJob(const std::vector<Target>& targets,
                                                          const std::vector<ObjectPath>& views,
-                                                         idx_t shards) {
+                                                         idx_t shards,
+                                                         std::vector<std::string> plans) {
+  plans.resize(targets.size() + views.size());
   DataflowOptions options = FlowOptions();
   options.shards = shards;
   std::vector<std::shared_ptr<const ViewDefinition>> definitions(views.size());
@@ -184,7 +187,8 @@ std::vector<SqlSession::JobQuery> SqlSession::CompileJob(const std::vector<Targe
     definitions[v] = FindView(engine_.services(), views[v]);
     std::string sql = definitions[v] ? "SELECT * FROM (" + definitions[v]->duck_sql + ")" : "";
     if (definitions[v]) {
-      tables[v] = TableOfView(*definitions[v], *CompileView(*definitions[v], sql, options).flow);
+      tables[v] =
+          TableOfView(*definitions[v], *CompileView(*definitions[v], sql, options, "").flow);
     }
     if (!tables[v]) {
       Throw(ErrorCode::kInvalid,
@@ -209,15 +213,17 @@ std::vector<SqlSession::JobQuery> SqlSession::CompileJob(const std::vector<Targe
     made.connection = NewConnection();
     DataflowOptions of_target = options;
     of_target.sink_key = target.sink_key;
-    made.flow = Dataflow::Compile(*made.connection->context, target.duck_sql, of_target);
+    made.flow = Dataflow::CompileAs(*made.connection->context, target.duck_sql, of_target,
+                                    plans[queries.size()]);
     add(std::move(made));
   }
   for (idx_t v = 0; v < views.size(); v++) {
     const std::set<idx_t>& columns = wanted[views[v]];
     std::vector<idx_t> chosen(columns.begin(), columns.end());
     if (chosen.empty()) chosen = {0};  // Its rows are counted.
-    JobQuery made = CompileView(
-        *definitions[v], SelectFrom(*definitions[v], chosen, tables[v]->columns.size()), options);
+    JobQuery made =
+        CompileView(*definitions[v], SelectFrom(*definitions[v], chosen, tables[v]->columns.size()),
+                    options, plans[queries.size()]);
     made.columns = std::move(chosen);
     add(std::move(made));
   }

@@ -153,11 +153,13 @@ class SqlSession : public Session {
                                                std::vector<ObjectPath> views);
   bool IsWorthSharing(const ObjectPath& path);
   JobQuery CompileView(const ViewDefinition& view, const std::string& sql,
-                       const DataflowOptions& options);
-  /// The queries of the targets, then those of `views`. Throws: Error(kInvalid) when a view cannot
-  /// be one of them any more.
+                       const DataflowOptions& options, const std::string& plan);
+  /// The queries of the targets, then those of `views`; `plans`: the fingerprints of those that the
+  /// job began with, none of a new one. Throws: Error(kInvalid) when a view cannot be one of them
+  /// any more.
   std::vector<JobQuery> CompileJob(const std::vector<Target>& targets,
-                                   const std::vector<ObjectPath>& views, idx_t shards);
+                                   const std::vector<ObjectPath>& views, idx_t shards,
+                                   std::vector<std::string> plans);
 
   StatementResult RunDuck(const std::string& sql);  // duck_dialect.cc
   bool HasSomethingToFollow(const std::string& duck_sql);

@@ -113,8 +113,10 @@ class CompiledDataflow : public Dataflow {
     types_ = bound.types;
     bool asks_clocks = AsksClocks(*bound.root);
     // Some functions ask for a transaction when their state is made.
-    context.RunFunctionInTransaction(
-        [&] { plan_ = PlanCompiler(context, first_.arena).Compile(std::move(bound.root)); });
+    context.RunFunctionInTransaction([&] {
+      PlanCompiler compiler(context, first_.arena, options_.rules);
+      plan_ = compiler.Compile(std::move(bound.root));
+    });
     for (auto& input : plan_.inputs) inputs_.push_back(input.table);
     for (idx_t column : options_.sink_key) MILLRACE_CHECK(column < types_.size());
     std::string text = "v1;" + sql;
@@ -607,6 +609,18 @@ std::unique_ptr<Dataflow> Dataflow::Compile(duckdb::ClientContext& context,
                                             const std::string& duck_sql,
                                             const DataflowOptions& options) {
   return std::make_unique<CompiledDataflow>(context, duck_sql, options);
+}
+
+std::unique_ptr<Dataflow> Dataflow::CompileAs(duckdb::ClientContext& context,
+                                              const std::string& duck_sql,
+                                              const DataflowOptions& options,
+                                              const std::string& fingerprint) {
+  auto flow = Compile(context, duck_sql, options);
+  if (fingerprint.empty() || flow->Fingerprint() == fingerprint) return flow;
+  DataflowOptions older = options;
+  older.rules.multi_joins = false;
+  auto before = Compile(context, duck_sql, older);
+  return before->Fingerprint() == fingerprint ? std::move(before) : std::move(flow);
 }
 
 }  // namespace millrace

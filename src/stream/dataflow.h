@@ -55,6 +55,11 @@ inline constexpr char kFingerprintZone = '@';
 /// Whether rows of a GROUP BY are summed up before they move to the shard of their group.
 enum class AggregatePhases : uint8_t { kAuto, kOne, kTwo };
 
+/// How a plan is compiled. State goes with a plan, so rules of earlier releases stay.
+struct PlanRules {
+  bool multi_joins = true;  // Several joins by one key are one operator.
+};
+
 struct DataflowOptions {
   /// Key columns of the sink (indexes into the output), empty if it has none. Where the query's own
   /// unique key differs, the dataflow keeps the live rows per key and shows the greatest.
@@ -68,6 +73,7 @@ struct DataflowOptions {
   idx_t shards = 1;
   /// Results are the same with each; kAuto: where keys repeat.
   AggregatePhases aggregate_phases = AggregatePhases::kAuto;
+  PlanRules rules;
   /// How many threads work on them at once: the job's, and others of `workers`, which must outlive
   /// the dataflow. Output is the same with any number.
   idx_t threads = 1;
@@ -86,6 +92,12 @@ class Dataflow {
   static std::unique_ptr<Dataflow> Compile(duckdb::ClientContext& context,
                                            const std::string& duck_sql,
                                            const DataflowOptions& options);
+  /// The same by the rules of `options`, or by those of an earlier release if the plan with this
+  /// fingerprint is theirs. "": there is none.
+  static std::unique_ptr<Dataflow> CompileAs(duckdb::ClientContext& context,
+                                             const std::string& duck_sql,
+                                             const DataflowOptions& options,
+                                             const std::string& fingerprint);
   virtual ~Dataflow() = default;
 
   /// The tables it reads, one entry per distinct (table, options); columns are the union of what is

@@ -2,7 +2,8 @@
 // dimension; and what they lose when their state is ten times the memory that it may hold
 // (`dataflow_bench disk [MILLIONS] [FOLDER]`: rows per second of the clock); and what shards and
 // threads bring, and sums before rows move (`dataflow_bench threads [SHARDS] [THREADS] [PART OF
-// NAME]`: clock and CPU time, the best of five turns).
+// NAME]`: clock and CPU time, the best of five turns); and joins by one key as one operator, beside
+// joins of two each (`dataflow_bench joins [PART OF NAME]`: CPU time of the best of three turns).
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -10,6 +11,7 @@
 #include <filesystem>
 #include <random>
 
+#include "base/error.h"
 #include "duckdb/main/connection.hpp"
 #include "io/worker_pool.h"
 #include "stream/dataflow.h"
@@ -256,6 +258,117 @@ void RunThreads(duckdb::Connection& connection, idx_t shards, idx_t threads, con
   }
 }
 
+struct JoinsCase {
+  const char* name;
+  std::vector<const char*> joins;  // Of t0 with t1, and so on.
+  int64_t keys;
+  int64_t rows_of_key;
+  int64_t sparse = 1;  // t1 has rows of every so manieth key.
+};
+
+struct JoinsOutcome {
+  double filling = 0, updating = 0;  // Seconds.
+  double megabytes = 0;
+  int64_t emitted = 0;
+};
+
+/// Fills tables t0 and so on key by key, then changes rows of random tables and keys.
+JoinsOutcome FeedJoins(duckdb::Connection& connection, const JoinsCase& what, bool multi_joins,
+                       idx_t step_chunks) {
+  const idx_t tables = what.joins.size() + 1;
+  std::string sql = "SELECT t0.k, t0.v", from = " FROM t0";
+  for (idx_t t = 1; t < tables; t++) {
+    sql += fmt::format(", t{}.v", t);
+    from += fmt::format(" {} JOIN t{} ON t0.k = t{}.k", what.joins[t - 1], t, t);
+  }
+  DataflowOptions options;
+  options.rules.multi_joins = multi_joins;
+  auto flow = Dataflow::Compile(*connection.context, sql + from, options);
+  flow->Start(std::vector<ChangelogType>(tables, ChangelogType::kFull));
+  JoinsOutcome outcome;
+  ChangeReceiver out = [&](ChangeChunk& chunk) {
+    outcome.emitted += static_cast<int64_t>(chunk.size());
+  };
+  std::vector<ChangeChunk> chunks(tables);
+  for (ChangeChunk& chunk : chunks) chunk.Initialize({LogicalType::BIGINT, LogicalType::BIGINT});
+  idx_t pushed = 0;
+  auto push = [&](idx_t t) {
+    flow->Push(t, chunks[t], out);
+    chunks[t].Reset();
+    if (++pushed % step_chunks == 0) flow->EndStep(out);
+  };
+  auto add = [&](idx_t t, RowKind kind, int64_t key, int64_t value) {
+    ChangeChunk& chunk = chunks[t];
+    idx_t row = chunk.rows.size();
+    duckdb::FlatVector::GetData<int64_t>(chunk.rows.data[0])[row] = key;
+    duckdb::FlatVector::GetData<int64_t>(chunk.rows.data[1])[row] = value;
+    chunk.rows.SetCardinality(row + 1);
+    chunk.kinds.push_back(kind);
+    if (row + 1 == kChunkRows) push(t);
+  };
+  double start = Seconds();
+  std::vector<std::vector<int64_t>> values(tables);
+  for (idx_t t = 0; t < tables; t++) {
+    for (int64_t row = 0; row < what.keys * what.rows_of_key; row++) {
+      values[t].push_back(row);
+      if (t == 1 && row / what.rows_of_key % what.sparse != 0) continue;
+      add(t, RowKind::kInsert, row / what.rows_of_key, row);
+    }
+    push(t);
+  }
+  flow->EndStep(out);
+  outcome.filling = Seconds() - start;
+  std::mt19937_64 random(1);
+  start = Seconds();
+  for (idx_t i = 0; i < 400'000 / static_cast<idx_t>(what.rows_of_key * what.rows_of_key); i++) {
+    idx_t t = random() % tables;
+    if (t == 1 && what.sparse > 1) t = 0;
+    auto row = static_cast<int64_t>(random() % values[t].size());
+    int64_t& value = values[t][static_cast<size_t>(row)];
+    add(t, RowKind::kUpdateBefore, row / what.rows_of_key, value);
+    value += static_cast<int64_t>(values[t].size());
+    add(t, RowKind::kUpdateAfter, row / what.rows_of_key, value);
+  }
+  for (idx_t t = 0; t < tables; t++) push(t);
+  flow->EndStep(out);
+  outcome.updating = Seconds() - start;
+  outcome.megabytes = static_cast<double>(flow->StateBytes()) / 1e6;
+  return outcome;
+}
+
+void RunJoins(duckdb::Connection& connection, const char* part) {
+  const std::vector<JoinsCase> cases = {
+      {"3 tables, a row a key", {"", ""}, 100'000, 1},
+      {"5 tables, a row a key", {"", "", "", ""}, 100'000, 1},
+      {"3 tables, LEFT, a row a key", {"LEFT", "LEFT"}, 100'000, 1},
+      {"3 tables, 10 rows a key each", {"", ""}, 1'000, 10},
+      {"3 tables, LEFT, 10 rows a key each", {"LEFT", "LEFT"}, 1'000, 10},
+      {"3 tables, every 100th key in t1", {"", ""}, 100'000, 1, 100}};
+  for (const JoinsCase& what : cases) {
+    if (std::strstr(what.name, part) == nullptr) continue;
+    for (idx_t step_chunks : {49, 1}) {
+      JoinsOutcome best[2];
+      for (int turn = 0; turn < 3; turn++) {
+        for (int multi = 0; multi < 2; multi++) {
+          JoinsOutcome took = FeedJoins(connection, what, multi == 1, step_chunks);
+          if (turn == 0) best[multi] = took;
+          best[multi].filling = std::min(best[multi].filling, took.filling);
+          best[multi].updating = std::min(best[multi].updating, took.updating);
+        }
+      }
+      std::printf("%-36s steps of %6llu rows:", what.name,
+                  static_cast<unsigned long long>(step_chunks * kChunkRows));
+      for (int multi = 0; multi < 2; multi++) {
+        std::printf(" %s filled %.3f s, updated %.3f s, %.1f MB, %lld changes out%s",
+                    multi ? "one operator" : "joins of two", best[multi].filling,
+                    best[multi].updating, best[multi].megabytes,
+                    static_cast<long long>(best[multi].emitted), multi ? "\n" : ";");
+      }
+      std::fflush(stdout);
+    }
+  }
+}
+
 void Run(int argc, char** argv) {
   duckdb::DuckDB database(nullptr);
   FeedTables::Register(*database.instance);
@@ -274,6 +387,14 @@ void Run(int argc, char** argv) {
   if (argc > 1 && std::strcmp(argv[1], "threads") == 0) {
     return RunThreads(connection, argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 4,
                       argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 2, argc > 4 ? argv[4] : "");
+  }
+  if (argc > 1 && std::strcmp(argv[1], "joins") == 0) {
+    for (int t = 0; t < 5; t++) {
+      std::string name = fmt::format("t{}", t);
+      FeedTables::Add(FeedTables::OfNumbers(name, {"k", "v"}));
+      connection.Query(fmt::format("CREATE VIEW {} AS FROM feed('{}')", name, name));
+    }
+    return RunJoins(connection, argc > 2 ? argv[2] : "");
   }
   const std::string sums = "SELECT k, sum(v), count(*) FROM fact GROUP BY k";
   const std::string join = "SELECT f.k, f.v, d.v FROM fact f JOIN dimension d ON f.k = d.k";

@@ -125,7 +125,7 @@ std::unique_ptr<Dataflow> DataflowBench::Compile(const std::string& sql, Dataflo
     if (large_) options.small_step_rows = 0;
   }
   stream_->Query("SET search_path = 'streaming'");
-  return Dataflow::Compile(*stream_->context, sql, options);
+  return Dataflow::CompileAs(*stream_->context, sql, options, fingerprint_);
 }
 
 std::vector<TestChange> DataflowBench::RandomChanges(TestTable& table, idx_t count) {

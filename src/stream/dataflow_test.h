@@ -56,6 +56,8 @@ class DataflowBench {
     large_ = large;
     phases_ = phases;
   }
+  /// Dataflows compiled from here on have the plan with this fingerprint, if there is one.
+  void UseFingerprint(std::string fingerprint) { fingerprint_ = std::move(fingerprint); }
   StateMemory& Memory() { return *memory_; }
   std::unique_ptr<Dataflow> Compile(const std::string& sql, DataflowOptions options = {});
   /// Changes of one table: applied to its rows and to DuckDB's table by Publish.
@@ -76,6 +78,7 @@ class DataflowBench {
   std::unique_ptr<StateMemory> memory_;
   const std::unique_ptr<Executor> executor_ = MakeThreadExecutor();
   WorkerPool workers_{*executor_, "worker", 3};
+  std::string fingerprint_;
   idx_t shards_ = 1;
   idx_t threads_ = 0;
   bool large_ = false;

@@ -4,6 +4,7 @@
 
 #include "duckdb/common/error_data.hpp"
 #include "duckdb/planner/expression/bound_columnref_expression.hpp"
+#include "duckdb/planner/expression/bound_function_expression.hpp"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
 
@@ -59,6 +60,19 @@ duckdb::unique_ptr<duckdb::Expression> RebindColumns(const duckdb::Expression& e
 std::optional<idx_t> PlainColumn(const duckdb::Expression& resolved) {
   if (resolved.GetExpressionClass() != duckdb::ExpressionClass::BOUND_REF) return std::nullopt;
   return resolved.Cast<duckdb::BoundReferenceExpression>().index;
+}
+
+std::string VolatileFunction(const duckdb::Expression& expression) {
+  if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_FUNCTION) {
+    auto& call = expression.Cast<duckdb::BoundFunctionExpression>();
+    bool differs = call.function.GetStability() == duckdb::FunctionStability::VOLATILE;
+    if (differs && call.function.name != "error") return expression.ToString();
+  }
+  std::string found;
+  duckdb::ExpressionIterator::EnumerateChildren(expression, [&](const duckdb::Expression& child) {
+    if (found.empty()) found = VolatileFunction(child);
+  });
+  return found;
 }
 
 ExpressionList CopyExpressions(const ExpressionList& expressions) {

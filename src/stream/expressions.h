@@ -20,6 +20,9 @@ duckdb::unique_ptr<duckdb::Expression> RebindColumns(const duckdb::Expression& e
 /// The position a plain column reference resolves to; nullopt for anything else.
 std::optional<idx_t> PlainColumn(const duckdb::Expression& resolved);
 
+/// The first call in it whose value differs from call to call; error() only ends the query.
+std::string VolatileFunction(const duckdb::Expression& expression);
+
 ExpressionList CopyExpressions(const ExpressionList& expressions);
 /// References to columns of these types; all columns when `columns` is null.
 ExpressionList ColumnReferences(const duckdb::vector<LogicalType>& types,

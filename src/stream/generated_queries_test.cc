@@ -59,6 +59,28 @@ class QueryMaker {
     }
   }
 
+  /// Three to five such queries, joined by one column, and one over that.
+  std::string Chained(int depth) {
+    constexpr const char* kJoins[] = {"JOIN", "JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN"};
+    const std::string key = Pick(3) ? "a" : "c";
+    const std::string equals = Pick(6) ? " = " : " IS NOT DISTINCT FROM ";
+    const int tables = 3 + Pick(3);
+    std::string from = "(" + Make(depth - 1) + ") t0", b = "t0.b", c = "t0.c";
+    for (int i = 1; i < tables; i++) {
+      std::string left = Pick(8) ? "t0." : "t" + std::to_string(Pick(i)) + ".";
+      std::string right = "t" + std::to_string(i) + ".";
+      from += " " + std::string(kJoins[Pick(5)]) + " (" + Make(Pick(2) ? 0 : depth - 1) + ") t" +
+              std::to_string(i) + " ON " + left + key + equals + right + key;
+      if (Pick(12) == 0) from += " AND " + left + "b <= " + right + "b";
+      if (Pick(2)) b = right + "b";
+      if (Pick(2)) c = right + "c";
+    }
+    std::string columns = " t0.a AS a, " + b + " AS b, " + c + " AS c";
+    if (Pick(3)) return "SELECT" + columns + " FROM " + from;
+    return "SELECT a, CAST(sum(b) AS DECIMAL(12,2)) AS b, min(c) AS c FROM (SELECT" + columns +
+           " FROM " + from + ") g GROUP BY a";
+  }
+
  private:
   /// What depends on order. All orders are total: by the whole row.
   std::string Ordered(int kind, int depth) {
@@ -188,7 +210,8 @@ std::string RunSeed(uint64_t seed) {
                        seed / 8 % 3 == 1 ? AggregatePhases::kTwo : AggregatePhases::kAuto);
   }
   QueryMaker maker(bench.Random());
-  std::string sql = maker.Make(1 + static_cast<int>(seed % 2));
+  int depth = 1 + static_cast<int>(seed % 2);
+  std::string sql = seed % 5 == 4 ? maker.Chained(depth) : maker.Make(depth);
   for (auto& table : bench.Tables()) {
     bool keyed = !table.definition->primary_key.empty();
     int mode = static_cast<int>(bench.Random()() % 4);

@@ -4,13 +4,10 @@
 
 #include "catalog/scan_function.h"
 #include "duckdb/planner/expression/bound_aggregate_expression.hpp"
-#include "duckdb/planner/expression/bound_comparison_expression.hpp"
-#include "duckdb/planner/expression/bound_function_expression.hpp"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/expression/bound_unnest_expression.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
 #include "duckdb/planner/operator/logical_aggregate.hpp"
-#include "duckdb/planner/operator/logical_any_join.hpp"
 #include "duckdb/planner/operator/logical_comparison_join.hpp"
 #include "duckdb/planner/operator/logical_cteref.hpp"
 #include "duckdb/planner/operator/logical_delim_get.hpp"
@@ -25,17 +22,22 @@
 #include "duckdb/planner/operator/logical_window.hpp"
 #include "stream/aggregate_operator.h"
 #include "stream/multiset_operators.h"
+#include "stream/plan_keys.h"
 #include "stream/stateless_operators.h"
 #include "stream/unnest_operator.h"
 
 namespace millrace {
 
-namespace {
-
 using duckdb::LogicalOperatorType;
 
-/// True when the plan's rows never change: it reads no table of ours and no rows of an outer plan.
-bool IsConstant(const duckdb::LogicalOperator& plan) {
+void PlanCompiler::Refuse(const std::string& what) {
+  Throw(ErrorCode::kUnsupported,
+        "Compiling a streaming query: {} has no incremental form here; run the query in batch mode "
+        "(SET 'execution.runtime-mode' = 'batch')",
+        what);
+}
+
+bool PlanCompiler::IsConstant(const duckdb::LogicalOperator& plan) {
   if (FindScan(plan)) return false;
   if (plan.type == LogicalOperatorType::LOGICAL_DELIM_GET) return false;
   if (plan.type == LogicalOperatorType::LOGICAL_CTE_REF) return false;
@@ -43,103 +45,9 @@ bool IsConstant(const duckdb::LogicalOperator& plan) {
                      [](auto& child) { return IsConstant(*child); });
 }
 
-std::optional<UniqueKey> MapKey(const UniqueKey& key,
-                                const std::vector<std::optional<idx_t>>& where) {
-  UniqueKey mapped;
-  for (idx_t column : key) {
-    if (!where[column]) return std::nullopt;
-    mapped.push_back(*where[column]);
-  }
-  return mapped;
-}
-
-/// Where each input column stands in the output; nullopt: nowhere.
-std::vector<std::optional<idx_t>> Where(const std::vector<idx_t>& columns, idx_t inputs,
-                                        idx_t shift = 0) {
-  std::vector<std::optional<idx_t>> where(inputs);
-  for (idx_t i = 0; i < columns.size(); i++) where[columns[i]] = i + shift;
-  return where;
-}
-
-bool ContainsKey(const std::vector<UniqueKey>& keys,
-                 const std::vector<std::optional<idx_t>>& columns) {
-  return std::any_of(keys.begin(), keys.end(), [&](const UniqueKey& key) {
-    return std::all_of(key.begin(), key.end(), [&](idx_t column) {
-      return std::find(columns.begin(), columns.end(), std::optional<idx_t>(column)) !=
-             columns.end();
-    });
-  });
-}
-
-std::vector<std::optional<idx_t>> PlainColumns(const ExpressionList& expressions) {
-  std::vector<std::optional<idx_t>> columns;
-  for (auto& expression : expressions) columns.push_back(PlainColumn(*expression));
-  return columns;
-}
-
-std::vector<idx_t> AllColumns(idx_t count) {
-  std::vector<idx_t> columns(count);
-  for (idx_t i = 0; i < count; i++) columns[i] = i;
-  return columns;
-}
-
-std::vector<idx_t> MapOrAll(const duckdb::vector<idx_t>& map, idx_t count) {
-  if (map.empty()) return AllColumns(count);
-  return std::vector<idx_t>(map.begin(), map.end());
-}
-
-Bindings Concatenate(Bindings left, const Bindings& right) {
-  left.insert(left.end(), right.begin(), right.end());
-  return left;
-}
-
-[[noreturn]] void Refuse(const std::string& what) {
-  Throw(ErrorCode::kUnsupported,
-        "Compiling a streaming query: {} has no incremental form here; run the query in batch mode "
-        "(SET 'execution.runtime-mode' = 'batch')",
-        what);
-}
-
-JoinKind KindOf(duckdb::JoinType type) {
-  switch (type) {
-    case duckdb::JoinType::INNER:
-      return JoinKind::kInner;
-    case duckdb::JoinType::LEFT:
-      return JoinKind::kLeft;
-    case duckdb::JoinType::RIGHT:
-      return JoinKind::kRight;
-    case duckdb::JoinType::OUTER:
-      return JoinKind::kFull;
-    case duckdb::JoinType::SEMI:
-      return JoinKind::kSemi;
-    case duckdb::JoinType::ANTI:
-      return JoinKind::kAnti;
-    case duckdb::JoinType::MARK:
-      return JoinKind::kMark;
-    default:
-      Refuse("a join of type " + duckdb::EnumUtil::ToString(type));
-  }
-}
-
 std::string NameOf(const TableDefinition& definition, const char* table) {
   return (IsSharedView(definition) ? "VIEW " : table) + definition.path.ToString();
 }
-
-/// The first call in it whose value differs from call to call; error() only ends the query.
-std::string VolatileFunction(const duckdb::Expression& expression) {
-  if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_FUNCTION) {
-    auto& call = expression.Cast<duckdb::BoundFunctionExpression>();
-    bool differs = call.function.GetStability() == duckdb::FunctionStability::VOLATILE;
-    if (differs && call.function.name != "error") return expression.ToString();
-  }
-  std::string found;
-  duckdb::ExpressionIterator::EnumerateChildren(expression, [&](const duckdb::Expression& child) {
-    if (found.empty()) found = VolatileFunction(child);
-  });
-  return found;
-}
-
-}  // namespace
 
 ExpressionList PlanCompiler::Resolve(const ExpressionList& expressions, const Bindings& bindings,
                                      bool volatile_ok) {
@@ -452,107 +360,6 @@ Operator& PlanCompiler::AggregateSet(duckdb::LogicalAggregate& plan, Operator& c
   added.unique_keys = {AllColumns(groups)};
   added.consolidated = true;
   return added;
-}
-
-Operator& PlanCompiler::WalkJoin(duckdb::LogicalComparisonJoin& plan) {
-  Bindings left_bindings = plan.children[0]->GetColumnBindings();
-  Bindings right_bindings = plan.children[1]->GetColumnBindings();
-  bool delim = plan.type == LogicalOperatorType::LOGICAL_DELIM_JOIN;
-  idx_t outer = delim && plan.delim_flipped ? 1 : 0;
-  Operator* sides[2];
-  sides[outer] = &Walk(plan.children[outer]);
-  if (delim) {
-    ExpressionList columns =
-        Resolve(plan.duplicate_eliminated_columns, outer == 0 ? left_bindings : right_bindings);
-    auto& project =
-        Add(std::make_unique<ProjectOperator>(context_, std::move(columns)), {sides[outer]});
-    auto& distinct =
-        Add(std::make_unique<SetOperator>(arena_, project.Types(), SetRule::kDistinct), {&project});
-    delim_sources_.push_back(&distinct);
-  }
-  sides[1 - outer] = &Walk(plan.children[1 - outer]);
-  if (delim) delim_sources_.pop_back();
-
-  JoinOperator::Plan made;
-  made.at_most_one = plan.join_type == duckdb::JoinType::SINGLE;
-  made.kind = made.at_most_one ? JoinKind::kLeft : KindOf(plan.join_type);
-  Bindings both = Concatenate(left_bindings, right_bindings);
-  bool mark = made.kind == JoinKind::kMark;
-  for (auto& condition : plan.conditions) {
-    bool same = condition.comparison == duckdb::ExpressionType::COMPARE_NOT_DISTINCT_FROM;
-    bool equal = condition.comparison == duckdb::ExpressionType::COMPARE_EQUAL;
-    std::string chance = VolatileFunction(*condition.left) + VolatileFunction(*condition.right);
-    if (!chance.empty()) Refuse(chance + " in a join condition");
-    if (same || (equal && (!mark || plan.conditions.size() == 1))) {
-      made.left_keys.push_back(ResolveColumns(*condition.left, left_bindings));
-      made.right_keys.push_back(ResolveColumns(*condition.right, right_bindings));
-      made.null_matches.push_back(same);
-    } else {
-      made.residual.push_back(duckdb::make_uniq<duckdb::BoundComparisonExpression>(
-          condition.comparison, ResolveColumns(*condition.left, both),
-          ResolveColumns(*condition.right, both)));
-    }
-  }
-  if (plan.predicate) made.residual.push_back(ResolveColumns(*plan.predicate, both));
-  made.left_output = MapOrAll(plan.left_projection_map, sides[0]->Types().size());
-  made.right_output = MapOrAll(plan.right_projection_map, sides[1]->Types().size());
-  return FinishJoin(std::move(made), *sides[0], *sides[1]);
-}
-
-Operator& PlanCompiler::WalkNestedLoop(duckdb::LogicalOperator& plan) {
-  Bindings both =
-      Concatenate(plan.children[0]->GetColumnBindings(), plan.children[1]->GetColumnBindings());
-  Operator& left = Walk(plan.children[0]);
-  Operator& right = Walk(plan.children[1]);
-  JoinOperator::Plan made;
-  made.left_output = AllColumns(left.Types().size());
-  made.right_output = AllColumns(right.Types().size());
-  if (plan.type == LogicalOperatorType::LOGICAL_ANY_JOIN) {
-    auto& any = plan.Cast<duckdb::LogicalAnyJoin>();
-    made.kind = KindOf(any.join_type);
-    made.residual.push_back(ResolveColumns(*any.condition, both));
-    made.left_output = MapOrAll(any.left_projection_map, left.Types().size());
-    made.right_output = MapOrAll(any.right_projection_map, right.Types().size());
-  }
-  return FinishJoin(std::move(made), left, right);
-}
-
-Operator& PlanCompiler::FinishJoin(JoinOperator::Plan plan, Operator& left, Operator& right) {
-  plan.left_types = left.Types();
-  plan.right_types = right.Types();
-  JoinKind kind = plan.kind;
-  bool left_once = ContainsKey(left.unique_keys, PlainColumns(plan.left_keys));
-  bool right_once =
-      ContainsKey(right.unique_keys, PlainColumns(plan.right_keys)) || plan.at_most_one;
-  auto left_where = Where(plan.left_output, left.Types().size());
-  auto right_where = Where(plan.right_output, right.Types().size(), plan.left_output.size());
-  auto& join =
-      Add(std::make_unique<JoinOperator>(context_, arena_, std::move(plan)), {&left, &right});
-  std::vector<UniqueKey> left_keys, right_keys;
-  for (auto& key : left.unique_keys) {
-    if (auto mapped = MapKey(key, left_where)) left_keys.push_back(*mapped);
-  }
-  if (kind >= JoinKind::kSemi) {
-    join.unique_keys = left_keys;
-    return join;
-  }
-  for (auto& key : right.unique_keys) {
-    if (auto mapped = MapKey(key, right_where)) right_keys.push_back(*mapped);
-  }
-  bool keeps_left = kind == JoinKind::kInner || kind == JoinKind::kLeft;
-  bool keeps_right = kind == JoinKind::kInner || kind == JoinKind::kRight;
-  if (right_once && keeps_left) join.unique_keys = left_keys;
-  if (left_once && keeps_right) {
-    join.unique_keys.insert(join.unique_keys.end(), right_keys.begin(), right_keys.end());
-  }
-  for (auto& a : left_keys) {
-    for (auto& b : right_keys) {
-      UniqueKey key = a;
-      key.insert(key.end(), b.begin(), b.end());
-      join.unique_keys.push_back(key);
-    }
-  }
-  return join;
 }
 
 Operator& PlanCompiler::WalkSetOperation(duckdb::LogicalSetOperation& plan) {

@@ -5,6 +5,7 @@
 
 #include "stream/dataflow.h"
 #include "stream/expressions.h"
+#include "stream/join_chain.h"
 #include "stream/join_operator.h"
 
 #include <set>
@@ -62,14 +63,18 @@ struct CompiledPlan {
 class PlanCompiler {
  public:
   /// `arena`: where the operators' state will lie.
-  PlanCompiler(duckdb::ClientContext& context, StateArena& arena)
-      : context_(context), arena_(arena) {}
+  PlanCompiler(duckdb::ClientContext& context, StateArena& arena, PlanRules rules)
+      : context_(context), arena_(arena), rules_(rules) {}
   CompiledPlan Compile(duckdb::unique_ptr<duckdb::LogicalOperator> root);
+  /// Ends it: there is no rule for `what`.
+  [[noreturn]] static void Refuse(const std::string& what);
 
  private:
   Operator& Walk(duckdb::unique_ptr<duckdb::LogicalOperator>& plan);
   Operator& WalkNode(duckdb::LogicalOperator& plan);
   Operator& WalkGet(duckdb::LogicalGet& get);
+  /// Whether the plan's rows never change: it reads no table of ours and no rows of an outer plan.
+  static bool IsConstant(const duckdb::LogicalOperator& plan);
   Operator& WalkConstant(duckdb::unique_ptr<duckdb::LogicalOperator> plan);
   idx_t InputOf(const std::shared_ptr<const TableDefinition>& definition);
   idx_t ColumnOf(CompiledPlan::Input& input, idx_t column);
@@ -104,6 +109,8 @@ class PlanCompiler {
     return added;
   }
   Operator& PickColumns(Operator& child, const duckdb::vector<idx_t>& columns);
+  /// Several joins by one key, as one operator.
+  Operator& WalkChain(JoinChain chain);
   Operator& FinishJoin(JoinOperator::Plan plan, Operator& left, Operator& right);
   static void RefuseChance(duckdb::LogicalOperator& node);
   static void RefuseChanceWithin(duckdb::LogicalOperator& plan);
@@ -112,6 +119,7 @@ class PlanCompiler {
 
   duckdb::ClientContext& context_;
   StateArena& arena_;
+  const PlanRules rules_;
   CompiledPlan result_;
   std::map<idx_t, Operator*> ctes_;       // By table index of the CTE.
   std::vector<Operator*> delim_sources_;  // Innermost last.

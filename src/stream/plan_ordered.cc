@@ -21,13 +21,6 @@ namespace {
 using duckdb::LogicalOperatorType;
 using LogicalPlan = duckdb::unique_ptr<duckdb::LogicalOperator>;
 
-[[noreturn]] void Refuse(const std::string& what) {
-  Throw(ErrorCode::kUnsupported,
-        "Compiling a streaming query: {} has no incremental form here; run the query in batch mode "
-        "(SET 'execution.runtime-mode' = 'batch')",
-        what);
-}
-
 ExpressionList RebindAll(const ExpressionList& expressions, const Bindings& bindings) {
   ExpressionList rebound;
   for (auto& expression : expressions) rebound.push_back(RebindColumns(*expression, bindings, 0));
@@ -41,7 +34,7 @@ uint64_t LimitValue(duckdb::BoundLimitNode& node, uint64_t unset) {
     case duckdb::LimitNodeType::CONSTANT_VALUE:
       return node.GetConstantValue();
     default:
-      Refuse("LIMIT or OFFSET by an expression or a percentage");
+      PlanCompiler::Refuse("LIMIT or OFFSET by an expression or a percentage");
   }
 }
 

@@ -1,8 +1,9 @@
 // Goal: state that an earlier release has stored is read, and serves, for as long as its format's
 // version is said to be known. Method: `stored_state_<n>.txt` was printed by the release that
 // brought the version: the rows of three tables at some step, and for plans with every kind of
-// stateful operator what a checkpoint and a second one hold. Today's program loads it, takes
-// further random steps, and must equal batch after each. How to add the next: docs/HACKING.md.
+// stateful operator what a checkpoint and a second one hold. Today's program loads it, with the
+// plan that there was then, takes further random steps, and must equal batch after each. How to add
+// the next: docs/HACKING.md.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -18,6 +19,7 @@ namespace {
 
 constexpr const char* kStored[] = {
 #include "stream/stored_state_2.txt"
+#include "stream/stored_state_joins.txt"
 };
 
 struct StoredPlan {
@@ -93,6 +95,14 @@ const std::vector<StoredPlan>& Plans() {
        {0},
        "SELECT branch, name, id FROM (SELECT *, row_number() OVER (PARTITION BY branch ORDER BY "
        "name DESC NULLS FIRST, id DESC) AS r FROM accounts) WHERE r = 1"},
+      // Several joins by one key: their states, with the plan before and after there was one
+      // operator
+      // for them, are in stored_state_joins.txt.
+      {"SELECT a.id, a.name, m.amount, m.seq, b.city FROM accounts a JOIN moves m ON a.id = "
+       "m.account LEFT JOIN branches b ON a.id = b.id"},
+      {"SELECT a.name, m.note, x.seq FROM accounts a LEFT JOIN moves m ON a.id = m.account LEFT "
+       "JOIN moves x ON a.id = x.account",
+       C::kFull, C::kAppend},
   };
   return plans;
 }
@@ -102,9 +112,12 @@ void SetTypes(DataflowBench& bench, const StoredPlan& plan) {
   bench.Table("moves").type = plan.moves;
 }
 
-std::unique_ptr<Dataflow> Started(DataflowBench& bench, const StoredPlan& plan) {
+/// `fingerprint`: of the plan whose state is to be loaded.
+std::unique_ptr<Dataflow> Started(DataflowBench& bench, const StoredPlan& plan,
+                                  const std::string& fingerprint = "") {
   DataflowOptions options;
   options.sink_key = plan.sink_key;
+  bench.UseFingerprint(fingerprint);
   auto flow = bench.Compile(plan.sql, options);
   flow->Start(bench.InputTypes(*flow));
   return flow;
@@ -189,6 +202,16 @@ std::vector<StoredText> Parse(const std::string& text) {
   return plans;
 }
 
+/// Behind magic, version, size and checksum of a frame the first piece begins with it.
+std::string FingerprintIn(MemoryStore& store) {
+  const std::string& piece = store.All().at("dataflow").at(0);
+  constexpr size_t kAt = 4 + 2 + 4 + 8;
+  uint32_t size = 0;
+  REQUIRE(piece.size() > kAt + sizeof(size));
+  memcpy(&size, &piece[kAt], sizeof(size));
+  return piece.substr(kAt + sizeof(size), size);
+}
+
 void Fill(DataflowBench& bench, MemoryStore& store, const StoredText& stored) {
   TestTable* table = nullptr;
   for (const std::string& line : stored.lines) {
@@ -239,7 +262,9 @@ TEST_CASE("State that was stored by an earlier release serves") {
       SetTypes(bench, plan);
       MemoryStore store;
       Fill(bench, store, stored);
-      auto flow = Started(bench, plan);
+      const std::string fingerprint = FingerprintIn(store);
+      auto flow = Started(bench, plan, fingerprint);
+      CHECK(flow->Fingerprint() == fingerprint);
       flow->Load(store);
       const std::string& batch = plan.batch.empty() ? plan.sql : plan.batch;
       Folded folded;
@@ -252,7 +277,7 @@ TEST_CASE("State that was stored by an earlier release serves") {
         CHECK(folded.fault.empty());
         if (step != 2) continue;
         flow->Save(store);  // As today's, after the stored pieces.
-        flow = Started(bench, plan);
+        flow = Started(bench, plan, fingerprint);
         flow->Load(store);
       }
     }
