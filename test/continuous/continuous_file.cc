@@ -234,7 +234,7 @@ class File {
     try {
       sql = WithTotalOrder(twins_.Batch(), given);
       query = std::make_unique<ContinuousQuery>(
-          twins_, sql, DataflowOptions{.sink_key = {}, .memory = &memory_});
+          twins_, sql, DataflowOptions{.sink_key = {}, .memory = &memory_, .rules = {}});
     } catch (const std::exception& failure) {
       auto batch = twins_.Batch().Query(given);
       if (batch->HasError()) return {"batch", batch->GetErrorObject().RawMessage()};
