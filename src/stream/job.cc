@@ -279,11 +279,11 @@ void Job::Loop() {
     BeginStep(WantedRows());
     SourceStatus status = ReadStep();
     if (abandoned_) return;
-    if (status == SourceStatus::kIdle) {
-      for (Pipeline& pipeline : pipelines_) pipeline.flow->Trim();
-    }
     bool moved = first || status == SourceStatus::kProgress || rows_in_ != rows_before;
     if (moved) FinishStep(false);
+    if (status == SourceStatus::kIdle) {  // Between steps: what waits within one would be lost.
+      for (Pipeline& pipeline : pipelines_) pipeline.flow->Trim();
+    }
     first = false;
     if (status == SourceStatus::kEnd) {
       if (folder_ && !abandoned_) TakeCheckpoint(true);

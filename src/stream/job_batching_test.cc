@@ -1,6 +1,6 @@
 // Goal: with a latency allowed, a step collects what comes within it, ends early for whoever waits,
 // and is replayed in the same order. Method: two sources of numbers that the test lets come in
-// turns, a clock that it moves, a dataflow that hands rows on in the order in which they come, and
+// turns, a clock that it moves, a dataflow that keeps rows in their order until the step ends, and
 // a sink that remembers each step.
 #include "io/executor.h"
 #include "stream/number_source.h"
@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kLatencyMs = 500;
 
-/// Hands numbers on as they come, those of the second input as negative ones.
+/// Hands numbers on in the order in which they came, those of the second input as negative ones.
 class MergingFlow : public Dataflow {
  public:
   MergingFlow() {
@@ -26,17 +26,22 @@ class MergingFlow : public Dataflow {
   const duckdb::vector<std::string>& Names() const override { return names_; }
   const duckdb::vector<LogicalType>& Types() const override { return types_; }
   ChangelogType Start(const std::vector<ChangelogType>&) override { return ChangelogType::kAppend; }
-  void Push(idx_t input, ChangeChunk& chunk, const ChangeReceiver& out) override {
-    ChangeChunk made;
-    made.Initialize(types_);
+  void Push(idx_t input, ChangeChunk& chunk, const ChangeReceiver&) override {
     for (idx_t i = 0; i < chunk.size(); i++) {
       auto number = chunk.rows.GetValue(0, i).GetValue<int64_t>();
-      made.rows.SetValue(0, i, Value::BIGINT(input == 0 ? number : -1 - number));
+      waiting_.push_back(input == 0 ? number : -1 - number);
     }
-    made.rows.SetCardinality(chunk.size());
+  }
+  void EndStep(const ChangeReceiver& out) override {
+    ChangeChunk made;
+    made.Initialize(types_);
+    for (idx_t i = 0; i < waiting_.size(); i++) {
+      made.rows.SetValue(0, i, Value::BIGINT(waiting_[i]));
+    }
+    made.rows.SetCardinality(waiting_.size());
+    waiting_.clear();
     out(made);
   }
-  void EndStep(const ChangeReceiver&) override {}
   void Save(StateStore&) override {}
   void Load(StateStore&) override {}
   std::string Fingerprint() const override { return "merge"; }
@@ -45,9 +50,10 @@ class MergingFlow : public Dataflow {
   std::vector<OperatorLine> Lines() const override { return {}; }
   const std::string& Chance() const override { return chance_; }
   bool KeepsState() const override { return false; }
-  void Trim() override {}
+  void Trim() override { waiting_.clear(); }
 
  private:
+  std::vector<int64_t> waiting_;
   const duckdb::vector<std::string> names_{"number"};
   const duckdb::vector<LogicalType> types_{LogicalType::BIGINT};
   const std::string chance_;

@@ -120,6 +120,7 @@ void Job::Restore() {
       Throw(ErrorCode::kCorrupt, "Resuming job '{}': its journal goes from step {} to {}",
             options_.name, step_, step.step);
     }
+    BeginStep(step.wanted_rows);
     for (const Cut& cut : step.reads) ReadSources(&cut, options_.step_rows);
     ReadSources(&step.cut, options_.step_rows);
     FinishStep(true);

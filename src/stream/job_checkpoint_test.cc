@@ -10,6 +10,8 @@
 #include "stream/lake_sink.h"
 #include "stream/lake_source.h"
 #include "stream/number_source.h"
+#include "stream/state_format.h"
+#include "stream/state_memory.h"
 #include "stream/waiting_rows.h"
 #include "table/table_fixture.h"
 
@@ -45,22 +47,22 @@ class NumberFlow : public Dataflow {
     step_.clear();
   }
   void Save(StateStore& store) override {
-    store.Begin("next", false);
-    store.Append("next", std::to_string(next_));
-    store.Close("next");
-    store.Begin("more", false);
+    StateWriter next(store, arena_, "next", Fingerprint(), false);
+    next.Put(next_);
+    next.Finish();
+    StateWriter more(store, arena_, "more", Fingerprint(), false);
     for (size_t done = 0; done < state_bytes_; done += 1 << 20) {
-      store.Append("more", std::string(1 << 20, 'x'));
+      more.PutString(std::string(1 << 20, 'x'));
       if (fails_ && done > state_bytes_ / 2) Throw(ErrorCode::kData, "half of the state");
     }
-    store.Close("more");
+    more.Finish();
   }
   void Load(StateStore& store) override {
-    char text[32] = {};
     auto pieces = store.Open("next");
     REQUIRE(pieces.size() == 1);
-    pieces[0]->Read(text, sizeof(text));
-    next_ = std::stoll(text);
+    StateReader next(std::move(pieces[0]), arena_, Fingerprint(), "the number");
+    next_ = next.Get<int64_t>();
+    next.Finish();
   }
   std::string Fingerprint() const override { return "numbers"; }
   std::string Explain() const override { return ""; }
@@ -79,6 +81,8 @@ class NumberFlow : public Dataflow {
   const std::string chance_;
   std::vector<SourceTable> inputs_;
   std::vector<std::unique_ptr<ChangeChunk>> step_;
+  StateMemory memory_;
+  StateArena arena_{memory_};
   int64_t next_ = 0;
 };
 
