@@ -44,6 +44,7 @@ struct HalfDone {
       ChangeChunk chunk;
       chunk.Initialize({LogicalType::BIGINT, LogicalType::VARCHAR, LogicalType::VARCHAR});
       chunk.rows.SetValue(0, 0, Value::BIGINT(id));
+      for (idx_t column : {1, 2}) chunk.rows.SetValue(column, 0, Value("t"));
       chunk.rows.SetCardinality(1);
       sink->Write(chunk);
       checkpoint.prepared.push_back(sink->Prepare(id));

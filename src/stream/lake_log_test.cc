@@ -61,7 +61,10 @@ std::multiset<int64_t> Scan(const Table& table) {
 void WriteIds(Sink& sink, const std::vector<int64_t>& ids) {
   ChangeChunk chunk;
   chunk.Initialize({LogicalType::BIGINT, LogicalType::VARCHAR, LogicalType::VARCHAR});
-  for (size_t i = 0; i < ids.size(); i++) chunk.rows.SetValue(0, i, Value::BIGINT(ids[i]));
+  for (size_t i = 0; i < ids.size(); i++) {
+    chunk.rows.SetValue(0, i, Value::BIGINT(ids[i]));
+    for (idx_t column : {1, 2}) chunk.rows.SetValue(column, i, Value("t"));
+  }
   chunk.rows.SetCardinality(ids.size());
   sink.Write(chunk);
 }
