@@ -4,6 +4,7 @@
 // the query runs there once more, for a moment, and what it says is told if it says the same.
 #include "base/error.h"
 #include "session/sql_session.h"
+#include "stream/nothing_sink.h"
 
 namespace millrace {
 
@@ -11,16 +12,6 @@ namespace {
 
 constexpr int64_t kLookForMs = 3000;
 constexpr const char* kExcerpt = "\n\nLINE ";  // DuckDB's, at the end of a text.
-
-class NothingSink : public Sink {
- public:
-  ChangelogType Accepts() const override { return ChangelogType::kUpsert; }
-  bool ShowsSteps() const override { return false; }
-  void Write(ChangeChunk&) override {}
-  void EndStep(int64_t) override {}
-  std::string Prepare(int64_t) override { return ""; }
-  std::optional<Published> Commit(int64_t, const std::string&) override { return std::nullopt; }
-};
 
 // "Job 'x' stopped at step 3: Evaluating ..." -> "Evaluating ...".
 std::string WithoutJob(const std::string& text) {

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "stream/lake_source.h"
+#include "stream/nothing_sink.h"
 #include "stream/source_groups.h"
 #include "table/commit_group.h"
 
@@ -13,17 +14,6 @@ namespace {
 
 constexpr int64_t kIdleWaitMs = 5;
 constexpr size_t kShownStatement = 300;  // Bytes of it in the message of a failure.
-
-/// Of a pipeline whose output goes to others: shows and keeps nothing.
-class FeedingSink : public Sink {
- public:
-  ChangelogType Accepts() const override { return ChangelogType::kFull; }
-  bool ShowsSteps() const override { return false; }
-  void Write(ChangeChunk&) override {}
-  void EndStep(int64_t) override {}
-  std::string Prepare(int64_t) override { return ""; }
-  std::optional<Published> Commit(int64_t, const std::string&) override { return std::nullopt; }
-};
 
 }  // namespace
 
@@ -41,7 +31,7 @@ Job::Job(Environment& environment, const ConnectorRegistry& connectors,
   std::vector<idx_t> targets;
   for (idx_t p = 0; p < pipelines_.size(); p++) {
     (pipelines_[p].sink ? targets : order_).push_back(p);
-    if (!pipelines_[p].sink) pipelines_[p].sink = std::make_unique<FeedingSink>();
+    if (!pipelines_[p].sink) pipelines_[p].sink = std::make_unique<NothingSink>();
   }
   std::reverse(order_.begin(), order_.end());
   order_.insert(order_.end(), targets.begin(), targets.end());

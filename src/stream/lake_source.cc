@@ -261,10 +261,11 @@ class LakeSource : public Source {
             "Following table '{}' with '{}' = 'index': {}; leave the option out",
             input.table->folder(), kOldValuesOption, why);
     }
+    if (input.table->state().parsed.RecordsInCompactions()) return;  // Old values are recorded.
     TableDefinition told = definition;
     told.options["streaming-read-overwrite"] = "true";
     input.table = OpenLakeTable(context_, told);
-    input.wants_index = !input.table->state().parsed.RecordsInCompactions();
+    input.wants_index = true;
   }
 
   static void ReadThroughView(LakeInput& input, const std::string& system) {
