@@ -67,6 +67,17 @@ void ScratchFile::Write(int64_t offset, const void* data, int64_t bytes) {
   }
 }
 
+void ScratchFile::Read(int64_t offset, void* data, int64_t bytes) const {
+  if (Faulty("pread")) Fail("Reading", EIO);
+  auto* to = static_cast<char*>(data);
+  for (int64_t done = 0; done < bytes;) {
+    ssize_t read = ::pread(fd_, to + done, static_cast<size_t>(bytes - done), offset + done);
+    if (read < 0 && errno == EINTR) continue;
+    if (read <= 0) Fail("Reading", read < 0 ? errno : EIO);
+    done += read;
+  }
+}
+
 void ScratchFile::Map(void* address, int64_t offset, int64_t bytes) {
   void* mapped = Faulty("mmap")
                      ? (errno = ENOMEM, MAP_FAILED)

@@ -13,7 +13,7 @@ namespace millrace {
 /// Threads: safe for parts that do not overlap. Throws: Error(kIo) naming the folder.
 class ScratchFile {
  public:
-  /// `fault` may fail "open", "fallocate", "pwrite" and "mmap".
+  /// `fault` may fail "open", "fallocate", "pwrite", "pread" and "mmap".
   static std::unique_ptr<ScratchFile> Create(const std::string& folder,
                                              SystemCallFault fault = nullptr);
   ~ScratchFile();
@@ -23,6 +23,7 @@ class ScratchFile {
   /// Takes room on the disk: to write these bytes cannot fail for want of it any more.
   void Reserve(int64_t offset, int64_t bytes);
   void Write(int64_t offset, const void* data, int64_t bytes);
+  void Read(int64_t offset, void* data, int64_t bytes) const;
   /// Puts these bytes of the file in the place of the memory at `address`; what is written there
   /// from now on is written to the file. REQUIRES: page boundaries; the bytes are reserved.
   void Map(void* address, int64_t offset, int64_t bytes);

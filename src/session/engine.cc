@@ -37,8 +37,8 @@ Engine::Engine(ConnectorRegistry& connectors, const SessionOptions& options)
     config.SetOptionByName("memory_limit", Value(std::to_string(options.memory_limit_bytes) + "B"));
   }
   // It would turn SUM(x + c) into SUM(x) + c * COUNT(x), which overflows where the original does
-  // not.
-  config.SetOptionByName("disabled_optimizers", Value("sum_rewriter"));
+  // not. And filters from joins would go down past LIMIT, which then takes other rows.
+  config.SetOptionByName("disabled_optimizers", Value("sum_rewriter,join_filter_pushdown"));
   config.SetOptionByName("temp_directory", Value(JoinPath(options.data_folder, "tmp")));
   database_ = duckdb::make_uniq<duckdb::DuckDB>(nullptr, &config);
   budget_ = std::make_unique<MemoryBudget>(*database_->instance);

@@ -314,7 +314,7 @@ class CompiledDataflow : public Dataflow {
       shards.push_back(std::move(run));
     }
     ShardedRun::Options options{options_.threads, options_.workers, options_.small_step_rows,
-                                phases == AggregatePhases::kTwo};
+                                options_.input_rows, phases == AggregatePhases::kTwo};
     run_ = std::make_unique<ShardedRun>(*context_, std::move(shards), std::move(plan), options);
   }
 

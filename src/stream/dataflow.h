@@ -80,6 +80,8 @@ struct DataflowOptions {
   WorkerPool* workers = nullptr;
   /// Steps of fewer rows are not worth waking others; for tests.
   idx_t small_step_rows = 4096;
+  /// Of input, that wait at most; for tests.
+  idx_t input_rows = 128 << 10;
 };
 
 /// A running query: owns its operators and their state, refers to no catalog entry.

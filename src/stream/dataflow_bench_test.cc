@@ -49,6 +49,8 @@ DataflowBench::DataflowBench(uint64_t seed)
   batch_ = std::make_unique<duckdb::Connection>(database_);
   stream_ = std::make_unique<duckdb::Connection>(database_);
   batch_->Query("SET threads = 1");
+  // Takes filters down past LIMIT, so that other rows are the first; Engine leaves it out, too.
+  batch_->Query("SET disabled_optimizers = 'join_filter_pushdown'");
   batch_->Query("CREATE SCHEMA streaming");
   AddTable("accounts",
            {Column("id", "INT"), Column("branch", "INT"), Column("name", "STRING"),
@@ -123,6 +125,7 @@ std::unique_ptr<Dataflow> DataflowBench::Compile(const std::string& sql, Dataflo
     options.workers = &workers_;
     if (phases_) options.aggregate_phases = *phases_;
     if (large_) options.small_step_rows = 0;
+    if (rounds_) options.input_rows = 1 + round_random_() % 20;
   }
   stream_->Query("SET search_path = 'streaming'");
   return Dataflow::CompileAs(*stream_->context, sql, options, fingerprint_);
@@ -264,6 +267,7 @@ std::string RunDifferential(DataflowBench& bench, const std::string& sql, int st
   auto& random = bench.Random();
   MemoryStore store;
   for (int step = 0; step < steps; step++) {
+    dataflow->BeginStep(bench.RoundRows());
     for (auto& table : bench.Tables()) {
       idx_t count = random() % 4 == 0 ? 0 : random() % (step % 5 == 4 ? 40 : 9);
       auto changes = bench.RandomChanges(table, count);

@@ -56,9 +56,16 @@ class DataflowBench {
     large_ = large;
     phases_ = phases;
   }
+  /// And take steps in rounds, of random sizes each time, as when much of their state is on disk.
+  void TakeRounds() {
+    rounds_ = true;
+    if (!memory_) LimitMemory(INT64_MAX);  // Has a folder, where what waits lies.
+  }
   /// Dataflows compiled from here on have the plan with this fingerprint, if there is one.
   void UseFingerprint(std::string fingerprint) { fingerprint_ = std::move(fingerprint); }
   StateMemory& Memory() { return *memory_; }
+  /// What a job might tell a dataflow before a step.
+  idx_t RoundRows() { return rounds_ ? round_random_() % 3 * (round_random_() % 100) : 0; }
   std::unique_ptr<Dataflow> Compile(const std::string& sql, DataflowOptions options = {});
   /// Changes of one table: applied to its rows and to DuckDB's table by Publish.
   std::vector<TestChange> RandomChanges(TestTable& table, idx_t count);
@@ -75,6 +82,7 @@ class DataflowBench {
                 std::vector<std::string> key, std::function<Row(std::mt19937&)> random_row);
 
   std::mt19937 random_;
+  std::mt19937 round_random_{random_};
   std::unique_ptr<StateMemory> memory_;
   const std::unique_ptr<Executor> executor_ = MakeThreadExecutor();
   WorkerPool workers_{*executor_, "worker", 3};
@@ -82,6 +90,7 @@ class DataflowBench {
   idx_t shards_ = 1;
   idx_t threads_ = 0;
   bool large_ = false;
+  bool rounds_ = false;
   std::optional<AggregatePhases> phases_;
   duckdb::DuckDB database_;
   std::unique_ptr<duckdb::Connection> batch_;

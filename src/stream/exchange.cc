@@ -6,55 +6,6 @@
 
 namespace millrace {
 
-ChangeChunk& ChangeBuffer::WithRoom() {
-  if (used_ > 0 && chunks_[used_ - 1]->size() < chunk_rows_) return *chunks_[used_ - 1];
-  if (used_ == chunks_.size()) {
-    auto made = std::make_unique<ChangeChunk>();
-    if (!types_.empty()) {
-      made->rows.Initialize(duckdb::Allocator::DefaultAllocator(), types_, chunk_rows_);
-    }
-    chunks_.push_back(std::move(made));
-  }
-  return *chunks_[used_++];
-}
-
-void ChangeBuffer::Append(const ChangeChunk& chunk, const SelectionVector* selected, idx_t count) {
-  rows_ += count;
-  for (idx_t done = 0, part; done < count; done += part) {
-    ChangeChunk& to = WithRoom();
-    idx_t at = to.size();
-    part = std::min(count - done, chunk_rows_ - at);
-    for (idx_t i = 0; i < types_.size(); i++) {
-      const Vector& source = chunk.rows.data[i];
-      if (selected) {
-        duckdb::VectorOperations::Copy(source, to.rows.data[i], *selected, done + part, done, at);
-      } else {
-        duckdb::VectorOperations::Copy(source, to.rows.data[i], done + part, done, at);
-      }
-    }
-    if (!chunk.kinds.empty()) {
-      to.ExpandKinds();
-      for (idx_t i = done; i < done + part; i++) {
-        to.kinds.push_back(chunk.kinds[selected ? selected->get_index(i) : i]);
-      }
-    } else if (!to.kinds.empty()) {
-      to.kinds.resize(at + part, RowKind::kInsert);
-    }
-    to.rows.SetCardinality(at + part);
-  }
-}
-
-void ChangeBuffer::Clear() {
-  for (idx_t i = 0; i < used_; i++) chunks_[i]->Reset();
-  used_ = 0;
-  rows_ = 0;
-}
-
-void ChangeBuffer::Free() {
-  Clear();
-  chunks_.clear();
-}
-
 namespace {
 
 constexpr idx_t kEnoughRows = 1024;     // To tell from one chunk whether keys repeat.
@@ -318,6 +269,13 @@ bool Exchange::Receive(idx_t to) {
   }
   reader = {};
   return received;
+}
+
+void Exchange::SetSpool(ChangeSpool* spool, idx_t most) {
+  for (Queue& queue : queues_) {
+    if (queue.combined) queue.combined->SetSpool(spool, most);
+    queue.rows->SetSpool(spool, most);
+  }
 }
 
 void Exchange::Free() {

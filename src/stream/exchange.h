@@ -10,37 +10,11 @@
 // rest of the round, and some rounds, when keys hardly repeat. Each key's rows keep their order.
 #pragma once
 
+#include "stream/change_buffer.h"
 #include "stream/operator.h"
 #include "stream/shard_plan.h"
 
 namespace millrace {
-
-/// Copies of changes, in order, in chunks that are used again. Threads: one at a time.
-class ChangeBuffer {
- public:
-  /// `chunk_rows`: what a chunk holds, at most kChunkRows.
-  ChangeBuffer(duckdb::vector<LogicalType> types, idx_t chunk_rows)
-      : types_(std::move(types)), chunk_rows_(chunk_rows) {}
-
-  /// Appends rows of the chunk: the first `count` that `selected` names, or all when it is null.
-  void Append(const ChangeChunk& chunk, const SelectionVector* selected, idx_t count);
-  idx_t Rows() const { return rows_; }
-  idx_t Chunks() const { return used_; }
-  ChangeChunk& Chunk(idx_t i) { return *chunks_[i]; }
-  /// Forgets the rows.
-  void Clear();
-  /// And gives the memory back.
-  void Free();
-
- private:
-  ChangeChunk& WithRoom();
-
-  const duckdb::vector<LogicalType> types_;
-  const idx_t chunk_rows_;
-  std::vector<std::unique_ptr<ChangeChunk>> chunks_;
-  idx_t used_ = 0;
-  idx_t rows_ = 0;
-};
 
 class ExchangeSender;
 
@@ -65,6 +39,7 @@ class Exchange {
   /// Rows go on at once, in the thread that sends them, and who gets some is marked in `touched`,
   /// by shard; null: they wait.
   void SetDirect(std::vector<uint8_t>* touched) { touched_ = touched; }
+  const duckdb::vector<LogicalType>& Types() const { return types_; }
   /// Rows that wait for shard `to`.
   idx_t Waiting(idx_t to) const;
   /// Takes the next chunk that waits for shard `to` through its operator; false when there is none.
@@ -74,6 +49,8 @@ class Exchange {
   /// How many rows the sender of group `from` has queued so far.
   idx_t Sent(idx_t from) const { return sent_[from].rows; }
   void Free();
+  /// Of each queue about `most` rows stay in memory; null: all. REQUIRES: nothing waits.
+  void SetSpool(ChangeSpool* spool, idx_t most);
 
  private:
   friend class ExchangeSender;

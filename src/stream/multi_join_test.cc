@@ -157,6 +157,7 @@ std::string RunSeed(uint64_t seed, int& operators) {
   if (seed % 2 == 0) {
     bench.Divide(idx_t(2) << seed / 2 % 3);
     bench.TreatAsLarge(seed / 4 % 2 != 0);
+    if (seed / 8 % 2) bench.TakeRounds();
   }
   std::string sql = ChainMaker(bench.Random()).Make();
   if (seed % 4 < 2) sql = "SELECT DISTINCT * FROM (" + sql + ") d";

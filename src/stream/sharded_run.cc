@@ -1,7 +1,6 @@
 #include "stream/sharded_run.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "duckdb/main/client_context.hpp"
 #include "io/worker_pool.h"
@@ -10,16 +9,17 @@ namespace millrace {
 
 namespace {
 
-constexpr idx_t kRoundRows = 128 << 10;  // Input that waits at most.
-constexpr idx_t kMostSent = 64 << 10;    // By a shard at a time, and the fan-out of one chunk.
-constexpr idx_t kStretchRows = 8192;     // Of input, that one group takes at least.
-constexpr idx_t kGroups = 8;             // And more where there are more than 32 shards.
+constexpr idx_t kMostSent = 64 << 10;  // By a shard at a time, and the fan-out of one chunk.
+constexpr idx_t kStretchRows = 8192;   // Of input, that one group takes at least.
+constexpr idx_t kGroups = 8;           // And more where there are more than 32 shards.
 
-// With state on disk each of its extents is brought in about once a round, which takes as long as a
-// few hundred rows. What waits takes a share of the memory of state: the input, what goes from
-// level to level and what comes out.
-constexpr idx_t kRowsAnExtent = 1024;
-constexpr int64_t kWaitingShare = 16;
+// With state on disk each of its extents is brought in and written about once a round, which takes
+// as long as a few hundred rows, thousands where the disk is waited for. So rows wait below the
+// first level that has state until they are many. They wait in a file, what is still in memory
+// takes a share of the state's; rows with nested values wait in memory, and are fewer.
+constexpr idx_t kRowsAnExtent = 4096;
+constexpr idx_t kMostRoundRows = 16 << 20;
+constexpr int64_t kWaitingShare = 8;
 constexpr idx_t kDirectRowsOnDisk = 256;
 constexpr idx_t kMostSections = 64;
 
@@ -52,7 +52,6 @@ ShardedRun::ShardedRun(duckdb::ClientContext& context, std::vector<Shard> shards
       level_rows_(plan_.levels),
       progress_(shards_.size()),
       touched_(shards_.size(), 1) {
-  SetRoundRows(0);
   for (idx_t group = 0; group < groups_; group++) {
     combining_.push_back(std::make_unique<StateArena>(shards_[0].arena->Memory()));
   }
@@ -66,13 +65,34 @@ ShardedRun::ShardedRun(duckdb::ClientContext& context, std::vector<Shard> shards
   }
   for (Operator* entry : shards_[0].entries) {
     inputs_.push_back({std::make_unique<ChangeBuffer>(entry->Types(), kChunkRows), {}});
-    row_bytes_ = std::max(row_bytes_, RowBytes(entry->Types()));
   }
   for (idx_t s = 0; s < shards_.size(); s++) {
     progress_[s].output = std::make_unique<ChangeBuffer>(shards_[0].top->Types(), kChunkRows);
     progress_[s].receiver = [this, s](ChangeChunk& chunk) { EmitOutput(s, chunk); };
     shards_[s].top->SetReceiver(&progress_[s].receiver);
   }
+  CountWaiting();
+  SetRoundRows(0);
+}
+
+/// What may wait, and whether it can in a file.
+void ShardedRun::CountWaiting() {
+  const auto& output = shards_[0].top->Types();
+  auto shards = static_cast<int64_t>(shards_.size());
+  int64_t taken_in = 1, sent = 0;  // A row of input takes one of the ways from level 0.
+  buffer_row_bytes_ = RowBytes(output) * shards;
+  can_spool_ = ChangeSpool::Takes(output);
+  for (const Edge& edge : edges_) {
+    int64_t bytes = RowBytes(edge.exchange->Types());
+    if (edge.from_level == 0) {
+      taken_in = std::max(taken_in, bytes);
+    } else {
+      sent += bytes;
+    }
+    buffer_row_bytes_ += bytes * shards * static_cast<int64_t>(groups_);
+    can_spool_ &= ChangeSpool::Takes(edge.exchange->Types());
+  }
+  row_bytes_ = taken_in + sent + RowBytes(output);
 }
 
 ShardedRun::~ShardedRun() {
@@ -135,9 +155,17 @@ void ShardedRun::SetDirect(bool direct) {
 void ShardedRun::Push(idx_t input, ChangeChunk& chunk, const ChangeReceiver& out) {
   inputs_[input].rows->Append(chunk, nullptr, chunk.size());
   input_rows_ += chunk.size();
-  if (input_rows_ < round_rows_) return;
+  if (input_rows_ < options_.input_rows) return;
   out_ = &out;
-  RunLevels(false);
+  idx_t waiting = input_rows_;
+  for (idx_t s = 0; LargeRounds() && s < shards_.size(); s++) {
+    for (const Edge& edge : edges_) waiting += edge.exchange->Waiting(s);
+  }
+  if (waiting < round_rows_) {
+    TakeIn(Ends::kNothing);
+  } else {
+    RunLevels(Ends::kRound);
+  }
 }
 
 void ShardedRun::PushConstant(Operator& entry, ChangeChunk& chunk, const ChangeReceiver& out) {
@@ -152,7 +180,7 @@ void ShardedRun::EndStep(const ChangeReceiver& out) {
   if (first_round_ && input_rows_ < direct_rows_) {
     RunDirect();
   } else {
-    RunLevels(true);
+    RunLevels(Ends::kStep);
   }
   first_round_ = true;
   std::fill(level_rows_.begin(), level_rows_.end(), 0);
@@ -161,17 +189,33 @@ void ShardedRun::EndStep(const ChangeReceiver& out) {
 }
 
 idx_t ShardedRun::WantedRows() const {
-  auto wanted = static_cast<idx_t>(turns_.MappedExtents()) * kRowsAnExtent;
-  if (wanted <= kRoundRows) return 0;
-  auto most = static_cast<idx_t>(std::max<int64_t>(turns_.Limit() / kWaitingShare / row_bytes_, 1));
-  wanted = std::bit_floor(std::min(wanted, most));
-  return wanted <= kRoundRows ? 0 : wanted;
+  idx_t wanted = static_cast<idx_t>(turns_.MappedExtents()) * kRowsAnExtent;
+  idx_t most = kMostRoundRows;
+  if (!can_spool_) {
+    most = static_cast<idx_t>(std::max<int64_t>(turns_.Limit() / kWaitingShare / row_bytes_, 1));
+  }
+  wanted = std::min(wanted, most) / options_.input_rows * options_.input_rows;
+  return wanted <= options_.input_rows ? 0 : wanted;
 }
 
 void ShardedRun::SetRoundRows(idx_t rows) {
-  round_rows_ = std::max(rows, kRoundRows);
+  round_rows_ = std::max(rows, options_.input_rows);
   direct_rows_ = options_.small_rows;
-  if (rows > kRoundRows) direct_rows_ = std::min(direct_rows_, kDirectRowsOnDisk);
+  if (LargeRounds()) direct_rows_ = std::min(direct_rows_, kDirectRowsOnDisk);
+  turns_.SetAside(LargeRounds() ? turns_.Limit() / kWaitingShare : 0);
+  if (LargeRounds() && can_spool_) {
+    auto file = spool_ ? nullptr : turns_.MakeFile();
+    if (file) spool_ = std::make_unique<ChangeSpool>(std::move(file));
+    UseSpool(spool_.get());
+  } else {
+    UseSpool(nullptr);
+  }
+}
+
+void ShardedRun::UseSpool(ChangeSpool* spool) {
+  auto most = static_cast<idx_t>(turns_.Limit() / kWaitingShare / buffer_row_bytes_);
+  for (Progress& progress : progress_) progress.output->SetSpool(spool, most);
+  for (Edge& edge : edges_) edge.exchange->SetSpool(spool, most);
 }
 
 void ShardedRun::RunDirect() {
@@ -227,28 +271,41 @@ void ShardedRun::TakeInput(idx_t shard) {
 
 // In a transaction: some functions want one (Evaluator), and threads cannot each begin their own in
 // the one context that all expressions were bound in.
-void ShardedRun::RunLevels(bool end) {
+void ShardedRun::TakeIn(Ends ends) {
   first_round_ = false;
   large_ = true;
   DivideInput();
-  context_.RunFunctionInTransaction([&] { RunEachLevel(end); });
+  for (Progress& progress : progress_) progress.done = false;
+  context_.RunFunctionInTransaction([&] {
+    RunLevel(0, [this, ends](idx_t shard) {
+      TakeInput(shard);  // As a whole: stretches of the input follow each other.
+      if (ends != Ends::kNothing) EndLevel(shard, 0, ends);
+    });
+  });
   for (Input& input : inputs_) input.rows->Clear();
   input_rows_ = 0;
 }
 
-void ShardedRun::RunEachLevel(bool end) {
-  for (idx_t level = 0; level < plan_.levels; level++) {
-    for (Progress& progress : progress_) progress.done = false;
-    auto done = [](const Progress& progress) { return progress.done; };
-    while (!std::all_of(progress_.begin(), progress_.end(), done)) {
-      // What has gone up already goes on first, so that little lies between levels.
-      idx_t above = plan_.levels - 1;
-      while (above > level && !AnyWaits(above)) above--;
-      if (above > level) {
-        RunLevel(above, [this, above](idx_t shard) { (void)Receive(shard, above); });
-      } else {
-        RunLevel(level, [this, level, end](idx_t shard) { RunShard(shard, level, end); });
-      }
+void ShardedRun::RunLevels(Ends ends) {
+  TakeIn(ends);
+  context_.RunFunctionInTransaction([&] {
+    for (idx_t level = 1; level < plan_.levels; level++) TakeThrough(level, ends);
+  });
+}
+
+void ShardedRun::TakeThrough(idx_t level, Ends ends) {
+  for (Progress& progress : progress_) progress.done = false;
+  auto done = [](const Progress& progress) { return progress.done; };
+  while (!std::all_of(progress_.begin(), progress_.end(), done)) {
+    // What has gone up already goes on first, so that little lies between levels.
+    idx_t above = plan_.levels - 1;
+    while (above > level && !AnyWaits(above)) above--;
+    if (above > level) {
+      RunLevel(above, [this, above](idx_t shard) { (void)Receive(shard, above); });
+    } else {
+      RunLevel(level, [this, level, ends](idx_t shard) {
+        if (!progress_[shard].done && Receive(shard, level)) EndLevel(shard, level, ends);
+      });
     }
   }
 }
@@ -298,17 +355,10 @@ void ShardedRun::RunLevel(idx_t level, const std::function<void(idx_t)>& work) {
   Deliver();
 }
 
-void ShardedRun::RunShard(idx_t shard, idx_t level, bool end) {
-  Progress& progress = progress_[shard];
-  if (progress.done) return;
-  if (level == 0) {
-    TakeInput(shard);  // As a whole: stretches of the input follow each other.
-  } else if (!Receive(shard, level)) {
-    return;
-  }
-  progress.done = true;
+void ShardedRun::EndLevel(idx_t shard, idx_t level, Ends ends) {
+  progress_[shard].done = true;
   for (idx_t op : levels_[level]) {
-    if (end && (!plan_.nodes[op].one_shard || shard == 0)) {
+    if (ends == Ends::kStep && (!plan_.nodes[op].one_shard || shard == 0)) {
       shards_[shard].operators[op]->CloseStep();
     }
   }
@@ -344,6 +394,8 @@ void ShardedRun::Free() {
   for (Input& input : inputs_) input.rows->Free();
   for (Progress& progress : progress_) progress.output->Free();
   for (Edge& edge : edges_) edge.exchange->Free();
+  UseSpool(nullptr);
+  spool_.reset();
 }
 
 }  // namespace millrace

@@ -30,6 +30,7 @@ class ShardedRun {
     idx_t threads = 1;
     WorkerPool* workers = nullptr;  // May be.
     idx_t small_rows = 4096;        // Steps and levels of fewer run in the caller's thread.
+    idx_t input_rows = 128 << 10;   // Rows of input that wait at most.
     bool always_combine = false;    // Also where keys hardly repeat.
   };
   /// Puts exchanges between the operators. REQUIRES: a transaction of `context`, which some
@@ -69,18 +70,28 @@ class ShardedRun {
   };
 
   void Connect();
+  void CountWaiting();
   void AddExchange(idx_t op, idx_t port);
+  /// What is over with the rows at hand.
+  enum class Ends : uint8_t { kNothing, kRound, kStep };
+
   void RunDirect();
-  /// Takes what has come in through; `end`: and ends the step.
-  void RunLevels(bool end);
-  void RunEachLevel(bool end);
+  /// Takes what has come in through level 0.
+  void TakeIn(Ends ends);
+  /// And what waits above it through the others. `ends`: the round or the step.
+  void RunLevels(Ends ends);
+  void TakeThrough(idx_t level, Ends ends);
+  /// Null: none. Between steps.
+  void UseSpool(ChangeSpool* spool);
   void DivideInput();
   bool AnyWaits(idx_t level) const;
   idx_t Waiting(idx_t shard, idx_t level) const;
   void RunLevel(idx_t level, const std::function<void(idx_t)>& work);
-  /// Takes what has come to the shard at a level through; `end`: and ends its operators' step.
-  void RunShard(idx_t shard, idx_t level, bool end);
   void TakeInput(idx_t shard);
+  /// All of the round or step has gone through the level in this shard.
+  void EndLevel(idx_t shard, idx_t level, Ends ends);
+  /// State is on disk, so that rows wait until they are many.
+  bool LargeRounds() const { return round_rows_ > options_.input_rows; }
   /// False when the shard has sent so much that others should go first.
   [[nodiscard]] bool Receive(idx_t shard, idx_t level);
   /// A group's shards are worked at one after the other, by one thread.
@@ -102,8 +113,11 @@ class ShardedRun {
   std::vector<std::vector<idx_t>> levels_;  // The operators of each, in order.
   std::vector<Input> inputs_;
   idx_t input_rows_ = 0;
-  int64_t row_bytes_ = 0;           // Of input, about.
-  idx_t round_rows_;                // Input that waits at most.
+  int64_t row_bytes_ = 0;         // Of what waits for a row of a round, about.
+  int64_t buffer_row_bytes_ = 0;  // Of a row in each buffer.
+  bool can_spool_ = false;
+  std::unique_ptr<ChangeSpool> spool_;
+  idx_t round_rows_;                // Rows that wait below level 1 and above at most.
   idx_t direct_rows_;               // A step of fewer runs in the caller's thread.
   bool large_ = false;              // A step was, since buffers were last given back.
   bool first_round_ = true;         // Nothing of the step has been taken through.

@@ -276,7 +276,18 @@ StateTurns::StateTurns(std::vector<StateArena*> arenas)
 }
 
 StateTurns::~StateTurns() {
+  SetAside(0);
   for (StateArena* arena : arenas_) arena->turns_ = nullptr;
+}
+
+std::unique_ptr<ScratchFile> StateTurns::MakeFile() const {
+  const StateMemoryOptions& options = memory_.options_;
+  return options.folder.empty() ? nullptr : ScratchFile::Create(options.folder, options.fault);
+}
+
+void StateTurns::SetAside(int64_t bytes) {
+  memory_.AddPlain(bytes - set_aside_);
+  set_aside_ = bytes;
 }
 
 int64_t StateTurns::MappedExtents() const {

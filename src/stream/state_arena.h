@@ -142,6 +142,10 @@ class StateTurns {
   int64_t MappedExtents() const;
   /// What all state may hold.
   int64_t Limit() const { return memory_.Limit(); }
+  /// Beside the one of the state; null where that has no folder.
+  std::unique_ptr<ScratchFile> MakeFile() const;
+  /// So much of that is for other things from here on, instead of what was set aside before.
+  void SetAside(int64_t bytes);
 
  private:
   friend class StateArena;
@@ -158,6 +162,7 @@ class StateTurns {
   std::condition_variable changed_;
   std::atomic<int64_t> working_{0};
   uint64_t clock_ = 0;
+  int64_t set_aside_ = 0;
   size_t next_ = 0;  // Of all sections: where to go on when nobody works.
 };
 
