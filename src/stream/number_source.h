@@ -33,6 +33,9 @@ class NumberSource : public Source {
       chunk.rows.SetValue(1, chunk.size(), Value("p" + std::to_string(next_ % 3)));
       chunk.rows.SetValue(2, chunk.size(), Value("v"));
       chunk.rows.SetCardinality(chunk.size() + 1);
+      if (chunk.size() < kChunkRows) continue;
+      receive(0, chunk);
+      chunk.Reset();
     }
     if (chunk.size() > 0) receive(0, chunk);
     if (next_ == numbers_.total) return SourceStatus::kEnd;

@@ -192,7 +192,7 @@ idx_t ShardedRun::WantedRows() const {
   idx_t wanted = static_cast<idx_t>(turns_.MappedExtents()) * kRowsAnExtent;
   idx_t most = kMostRoundRows;
   if (!can_spool_) {
-    most = static_cast<idx_t>(std::max<int64_t>(turns_.Limit() / kWaitingShare / row_bytes_, 1));
+    most = static_cast<idx_t>(std::max<int64_t>(turns_.EvenPart() / kWaitingShare / row_bytes_, 1));
   }
   wanted = std::min(wanted, most) / options_.input_rows * options_.input_rows;
   return wanted <= options_.input_rows ? 0 : wanted;
@@ -202,7 +202,7 @@ void ShardedRun::SetRoundRows(idx_t rows) {
   round_rows_ = std::max(rows, options_.input_rows);
   direct_rows_ = options_.small_rows;
   if (LargeRounds()) direct_rows_ = std::min(direct_rows_, kDirectRowsOnDisk);
-  turns_.SetAside(LargeRounds() ? turns_.Limit() / kWaitingShare : 0);
+  turns_.SetAside(LargeRounds() ? turns_.EvenPart() / kWaitingShare : 0);
   if (LargeRounds() && can_spool_) {
     auto file = spool_ ? nullptr : turns_.MakeFile();
     if (file) spool_ = std::make_unique<ChangeSpool>(std::move(file));
@@ -213,7 +213,9 @@ void ShardedRun::SetRoundRows(idx_t rows) {
 }
 
 void ShardedRun::UseSpool(ChangeSpool* spool) {
-  auto most = static_cast<idx_t>(turns_.Limit() / kWaitingShare / buffer_row_bytes_);
+  auto most = static_cast<idx_t>(turns_.EvenPart() / kWaitingShare / buffer_row_bytes_);
+  if (!spool && !spooling_) return;  // Most steps are small.
+  spooling_ = spool != nullptr;
   for (Progress& progress : progress_) progress.output->SetSpool(spool, most);
   for (Edge& edge : edges_) edge.exchange->SetSpool(spool, most);
 }

@@ -116,6 +116,7 @@ class ShardedRun {
   int64_t row_bytes_ = 0;         // Of what waits for a row of a round, about.
   int64_t buffer_row_bytes_ = 0;  // Of a row in each buffer.
   bool can_spool_ = false;
+  bool spooling_ = false;  // The buffers know spool_.
   std::unique_ptr<ChangeSpool> spool_;
   idx_t round_rows_;                // Rows that wait below level 1 and above at most.
   idx_t direct_rows_;               // A step of fewer runs in the caller's thread.

@@ -273,10 +273,12 @@ void StateArena::Shrink() {
 StateTurns::StateTurns(std::vector<StateArena*> arenas)
     : arenas_(std::move(arenas)), memory_(arenas_.at(0)->memory_) {
   for (StateArena* arena : arenas_) arena->turns_ = this;
+  memory_.turns_++;
 }
 
 StateTurns::~StateTurns() {
   SetAside(0);
+  memory_.turns_--;
   for (StateArena* arena : arenas_) arena->turns_ = nullptr;
 }
 

@@ -140,8 +140,9 @@ class StateTurns {
 
   /// Extents that are not in plain memory.
   int64_t MappedExtents() const;
-  /// What all state may hold.
+  /// What all state may hold; this dataflow's even part of it.
   int64_t Limit() const { return memory_.Limit(); }
+  int64_t EvenPart() const { return Limit() / std::max<int64_t>(memory_.turns_, 1); }
   /// Beside the one of the state; null where that has no folder.
   std::unique_ptr<ScratchFile> MakeFile() const;
   /// So much of that is for other things from here on, instead of what was set aside before.

@@ -88,6 +88,7 @@ class StateMemory {
   std::atomic<int64_t> plain_{0};  // Memory that is not mapped from the file.
   std::atomic<int64_t> on_disk_{0};
   std::atomic<int64_t> accounted_{0};      // What was held at the last Excess; the budget knows it.
+  std::atomic<int64_t> turns_{0};          // Of how many dataflows (StateTurns).
   std::atomic<bool> tight_{false};         // Something is on disk, or should be.
   std::atomic<uint32_t> left_{0};          // Extents that have left since Calibrate.
   std::atomic<int64_t> mapped_before_{0};  // Pages of other files.
