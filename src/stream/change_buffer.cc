@@ -225,16 +225,18 @@ void ChangeBuffer::Clear() {
   for (idx_t i = 0; i < used_; i++) chunks_[i]->Reset();
   used_ = 0;
   rows_ = 0;
-  if (!frames_.empty()) spool_->Forget(frames_.size());
-  frames_.clear();
   being_read_ = false;
+  if (frames_.empty()) return;
+  spool_->Forget(frames_.size());
+  frames_.clear();
+  // There are many buffers, and these count for none of what they may keep.
+  from_frame_.reset();
+  bytes_ = {};
 }
 
 void ChangeBuffer::Free() {
   Clear();
   chunks_.clear();
-  from_frame_.reset();
-  bytes_ = {};
 }
 
 void ChangeBuffer::SetSpool(ChangeSpool* spool, idx_t most) {
