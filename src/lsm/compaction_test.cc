@@ -111,6 +111,19 @@ TEST_CASE("Size ratio takes runs while the next is not larger") {
   CHECK(Picked(MakeLevels({10, 10, 20, 40}, {{5, 10'000}})) == "4<-4");
 }
 
+TEST_CASE("Size ratio leaves a run of more rows alone, however few bytes it takes") {
+  // Level 0 has 4 * 15 bytes of 4 * 10 rows, the top 50 bytes of 50 rows; then of 40 rows.
+  for (auto [top_rows, picked] : {std::pair(50, "4<-4"), std::pair(40, "5<-5")}) {
+    std::vector<DataFileMeta> files;
+    for (int i = 0; i < 5; i++) {
+      bool top = i == 4;
+      files.push_back(File(std::to_string(i), top ? 5 : 0, top ? 50 : 15, 0, 100, 10 - i));
+      files.back().row_count = top ? top_rows : 10;
+    }
+    CHECK(Picked(Levels(KeyOrder(KeyTypes()), files)) == picked);
+  }
+}
+
 TEST_CASE("Too many runs are compacted whatever their sizes") {
   // Six runs, trigger five: two candidates at least; 3 * 1.01 < 10 ends it; level 0 next, so on.
   CHECK(Picked(MakeLevels({1, 2, 10, 100}, {{4, 1000}, {5, 100'000}})) == "4<-5");

@@ -65,6 +65,12 @@ int64_t SortedRun::TotalBytes() const {
   return bytes;
 }
 
+int64_t SortedRun::TotalRows() const {
+  int64_t rows = 0;
+  for (const DataFileMeta& file : files) rows += file.row_count;
+  return rows;
+}
+
 std::vector<Section> PartitionIntoSections(std::vector<DataFileMeta> files, const KeyOrder& order) {
   std::vector<Section> sections;
   std::vector<Ranged> open;

@@ -12,6 +12,7 @@ namespace millrace {
 struct SortedRun {
   std::vector<DataFileMeta> files;
   int64_t TotalBytes() const;
+  int64_t TotalRows() const;
   bool operator==(const SortedRun&) const = default;
 };
 

@@ -166,7 +166,7 @@ struct RunFileWriter::State {
     file.extra_files.push_back(file.file_name + ".index");  // First: Abort deletes it too.
     auto beside = context.files.OpenForWrite(CurrentPath() + ".index");
     beside->Append(bytes);
-    beside->Close();
+    beside->CloseUnsynced();
   }
 
   void CloseFile() {

@@ -42,16 +42,28 @@ std::optional<CompactUnit> UnitOf(const std::vector<LevelRun>& runs, size_t coun
   return MakeUnit(runs, count, output);
 }
 
-/// Grows `count` while the next run is not larger than what is picked already (by the ratio).
+int64_t TotalRows(const std::vector<LevelRun>& runs, size_t count) {
+  int64_t rows = 0;
+  for (size_t i = 0; i < count; i++) rows += runs[i].run.TotalRows();
+  return rows;
+}
+
+bool IsLarger(int64_t size, int64_t picked, int ratio_percent) {
+  return static_cast<double>(picked) * (100.0 + ratio_percent) / 100.0 < static_cast<double>(size);
+}
+
+/// Grows `count` while the next run is not larger than what is picked already (by the ratio): in
+/// bytes and in rows, for where levels are compressed differently bytes alone would have a large
+/// old run rewritten with a few young ones.
 size_t GrowByRatio(const std::vector<LevelRun>& runs, size_t count, int ratio_percent) {
-  int64_t picked = TotalBytes(runs, count);
-  while (count < runs.size()) {
-    int64_t next = runs[count].run.TotalBytes();
-    if (static_cast<double>(picked) * (100.0 + ratio_percent) / 100.0 < static_cast<double>(next)) {
-      break;
-    }
-    picked += next;
-    count++;
+  int64_t bytes = TotalBytes(runs, count);
+  int64_t rows = TotalRows(runs, count);
+  for (; count < runs.size(); count++) {
+    int64_t next_bytes = runs[count].run.TotalBytes(), next_rows = runs[count].run.TotalRows();
+    if (IsLarger(next_bytes, bytes, ratio_percent)) break;
+    if (IsLarger(next_rows, rows, ratio_percent)) break;
+    bytes += next_bytes;
+    rows += next_rows;
   }
   return count;
 }
