@@ -200,7 +200,7 @@ void ChangeBuffer::Spool() {
 }
 
 ChangeChunk& ChangeBuffer::Chunk(idx_t i) {
-  being_read_ = true;
+  if (spool_) being_read_ = true;
   if (i >= frames_.size()) return *chunks_[i - frames_.size()];
   if (!from_frame_) {
     from_frame_ = std::make_unique<ChangeChunk>();

@@ -268,6 +268,7 @@ void StateArena::Shrink() {
   }
   // All of it has left, so that what is still counted belongs to other files (code, for one).
   if (excess > 0) memory_.Calibrate(16);
+  Change(section_);  // The work on it goes on.
 }
 
 StateTurns::StateTurns(std::vector<StateArena*> arenas)

@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <random>
 
 #include "base/error.h"
@@ -139,6 +140,31 @@ TEST_CASE("Sections that threads work at in turns keep their bytes, and what is 
     arenas.clear();
     CHECK(memory.Used().disk_bytes == 0);
     CHECK(memory.Used().memory_bytes == 0);
+  }
+}
+
+TEST_CASE("A section that had to leave while it was worked at leaves again for the next one") {
+  constexpr int64_t kLimit = 8 * kExtent;
+  ScratchFolder folder;
+  StateMemory memory(folder.Options(kLimit));
+  StateArena first(memory), second(memory), third(memory);
+  StateTurns turns({&first, &second, &third});
+  std::map<StateArena*, std::vector<Block>> blocks;
+  // Each is as large as four times the limit: it leaves while it grows, and comes back.
+  auto work = [&](StateArena& arena) {
+    StateTurns::Turn turn(turns, arena, 0, 1);
+    for (int i = 0; i < 32; i++) {
+      blocks[&arena].push_back({arena.Allocate(kExtent), kExtent, 0});
+      for (Block& block : blocks[&arena]) block.Fill(static_cast<uint8_t>(i));
+    }
+  };
+  work(first);
+  work(second);
+  work(third);
+  // The last one's is there, the others' is not.
+  CHECK(memory.Used().memory_bytes < 32 * kExtent + kLimit);
+  for (auto& [arena, all] : blocks) {
+    for (const Block& block : all) CHECK(block.Holds());
   }
 }
 

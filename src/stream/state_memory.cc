@@ -198,13 +198,16 @@ void StateMemory::Calibrate(uint32_t left) {
   size_t bytes = bits.size() * sizeof(uint64_t);
   int64_t resident = 0;
   std::lock_guard lock(mutex_);
+  // Other threads bring pages in and drop them meanwhile. What is taken for other files must not
+  // grow by that: more state would stay in memory.
+  int64_t mapped = MappedBytes();
   for (uint32_t extent = 1; extent < next_; extent++) {
     auto at = reinterpret_cast<intptr_t>(AddressOf(extent)) / PageBytes() * 8;
     if (::pread(pages, bits.data(), bytes, at) != static_cast<ssize_t>(bytes)) continue;
     for (uint64_t page : bits) resident += (page & kPresentOfFile) == kPresentOfFile ? 1 : 0;
   }
   ::close(pages);
-  int64_t mapped = MappedBytes();
+  mapped = std::min(mapped, MappedBytes());
   if (mapped != INT64_MAX) mapped_before_ = mapped - resident * PageBytes();
 }
 
