@@ -149,7 +149,7 @@ void DuckFileSystem::Close() {
   if (!writing_) return;
   SealFooter(pending_);
   SendPending();
-  writing_->Close();
+  writing_->CloseUnsynced();
   writing_.reset();
 }
 

@@ -59,7 +59,8 @@ struct ParquetWriteOptions {
   std::shared_ptr<DictionaryMemory> dictionaries = std::make_shared<DictionaryMemory>();
 };
 
-/// Writes one file; rows of any number of chunks. Not visible in metadata until a commit names it.
+/// Writes one file; rows of any number of chunks. Not visible in metadata until a commit names it,
+/// and not durable before FileSystem::SyncFiles (table/file_sync.h).
 /// Threads: one at a time. Throws: Error(kIo).
 class ParquetFileWriter {
  public:

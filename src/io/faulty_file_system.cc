@@ -60,6 +60,9 @@ class FaultyFileSystem::Writer : public WritableFile {
   void Close() override {
     owner_.Run("Closing", path_, false, [&] { base_->Close(); });
   }
+  void CloseUnsynced() override {
+    owner_.Run("Closing", path_, false, [&] { base_->CloseUnsynced(); });
+  }
   int64_t Size() const override { return base_->Size(); }
 
  private:

@@ -35,6 +35,8 @@ class WritableFile {
   virtual void Sync() = 0;
   /// Syncs and closes. Without it the file may be missing or cut.
   virtual void Close() = 0;
+  /// Closes; not durable before FileSystem::SyncFiles.
+  virtual void CloseUnsynced() = 0;
   virtual int64_t Size() const = 0;
 };
 

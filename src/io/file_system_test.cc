@@ -230,10 +230,13 @@ TEST_CASE("The memory disk loses what was not synced") {
   never->Append("x");
   disk.WriteUnsynced("/d/later", "x");
   disk.WriteUnsynced("/d/synced", "x");
-  disk.SyncFiles({"/d/synced"});
+  disk.OpenForWrite("/d/closed-later")->CloseUnsynced();
+  disk.OpenForWrite("/d/closed-synced")->CloseUnsynced();
+  disk.SyncFiles({"/d/synced", "/d/closed-synced"});
   disk.OverwriteHint("/d/hint", "x");
   disk.LoseUnsynced();
-  CHECK(disk.Files() == std::vector<std::string>{"/d/closed", "/d/half", "/d/synced"});
+  CHECK(disk.Files() ==
+        std::vector<std::string>{"/d/closed", "/d/closed-synced", "/d/half", "/d/synced"});
   CHECK(disk.Read("/d/half") == "kept");
 }
 

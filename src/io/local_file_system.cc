@@ -26,6 +26,7 @@ namespace millrace {
 namespace {
 
 constexpr size_t kWriteBufferBytes = 256 * 1024;
+constexpr size_t kSyncedTogether = 256;  // Files that are open for it.
 
 [[noreturn]] void Fail(const char* doing, const std::string& path, int error) {
   ErrorCode code = error == ENOENT || error == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo;
@@ -196,14 +197,24 @@ class LocalWritableFile : public WritableFile {
   void Close() override {
     if (fd_ < 0) return;
     Sync();
-    int result = calls_.Close(fd_, path_);
-    fd_ = -1;
-    if (result < 0) Fail("Closing", path_, errno);
+    CloseDescriptor();
+  }
+
+  void CloseUnsynced() override {
+    if (fd_ < 0) return;
+    Flush();
+    SystemCalls::BeginWriting(fd_, 0, 0);
+    CloseDescriptor();
   }
 
   int64_t Size() const override { return size_; }
 
  private:
+  void CloseDescriptor() {
+    int result = calls_.Close(fd_, path_);
+    fd_ = -1;
+    if (result < 0) Fail("Closing", path_, errno);
+  }
   void RequireOpen() const {
     if (fd_ < 0) Throw(ErrorCode::kIo, "Writing '{}': the file is closed", path_);
   }
@@ -291,31 +302,16 @@ class LocalFileSystem : public FileSystem {
   }
 
   void SyncFiles(const std::vector<std::string>& given) override {
-    if (given.empty()) return;
     std::vector<std::string> paths;
-    std::vector<int> files;
     std::set<std::string> folders;
-    std::optional<int> error;
     for (const std::string& one : given) {
       paths.push_back(LocalPath(one));
       folders.insert(ParentOf(paths.back()));
-      files.push_back(calls_.Open(paths.back(), O_RDONLY));
-      if (files.back() < 0) {
-        error = errno;
-        break;
-      }
-      // All are begun before the first is waited for: one commit of the disk's journal has them.
-      SystemCalls::BeginWriting(files.back(), 0, 0);
+      if (paths.size() < kSyncedTogether) continue;
+      SyncOpening(paths);
+      paths.clear();
     }
-    size_t failed = files.size() - 1;
-    for (size_t i = 0; i < files.size(); i++) {
-      if (!error && calls_.Sync(files[i], paths[i]) < 0) {
-        error = errno;
-        failed = i;
-      }
-      if (files[i] >= 0) ::close(files[i]);
-    }
-    if (error) Fail("Syncing", paths[failed], *error);
+    if (!paths.empty()) SyncOpening(paths);
     for (const std::string& folder : folders) calls_.SyncFolder(folder);
   }
 
@@ -445,6 +441,31 @@ class LocalFileSystem : public FileSystem {
     int fd = OpenMakingFolders(temporary, O_WRONLY | O_CREAT | O_EXCL);
     WriteAndClose(fd, bytes, temporary, durable);
     return temporary;
+  }
+
+  /// All are begun before the first is waited for: one commit of the disk's journal has them.
+  void SyncOpening(const std::vector<std::string>& paths) {
+    std::vector<int> files;
+    std::optional<int> error;
+    size_t failed = 0;
+    for (const std::string& path : paths) {
+      files.push_back(calls_.Open(path, O_RDONLY));
+      if (files.back() >= 0) {
+        SystemCalls::BeginWriting(files.back(), 0, 0);
+        continue;
+      }
+      error = errno;
+      failed = files.size() - 1;
+      break;
+    }
+    for (size_t i = 0; i < files.size(); i++) {
+      if (!error && calls_.Sync(files[i], paths[i]) < 0) {
+        error = errno;
+        failed = i;
+      }
+      if (files[i] >= 0) ::close(files[i]);
+    }
+    if (error) Fail("Syncing", paths[failed], *error);
   }
 
   /// A file that cannot be written whole is taken away.

@@ -58,6 +58,7 @@ class MemoryFileSystem::Writer : public WritableFile {
     Sync();
     closed_ = true;
   }
+  void CloseUnsynced() override { closed_ = true; }
   int64_t Size() const override {
     std::lock_guard<std::mutex> lock(disk_.mutex_);
     return static_cast<int64_t>(file_->bytes.size());

@@ -44,8 +44,8 @@ class ChangeSpool {
   idx_t frames_ = 0;
 };
 
-/// Copies of changes, in chunks that are used again. Threads: one at a time; without a spool several
-/// may read at once.
+/// Copies of changes, in chunks that are used again.
+/// Threads: one at a time; without a spool several may read at once.
 class ChangeBuffer {
  public:
   /// `chunk_rows`: what a chunk in memory holds, at most kChunkRows.

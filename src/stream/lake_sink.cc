@@ -77,7 +77,9 @@ class LakeSink : public Sink {
     about.overwrite = options_.overwrite;
     return [this, about = std::move(about), loan = waiting_.Lend()]() mutable {
       try {
-        about.buckets = CloseFiles().buckets;
+        Committable closed = CloseFiles();
+        about.buckets = std::move(closed.buckets);
+        about.sync = std::move(closed.sync);
       } catch (...) {
         loan->Fail(std::current_exception());
         throw;

@@ -13,6 +13,7 @@
 #include "lsm/run_file_writer.h"
 #include "table/append_compaction.h"
 #include "table/compaction_thread.h"
+#include "table/file_sync.h"
 #include "table/live_files.h"
 #include "table/pending_commits.h"
 #include "table/row_checker.h"
@@ -388,6 +389,7 @@ Committable AppendWriter::Prepare(bool wait) {
     bucket.change =
         std::move(next);  // Sequence numbers go on: what was prepared may not be committed yet.
   }
+  StartSync(table_, committable);
   if (full || compacts_) pending_.Add(committable.buckets);
   in_cycle_ = false;
   return committable;

@@ -1,8 +1,9 @@
 // committable.cc - Committable as text for checkpoints. Serialized rows travel as hexadecimal.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "table/table.h"
+#include "table/file_sync.h"
 
 namespace millrace {
 
@@ -262,6 +263,7 @@ Committable Parse(const Json& json) {
   json.at("properties").get_to(committable.properties);
   if (json.contains("overwrite")) committable.overwrite = ScopeFromJson(json.at("overwrite"));
   GetOptional(json, "readSnapshot", committable.read_snapshot);
+  committable.sync = std::make_shared<FileSync>();
   return committable;
 }
 
@@ -277,6 +279,12 @@ bool Committable::Empty() const {
 }
 
 std::string Committable::ToJson() const {
+  bool has_files = std::any_of(buckets.begin(), buckets.end(), [](const BucketChange& bucket) {
+    return !bucket.new_files.empty() || !bucket.changelog_files.empty() ||
+           !bucket.compact_after.empty() || !bucket.compact_changelog_files.empty();
+  });
+  MILLRACE_CHECK(sync || !has_files);
+  if (sync) sync->Wait();
   Json json = {{"version", kVersion}, {"buckets", Json::array()}};
   for (const BucketChange& bucket : buckets) json["buckets"].push_back(BucketToJson(bucket));
   json["logOffsets"] = Json::object();

@@ -8,6 +8,7 @@
 #include "table/changes.h"
 #include "table/commit_group.h"
 #include "table/file_references.h"
+#include "table/file_sync.h"
 #include "table/hash_index_merge.h"
 #include "table/index_changes.h"
 #include "table/index_store.h"
@@ -109,6 +110,11 @@ std::optional<int64_t> Committer::Commit(const Committable& committable, CommitR
   Part main(CommitKind::kAppend, committable, *report);
   Part compact(CommitKind::kCompact, committable, *report);
   CollectEntries(committable, main, compact);
+  if (committable.sync) {
+    committable.sync->Wait();
+  } else {
+    table_.context.files.SyncFiles(AddedFiles(table_, committable));
+  }
   bool has_compact = !compact.delta.empty() || !compact.changelog.empty() ||
                      !compact.prepared_index_changes.empty();
   bool has_main = !main.delta.empty() || !main.changelog.empty() ||

@@ -15,6 +15,7 @@
 #include "table/bucket_compactor.h"
 #include "table/bucket_vectors.h"
 #include "table/compaction_thread.h"
+#include "table/file_sync.h"
 #include "table/live_files.h"
 #include "table/pending_commits.h"
 #include "table/row_checker.h"
@@ -428,6 +429,7 @@ Committable KeyedWriter::Prepare(bool wait) {
     }
     if (!bucket.change.Empty()) committable.buckets.push_back(std::move(bucket.change));
   }
+  StartSync(table_, committable);
   pending_.Add(committable.buckets);
   buckets_.clear();
   memory_ = 0;

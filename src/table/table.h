@@ -107,6 +107,8 @@ struct BucketChange {
   }
 };
 
+class FileSync;
+
 /// Everything of one commit, as text for checkpoints (JSON).
 struct Committable {
   std::vector<BucketChange> buckets;
@@ -116,7 +118,10 @@ struct Committable {
   std::optional<OverwriteScope> overwrite;  // What the new files replace.
   /// The rows follow from what this snapshot held: whoever has changed them since is a conflict.
   std::optional<int64_t> read_snapshot;
+  /// Of the files, by the writer that made them: ToJson and Commit wait for it. Null: Commit syncs.
+  std::shared_ptr<FileSync> sync = nullptr;
   bool Empty() const;
+  /// Throws: Error(kIo) when the files cannot be made durable. REQUIRES: `sync`, if it has files.
   std::string ToJson() const;
   static Committable FromJson(std::string_view json);
 };
@@ -155,7 +160,8 @@ class TableWriter {
   virtual ~TableWriter() = default;
   /// Chunks hold all columns of the schema. Append-only tables refuse other kinds than +I.
   virtual void Write(ChangeChunk& chunk) = 0;
-  /// Flushes everything to files and says what to commit. The writer goes on after it.
+  /// Flushes everything to files and says what to commit. The writer goes on after it, while the
+  /// files are made durable.
   virtual Committable PrepareCommit() = 0;
   /// The same for one of many commits of a stream: compactions may go on in the background and be
   /// part of a later commit.
