@@ -3,7 +3,7 @@
 #include "io/memory_file_system.h"
 #include "table/consumer_store.h"
 #include "table/statistics.h"
-#include "table/table.h"
+#include "table/file_sync.h"
 
 namespace millrace {
 
@@ -11,6 +11,7 @@ std::vector<std::string> FuzzSeeds() {
   MemoryFileSystem disk;
   ConsumerStore(disk, "t").Reset("c", 4);
   Committable committable;
+  committable.sync = std::make_shared<FileSync>();
   BucketChange& bucket = committable.buckets.emplace_back();
   bucket.partition = SeedRow(1, "p");
   bucket.total_buckets = 2;
