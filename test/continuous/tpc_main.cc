@@ -90,7 +90,7 @@ idx_t KeyColumns(const std::string& table) {
 
 /// It takes one number from the calendar (two are an error), which must then stay as it is.
 bool OneMonth(const std::string& sql) {
-  static const std::regex kOne("d_week_seq\\s*=\\s*\\(\\s*SELECT|SELECT DISTINCT d_month_seq");
+  static const std::regex kOne("d_week_seq\\s*=\\s*\\(\\s*SELECT|SELECT DISTINCT \\(?d_month_seq");
   return std::regex_search(sql, kOne);
 }
 
