@@ -6,6 +6,7 @@
 #pragma once
 
 #include "catalog/catalog_store.h"
+#include "stream/lake_position.h"
 #include "stream/source.h"
 #include "table/table.h"
 
@@ -13,24 +14,6 @@ namespace millrace {
 
 /// Opens the lake table of a definition, its options (and hints) over the stored ones.
 std::shared_ptr<const Table> OpenLakeTable(TableContext context, const TableDefinition& definition);
-
-/// Which making of the lake table in `folder` this is: a table that was dropped and made anew is
-/// another one. "" when there is none.
-std::string LakeTableIdentity(FileSystem& files, const std::string& folder);
-
-/// Where the reading of one table stands: a part of the position of a lake source.
-struct LakeTablePosition {
-  std::string identity;     // LakeTableIdentity.
-  int64_t snapshot = -1;    // The last one read; 0: begun on an empty table; -1: not begun.
-  int64_t log_offset = -1;  // Next batch of the log; -1: the log is not read.
-};
-/// In the order of the source's tables. Throws: Error(kCorrupt).
-std::vector<LakeTablePosition> ParseLakePosition(const std::string& position);
-std::string LakePosition(const std::vector<LakeTablePosition>& tables);
-/// Throws: Error(kUnsupported) when what was read in many steps between two positions cannot be
-/// read in one: of what came through a log and what others wrote into the files alone the order is
-/// lost.
-void RefuseDisorder(const std::string& from, const std::string& to);
 
 /// Where old values of rows come from, when the table's files tell new ones only: 'state' (those
 /// who follow it keep the last row of each key) or 'index' (each key that changed is looked up in
