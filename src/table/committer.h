@@ -13,7 +13,7 @@ namespace millrace {
 /// Publishes commits of one user to one table.
 /// Threads: one at a time; others may commit to the same table, in this process or elsewhere.
 /// Throws: Error(kConflict) naming who did what; Error(kIo): nothing is lost, the same commit may
-/// be repeated.
+/// be repeated, unless it was the sync of its data files that failed (FileSync::Wait).
 class Committer {
  public:
   Committer(const TableState& table, std::string user, int64_t identifier);
